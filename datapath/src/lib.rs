@@ -1,0 +1,1 @@
+//! The switch without I/O: model, control, forward.

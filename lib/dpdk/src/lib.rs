@@ -1,0 +1,1 @@
+//! The safe rim over DPDK: EAL, mempools, mbufs and ports.

@@ -1,0 +1,1 @@
+//! Frames as fields: extract and compose.

@@ -1,0 +1,1 @@
+//! The OpenFlow language: values, wire and text.

@@ -1,0 +1,1 @@
+//! OVSDB (RFC 7047): values, schema, transactions, monitors, log, server core and client.

@@ -1,0 +1,1 @@
+//! Frames as bytes: one file per header.

@@ -1,0 +1,3 @@
+//! Drives an OpenFlow switch from the command line.
+
+fn main() {}

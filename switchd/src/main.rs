@@ -1,0 +1,3 @@
+//! The switch daemon: threads, sockets, files, netlink.
+
+fn main() {}

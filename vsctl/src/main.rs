@@ -1,0 +1,3 @@
+//! Configures switchd through its database.
+
+fn main() {}
