@@ -1,1 +1,4 @@
-//! The switch without I/O: model, control, forward.
+//! The switch without I/O: what it knows (`model`), who changes it (`control`), who reads it for
+//! each packet (`forward`). Frames come and go only through `edge`.
+
+pub mod edge;
