@@ -1,0 +1,334 @@
+//! The table of match fields: one row says a field's names, its place in the key, how it is written,
+//! what it requires and its wire ids. Wire, text and documentation are driven by this table alone.
+
+use crate::key::{Place, word};
+
+/// How a field's value is written as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Format {
+    Decimal,
+    Hex,
+    Ethernet,
+    Ipv4,
+    Ipv6,
+    /// A 16-bit OpenFlow 1.0 port: name or number.
+    Port10,
+    /// A 32-bit OpenFlow 1.1+ port: name or number.
+    Port,
+    /// `no`, `yes`, `first`, `later`, `not_later`.
+    Frag,
+    /// `+syn-ack`, or hexadecimal.
+    TcpFlags,
+    /// `oam`.
+    TunnelFlags,
+    /// `(ns,type)`.
+    PacketType,
+}
+
+/// What a match must say before this field means anything (OpenFlow 1.3.5 section 7.2.3.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Prereq {
+    None,
+    /// A VLAN tag is present.
+    Vlan,
+    Mpls,
+    Arp,
+    Ipv4,
+    Ipv6,
+    /// IPv4 or IPv6.
+    Ip,
+    Tcp,
+    Udp,
+    Sctp,
+    Icmp4,
+    Icmp6,
+    /// ICMPv6 types 135 and 136.
+    Nd,
+    /// ICMPv6 type 135.
+    NdSolicit,
+    /// ICMPv6 type 136.
+    NdAdvert,
+}
+
+/// A wire id: `class` and `field` of an NXM or OXM header; `experimenter` when `class` is 0xffff.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Id {
+    /// 0x0000 and 0x0001: NXM; 0x8000: OXM; 0xffff: experimenter.
+    pub class: u16,
+    /// 7 bits.
+    pub field: u8,
+    /// Experimenter id; 0 outside class 0xffff.
+    pub experimenter: u32,
+    /// Bytes of the value on the wire.
+    pub size: u8,
+}
+
+/// ONF's experimenter id, used by OXM extension fields.
+pub const ONF: u32 = 0x4f4e4600;
+/// Nicira's vendor id.
+pub const NICIRA: u32 = 0x00002320;
+/// The experimenter id of our own actions and fields ("TSUN" in ASCII; OpenFlow 1.3.5 section 7.2.3.8
+/// leaves ids above 0x00ffffff to the ONF, ours is not registered).
+pub const TSUNAGI: u32 = 0x5453554e;
+
+const NONE: Option<Id> = None;
+const fn nxm0(field: u8, size: u8) -> Option<Id> {
+    Some(Id {
+        class: 0,
+        field,
+        experimenter: 0,
+        size,
+    })
+}
+const fn nxm1(field: u8, size: u8) -> Option<Id> {
+    Some(Id {
+        class: 1,
+        field,
+        experimenter: 0,
+        size,
+    })
+}
+const fn oxm(field: u8, size: u8) -> Option<Id> {
+    Some(Id {
+        class: 0x8000,
+        field,
+        experimenter: 0,
+        size,
+    })
+}
+const fn onf(field: u8, size: u8) -> Option<Id> {
+    Some(Id {
+        class: 0xffff,
+        field,
+        experimenter: ONF,
+        size,
+    })
+}
+/// OXM "packet registers", class 0x8001.
+const fn pkt_reg(field: u8, size: u8) -> Option<Id> {
+    Some(Id {
+        class: 0x8001,
+        field,
+        experimenter: 0,
+        size,
+    })
+}
+const fn ours(field: u8, size: u8) -> Option<Id> {
+    Some(Id {
+        class: 0xffff,
+        field,
+        experimenter: TSUNAGI,
+        size,
+    })
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// The field.
+    pub field: Field,
+    /// Name as written in a match.
+    pub name: &'static str,
+    /// Second accepted name, or "".
+    pub alias: &'static str,
+    /// Where it lies in the key.
+    pub place: Place,
+    /// How values are written.
+    pub format: Format,
+    /// What must be matched first.
+    pub prereq: Prereq,
+    /// Arbitrary masks allowed.
+    pub maskable: bool,
+    /// Actions may write it.
+    pub writable: bool,
+    /// Nicira extensible match id.
+    pub nxm: Option<Id>,
+    /// OpenFlow extensible match id.
+    pub oxm: Option<Id>,
+    /// First OpenFlow wire version (0x03 = 1.2) whose standard has the OXM id; 0: extension.
+    pub oxm_since: u8,
+}
+
+macro_rules! fields {
+    ($($variant:ident $name:literal $alias:literal ($w:expr, $shift:literal, $width:literal)
+       $format:ident $prereq:ident $mask:ident $access:ident $nxm:expr, $oxm:expr, $since:literal;)*) => {
+        /// A match field.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        #[allow(missing_docs, reason = "the table says it")]
+        pub enum Field { $($variant),* }
+
+        /// The table, in the order of the enum.
+        pub const FIELDS: &[Row] = &[$(Row {
+            field: Field::$variant, name: $name, alias: $alias, place: Place::new($w, $shift, $width),
+            format: Format::$format, prereq: Prereq::$prereq,
+            maskable: fields!(@mask $mask), writable: fields!(@access $access),
+            nxm: $nxm, oxm: $oxm, oxm_since: $since,
+        }),*];
+    };
+    (@mask mask) => { true };
+    (@mask exact) => { false };
+    (@access rw) => { true };
+    (@access ro) => { false };
+}
+
+// Name, alias, place in the key (word, shift, bits), text form, prerequisite, mask, access, NXM id, OXM id, since.
+// Rows that share a place are the same bits under other names.
+fields! {
+    DpHash       "dp_hash"       ""           (word::MARK, 0, 32)           Hex         None      mask  ro nxm1(35, 4),  NONE, 0;
+    PacketType   "packet_type"   ""           (word::PACKET_TYPE, 32, 32)   PacketType  None      exact ro NONE,         oxm(44, 4), 6;
+    ConjId       "conj_id"       ""           (word::CONJ, 32, 32)          Decimal     None      exact ro nxm1(37, 4),  NONE, 0;
+    TunId        "tun_id"        "tunnel_id"  (word::TUN_ID, 0, 64)         Hex         None      mask  rw nxm1(16, 8),  oxm(38, 8), 4;
+    TunSrc       "tun_src"       ""           (word::TUN_IPV4, 32, 32)      Ipv4        None      mask  rw nxm1(31, 4),  NONE, 0;
+    TunDst       "tun_dst"       ""           (word::TUN_IPV4, 0, 32)       Ipv4        None      mask  rw nxm1(32, 4),  NONE, 0;
+    TunIpv6Src   "tun_ipv6_src"  ""           (word::TUN_IPV6_SRC, 0, 128)  Ipv6        None      mask  rw nxm1(109, 16), NONE, 0;
+    TunIpv6Dst   "tun_ipv6_dst"  ""           (word::TUN_IPV6_DST, 0, 128)  Ipv6        None      mask  rw nxm1(110, 16), NONE, 0;
+    TunFlags     "tun_flags"     ""           (word::TUN_META, 32, 1)       TunnelFlags None      mask  rw nxm1(104, 2), NONE, 0;
+    TunTtl       "tun_ttl"       ""           (word::TUN_META, 24, 8)       Decimal     None      exact ro NONE,         NONE, 0;
+    TunTos       "tun_tos"       ""           (word::TUN_META, 16, 8)       Decimal     None      exact ro NONE,         NONE, 0;
+    TunGbpId     "tun_gbp_id"    ""           (word::TUN_META, 48, 16)      Decimal     None      mask  rw nxm1(38, 2),  NONE, 0;
+    TunGbpFlags  "tun_gbp_flags" ""           (word::TUN_META, 8, 8)        Hex         None      mask  rw nxm1(39, 1),  NONE, 0;
+    Metadata     "metadata"      ""           (word::METADATA, 0, 64)       Hex         None      mask  rw NONE,         oxm(2, 8), 3;
+    InPort       "in_port"       ""           (word::IN_PORT, 32, 32)       Port10      None      exact rw nxm0(0, 2),   NONE, 0;
+    InPortOxm    "in_port_oxm"   ""           (word::IN_PORT, 32, 32)       Port        None      exact rw NONE,         oxm(0, 4), 3;
+    ActsetOutput "actset_output" ""           (word::IN_PORT, 0, 32)        Port        None      exact ro NONE,         onf(43, 4), 0;
+    SkbPriority  "skb_priority"  ""           (word::PACKET_TYPE, 0, 32)    Hex         None      exact ro NONE,         NONE, 0;
+    PktMark      "pkt_mark"      ""           (word::MARK, 32, 32)          Hex         None      mask  rw nxm1(33, 4),  NONE, 0;
+    Reg0         "reg0"          ""           (word::REG, 32, 32)           Hex         None      mask  rw nxm1(0, 4),   NONE, 0;
+    Reg1         "reg1"          ""           (word::REG, 0, 32)            Hex         None      mask  rw nxm1(1, 4),   NONE, 0;
+    Reg2         "reg2"          ""           (word::REG + 1, 32, 32)       Hex         None      mask  rw nxm1(2, 4),   NONE, 0;
+    Reg3         "reg3"          ""           (word::REG + 1, 0, 32)        Hex         None      mask  rw nxm1(3, 4),   NONE, 0;
+    Reg4         "reg4"          ""           (word::REG + 2, 32, 32)       Hex         None      mask  rw nxm1(4, 4),   NONE, 0;
+    Reg5         "reg5"          ""           (word::REG + 2, 0, 32)        Hex         None      mask  rw nxm1(5, 4),   NONE, 0;
+    Reg6         "reg6"          ""           (word::REG + 3, 32, 32)       Hex         None      mask  rw nxm1(6, 4),   NONE, 0;
+    Reg7         "reg7"          ""           (word::REG + 3, 0, 32)        Hex         None      mask  rw nxm1(7, 4),   NONE, 0;
+    Reg8         "reg8"          ""           (word::REG + 4, 32, 32)       Hex         None      mask  rw nxm1(8, 4),   NONE, 0;
+    Reg9         "reg9"          ""           (word::REG + 4, 0, 32)        Hex         None      mask  rw nxm1(9, 4),   NONE, 0;
+    Reg10        "reg10"         ""           (word::REG + 5, 32, 32)       Hex         None      mask  rw nxm1(10, 4),  NONE, 0;
+    Reg11        "reg11"         ""           (word::REG + 5, 0, 32)        Hex         None      mask  rw nxm1(11, 4),  NONE, 0;
+    Reg12        "reg12"         ""           (word::REG + 6, 32, 32)       Hex         None      mask  rw nxm1(12, 4),  NONE, 0;
+    Reg13        "reg13"         ""           (word::REG + 6, 0, 32)        Hex         None      mask  rw nxm1(13, 4),  NONE, 0;
+    Reg14        "reg14"         ""           (word::REG + 7, 32, 32)       Hex         None      mask  rw nxm1(14, 4),  NONE, 0;
+    Reg15        "reg15"         ""           (word::REG + 7, 0, 32)        Hex         None      mask  rw nxm1(15, 4),  NONE, 0;
+    Xreg0        "xreg0"         ""           (word::REG, 0, 64)            Hex         None      mask  rw NONE,         pkt_reg(0, 8), 0;
+    Xreg1        "xreg1"         ""           (word::REG + 1, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(1, 8), 0;
+    Xreg2        "xreg2"         ""           (word::REG + 2, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(2, 8), 0;
+    Xreg3        "xreg3"         ""           (word::REG + 3, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(3, 8), 0;
+    Xreg4        "xreg4"         ""           (word::REG + 4, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(4, 8), 0;
+    Xreg5        "xreg5"         ""           (word::REG + 5, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(5, 8), 0;
+    Xreg6        "xreg6"         ""           (word::REG + 6, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(6, 8), 0;
+    Xreg7        "xreg7"         ""           (word::REG + 7, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(7, 8), 0;
+    EthSrc       "eth_src"       "dl_src"     (word::ETH_SRC, 16, 48)       Ethernet    None      mask  rw nxm0(2, 6),   oxm(4, 6), 3;
+    EthDst       "eth_dst"       "dl_dst"     (word::ETH_DST, 16, 48)       Ethernet    None      mask  rw nxm0(1, 6),   oxm(3, 6), 3;
+    EthType      "eth_type"      "dl_type"    (word::ETH_DST, 0, 16)        Hex         None      exact ro nxm0(3, 2),   oxm(5, 2), 3;
+    VlanTci      "vlan_tci"      ""           (word::ETH_SRC, 0, 16)        Hex         None      mask  rw nxm0(4, 2),   NONE, 0;
+    VlanVid      "vlan_vid"      ""           (word::ETH_SRC, 0, 13)        Decimal     None      mask  rw NONE,         oxm(6, 2), 3;
+    VlanPcp      "vlan_pcp"      ""           (word::ETH_SRC, 13, 3)        Decimal     Vlan      exact rw NONE,         oxm(7, 1), 3;
+    MplsLabel    "mpls_label"    ""           (word::MPLS, 44, 20)          Decimal     Mpls      exact rw NONE,         oxm(34, 4), 3;
+    MplsTc       "mpls_tc"       ""           (word::MPLS, 41, 3)           Decimal     Mpls      exact rw NONE,         oxm(35, 1), 3;
+    MplsBos      "mpls_bos"      ""           (word::MPLS, 40, 1)           Decimal     Mpls      exact ro NONE,         oxm(36, 1), 4;
+    MplsTtl      "mpls_ttl"      ""           (word::MPLS, 32, 8)           Decimal     Mpls      exact rw nxm1(30, 1),  NONE, 0;
+    IpSrc        "ip_src"        "nw_src"     (word::IPV4, 32, 32)          Ipv4        Ipv4      mask  rw nxm0(7, 4),   oxm(11, 4), 3;
+    IpDst        "ip_dst"        "nw_dst"     (word::IPV4, 0, 32)           Ipv4        Ipv4      mask  rw nxm0(8, 4),   oxm(12, 4), 3;
+    Ipv6Src      "ipv6_src"      ""           (word::IPV6_SRC, 0, 128)      Ipv6        Ipv6      mask  rw nxm1(19, 16), oxm(26, 16), 3;
+    Ipv6Dst      "ipv6_dst"      ""           (word::IPV6_DST, 0, 128)      Ipv6        Ipv6      mask  rw nxm1(20, 16), oxm(27, 16), 3;
+    Ipv6Label    "ipv6_label"    ""           (word::IP, 0, 20)             Hex         Ipv6      mask  rw nxm1(27, 4),  oxm(28, 4), 3;
+    IpProto      "nw_proto"      "ip_proto"   (word::IP, 56, 8)             Decimal     Ip        exact ro nxm0(6, 1),   oxm(10, 1), 3;
+    IpTos        "nw_tos"        ""           (word::IP, 48, 8)             Decimal     Ip        exact rw nxm0(5, 1),   NONE, 0;
+    IpDscp       "ip_dscp"       ""           (word::IP, 50, 6)             Decimal     Ip        exact rw NONE,         oxm(8, 1), 3;
+    IpEcn        "nw_ecn"        "ip_ecn"     (word::IP, 48, 2)             Decimal     Ip        exact rw nxm1(28, 1),  oxm(9, 1), 3;
+    IpTtl        "nw_ttl"        ""           (word::IP, 40, 8)             Decimal     Ip        exact rw nxm1(29, 1),  NONE, 0;
+    IpFrag       "ip_frag"       "nw_frag"    (word::IP, 32, 2)             Frag        Ip        mask  ro nxm1(26, 1),  NONE, 0;
+    ArpOp        "arp_op"        ""           (word::IP, 56, 8)             Decimal     Arp       exact rw nxm0(15, 2),  oxm(21, 2), 3;
+    ArpSpa       "arp_spa"       ""           (word::IPV4, 32, 32)          Ipv4        Arp       mask  rw nxm0(16, 4),  oxm(22, 4), 3;
+    ArpTpa       "arp_tpa"       ""           (word::IPV4, 0, 32)           Ipv4        Arp       mask  rw nxm0(17, 4),  oxm(23, 4), 3;
+    ArpSha       "arp_sha"       ""           (word::ARP_SHA, 16, 48)       Ethernet    Arp       mask  rw nxm1(17, 6),  oxm(24, 6), 3;
+    ArpTha       "arp_tha"       ""           (word::ARP_THA, 16, 48)       Ethernet    Arp       mask  rw nxm1(18, 6),  oxm(25, 6), 3;
+    TcpSrc       "tcp_src"       "tp_src"     (word::L4, 48, 16)            Decimal     Tcp       mask  rw nxm0(9, 2),   oxm(13, 2), 3;
+    TcpDst       "tcp_dst"       "tp_dst"     (word::L4, 32, 16)            Decimal     Tcp       mask  rw nxm0(10, 2),  oxm(14, 2), 3;
+    TcpFlags     "tcp_flags"     ""           (word::L4, 16, 12)            TcpFlags    Tcp       mask  ro nxm1(34, 2),  onf(42, 2), 0;
+    UdpSrc       "udp_src"       ""           (word::L4, 48, 16)            Decimal     Udp       mask  rw nxm0(11, 2),  oxm(15, 2), 3;
+    UdpDst       "udp_dst"       ""           (word::L4, 32, 16)            Decimal     Udp       mask  rw nxm0(12, 2),  oxm(16, 2), 3;
+    SctpSrc      "sctp_src"      ""           (word::L4, 48, 16)            Decimal     Sctp      mask  rw NONE,         oxm(17, 2), 3;
+    SctpDst      "sctp_dst"      ""           (word::L4, 32, 16)            Decimal     Sctp      mask  rw NONE,         oxm(18, 2), 3;
+    IcmpType     "icmp_type"     ""           (word::L4, 48, 8)             Decimal     Icmp4     exact rw nxm0(13, 1),  oxm(19, 1), 3;
+    IcmpCode     "icmp_code"     ""           (word::L4, 32, 8)             Decimal     Icmp4     exact rw nxm0(14, 1),  oxm(20, 1), 3;
+    Icmpv6Type   "icmpv6_type"   ""           (word::L4, 48, 8)             Decimal     Icmp6     exact rw nxm1(21, 1),  oxm(29, 1), 3;
+    Icmpv6Code   "icmpv6_code"   ""           (word::L4, 32, 8)             Decimal     Icmp6     exact rw nxm1(22, 1),  oxm(30, 1), 3;
+    NdTarget     "nd_target"     ""           (word::ND_TARGET, 0, 128)     Ipv6        Nd        mask  rw nxm1(23, 16), oxm(31, 16), 3;
+    NdSll        "nd_sll"        ""           (word::ARP_SHA, 16, 48)       Ethernet    NdSolicit mask  rw nxm1(24, 6),  oxm(32, 6), 3;
+    NdTll        "nd_tll"        ""           (word::ARP_THA, 16, 48)       Ethernet    NdAdvert  mask  rw nxm1(25, 6),  oxm(33, 6), 3;
+    BpduType     "bpdu_type"     ""           (word::VLAN_INNER, 32, 8)     Decimal     None      exact ro NONE,         ours(1, 1), 0;
+}
+
+impl Field {
+    /// The field's row.
+    #[inline]
+    pub const fn row(self) -> &'static Row {
+        &FIELDS[self as usize]
+    }
+    /// Where the field lies in the key.
+    #[inline]
+    pub const fn place(self) -> Place {
+        self.row().place
+    }
+}
+
+/// A run of bits of a field, as in `reg0[4..7]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Subfield {
+    /// The field.
+    pub field: Field,
+    /// Lowest bit.
+    pub start: u8,
+    /// Bits, 1..=128.
+    pub width: u8,
+}
+
+impl Subfield {
+    /// The whole field.
+    pub const fn whole(field: Field) -> Subfield {
+        Subfield {
+            field,
+            start: 0,
+            width: field.row().place.width,
+        }
+    }
+    /// The bits selected, as a mask of the field.
+    #[inline]
+    pub const fn mask(self) -> u128 {
+        let ones = if self.width >= 128 {
+            u128::MAX
+        } else {
+            (1u128 << self.width) - 1
+        };
+        ones << self.start
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_fit_their_words_and_stand_in_enum_order() {
+        for (index, row) in FIELDS.iter().enumerate() {
+            assert_eq!(row.field as usize, index);
+            assert!(
+                (row.place.word as usize) < crate::key::WORDS,
+                "{}",
+                row.name
+            );
+            if row.place.width > 64 {
+                assert_eq!((row.place.shift, row.place.width), (0, 128), "{}", row.name);
+            } else {
+                assert!(row.place.shift + row.place.width <= 64, "{}", row.name);
+            }
+            for id in [row.nxm, row.oxm].into_iter().flatten() {
+                assert!(u32::from(id.size) * 8 >= u32::from(row.place.width.min(id.size * 8)));
+            }
+        }
+    }
+}
