@@ -3,6 +3,7 @@
 //! [`value`] and [`schema`] say what data is, [`database`] holds it, [`transact`] changes it all-or-nothing,
 //! [`monitor`] tells clients, [`log`] keeps it, [`server`] puts them together without I/O; [`jsonrpc`] is the wire.
 
+pub mod client;
 pub mod error;
 pub mod jsonrpc;
 pub mod schema;
