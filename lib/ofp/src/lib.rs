@@ -1,4 +1,8 @@
 //! The OpenFlow language: values, their wire form and their text form. Never sees a frame.
 
+pub mod action;
+pub mod error;
 pub mod field;
 pub mod key;
+pub mod message;
+pub mod types;
