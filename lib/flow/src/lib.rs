@@ -1,1 +1,6 @@
-//! Frames as fields: extract and compose.
+//! Frames as fields: extract them into a key, print them, compose a frame from them, and a small text
+//! language for whole frames. Used by the datapath for lookups and by `ofctl` for what it prints.
+
+pub mod extract;
+
+pub use extract::{Depth, Layout, Plan, extract};

@@ -5,6 +5,7 @@
 
 pub mod addr;
 pub mod arp;
+pub mod bpdu;
 pub mod checksum;
 pub mod ethernet;
 pub mod ethertype;
