@@ -76,7 +76,10 @@ pub trait Tx<F>: Send {
 
 /// Counters of a port since it was opened. Bytes are frame bytes without FCS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names are those of the Interface table's statistics column")]
+#[allow(
+    missing_docs,
+    reason = "the names are those of the Interface table's statistics column"
+)]
 pub struct PortCounters {
     pub rx_packets: u64,
     pub rx_bytes: u64,

@@ -2,3 +2,5 @@
 //! each packet (`forward`). Frames come and go only through `edge`.
 
 pub mod edge;
+pub mod model;
+pub mod time;

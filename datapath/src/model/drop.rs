@@ -1,0 +1,56 @@
+//! Why packets are dropped: one row per reason. Counted per worker, printed by trace and statistics.
+
+macro_rules! drop_reasons {
+    ($($variant:ident $name:literal $text:literal;)*) => {
+        /// Why a packet went nowhere.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        #[allow(missing_docs, reason = "the table says it")]
+        pub enum DropReason { $($variant),* }
+
+        /// Reason, counter name, explanation; in the order of the enum.
+        pub const DROP_REASONS: &[(DropReason, &str, &str)] =
+            &[$((DropReason::$variant, $name, $text)),*];
+    };
+}
+
+drop_reasons! {
+    NoRule             "no_rule"               "no rule of the table matches, and its miss is to drop";
+    Action             "action"                "the rule's actions send it nowhere";
+    PortDown           "port_down"             "the output port is down";
+    NoPort             "no_port"               "the output port does not exist";
+    NoReceive          "no_receive"            "the ingress port is set not to receive";
+    NoForward          "no_forward"            "the output port is set not to forward";
+    Malformed          "malformed"             "shorter than an Ethernet header";
+    TtlExpired         "ttl_expired"           "the TTL or hop limit would become 0";
+    Depth              "depth"                 "too many nested lookups (64)";
+    Resubmits          "resubmits"             "too many lookups for one packet (4096)";
+    StackOverflow      "stack"                 "the stack is too large (64 KiB) or popped when empty";
+    PatchDepth         "patch_depth"           "too many bridges or tunnels one inside the other";
+    PatchPeer          "patch_peer"            "the patch port has no peer";
+    VlanDisallowed     "vlan_disallowed"       "the VLAN is not one of the port's";
+    ReservedAddress    "reserved_address"      "NORMAL does not forward this link-local destination";
+    TunnelUnresolved   "tunnel_unresolved"     "no route or neighbour to the tunnel's remote address in time";
+    TunnelQueueFull    "tunnel_queue_full"     "too many packets wait for the tunnel's neighbour";
+    TunnelUnknown      "tunnel_unknown"        "a tunnel packet that belongs to no tunnel port";
+    TunnelMalformed    "tunnel_malformed"      "a tunnel header that is short, or has unknown flags or a bad checksum";
+    TunnelTooBig       "tunnel_too_big"        "encapsulated, the packet exceeds the underlay's MTU";
+    MtuExceeded        "mtu_exceeded"          "larger than the output port's MTU";
+    NoMemory           "no_memory"             "no buffer for a copy";
+    PuntFull           "punt_full"             "the queue towards the controllers is full";
+    FragmentDropped    "fragment_dropped"      "a fragment, and the switch is configured to drop them";
+    Recirculation      "output_to_ingress"     "output to the ingress port was not asked for explicitly";
+}
+
+impl DropReason {
+    /// Number of reasons.
+    pub const LEN: usize = DROP_REASONS.len();
+    /// Counter name.
+    pub const fn name(self) -> &'static str {
+        DROP_REASONS[self as usize].1
+    }
+    /// Explanation.
+    pub const fn text(self) -> &'static str {
+        DROP_REASONS[self as usize].2
+    }
+}

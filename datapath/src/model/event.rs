@@ -1,0 +1,85 @@
+//! The two rings between control and a worker. Both are bounded; what does not fit is counted.
+
+use super::port::PortId;
+use super::snapshot::BridgeId;
+use crate::edge::{Rx, Tx};
+use ofp::action::{Action, Controller};
+use ofp::key::Match;
+use ofp::types::{Cookie, PortNo, TableId};
+
+/// Entries of the ring from a worker to control.
+pub const EVENTS: usize = 4096;
+/// Entries of the ring from control to a worker (its mailbox).
+pub const COMMANDS: usize = 1024;
+
+/// What a worker tells control.
+#[derive(Debug)]
+pub enum Event {
+    /// A packet for the controllers.
+    Punt(Box<Punt>),
+    /// Packets wait for this tunnel's route or neighbour.
+    Resolve(PortId),
+}
+
+/// A packet for the controllers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Punt {
+    /// Bridge.
+    pub bridge: BridgeId,
+    /// Table of the rule, or of the miss.
+    pub table: TableId,
+    /// The rule's cookie; all ones for a packet-out's.
+    pub cookie: Cookie,
+    /// Length, controller id, reason, user data.
+    pub controller: Controller,
+    /// Ingress port and metadata fields, for the packet-in.
+    pub fields: Match,
+    /// Ingress port.
+    pub in_port: PortNo,
+    /// Bytes of the whole packet.
+    pub total_len: u32,
+    /// The packet, cut to `controller.max_len`.
+    pub data: Vec<u8>,
+}
+
+/// What control tells a worker.
+pub enum Command<F> {
+    /// Receive from this queue from now on.
+    AddRx {
+        /// The port.
+        port: PortId,
+        /// Its queue.
+        rx: Box<dyn Rx<F>>,
+    },
+    /// Send by this queue from now on.
+    AddTx {
+        /// The port.
+        port: PortId,
+        /// Its queue.
+        tx: Box<dyn Tx<F>>,
+    },
+    /// Let go of the port's queues; when it is done, `done` is dropped.
+    RemovePort {
+        /// The port.
+        port: PortId,
+        /// Dropped when the queues are.
+        done: std::sync::mpsc::Sender<()>,
+    },
+    /// Run the actions on a packet.
+    PacketOut(Box<PacketOut>),
+    /// End the worker.
+    Stop,
+}
+
+/// A packet to run actions on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PacketOut {
+    /// Bridge.
+    pub bridge: BridgeId,
+    /// As if received there.
+    pub in_port: PortNo,
+    /// What to do.
+    pub actions: Box<[Action]>,
+    /// The packet.
+    pub data: Vec<u8>,
+}

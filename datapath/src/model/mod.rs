@@ -1,0 +1,20 @@
+//! What both sides see. `control` builds [`Change`]s, the [`publish::Publisher`] applies them to the
+//! copy that nobody reads and makes it current; `forward` reads one [`Snapshot`] per burst.
+//! Nothing here decides anything about OpenFlow messages or packets.
+
+pub mod classifier;
+pub mod drop;
+pub mod event;
+pub mod mac;
+pub mod plan;
+pub mod port;
+pub mod publish;
+pub mod rule;
+pub mod snapshot;
+pub mod stats;
+pub mod tunnel;
+
+pub use drop::DropReason;
+pub use port::{PortId, PortKind, PortView, VlanMode};
+pub use rule::{Rule, RuleId};
+pub use snapshot::{BridgeId, BridgeView, Change, Snapshot, TableView};

@@ -1,0 +1,234 @@
+//! The whole switch at one moment, as the workers read it; and the changes that lead to the next one.
+
+use super::classifier::Classifier;
+use super::mac::MacTable;
+use super::plan::Plan;
+use super::port::{PortId, PortKind, PortView};
+use super::rule::Rule;
+use super::tunnel::TunnelMap;
+use ofp::types::{PortNo, TableId};
+use packet::MacAddr;
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// A bridge's index in the switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BridgeId(pub u16);
+
+/// What happens to packets that no rule of a table matches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Miss {
+    /// Dropped (OpenFlow 1.3 and later).
+    #[default]
+    Drop,
+    /// Sent to the controllers (OpenFlow 1.0).
+    Controller,
+}
+
+/// What is set for a bridge as a whole.
+#[derive(Clone)]
+pub struct BridgeConfig {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its LOCAL port's address.
+    pub mac: MacAddr,
+    /// For every table.
+    pub miss: Miss,
+    /// Bytes of a missed packet that controllers get.
+    pub miss_send_len: u16,
+    /// OFPC_FRAG_*: 0 normal, 1 drop, 3 nx-match.
+    pub frag: u8,
+    /// NORMAL forwards the reserved link-local addresses too.
+    pub forward_bpdu: bool,
+    /// Learnt addresses.
+    pub macs: Arc<MacTable>,
+}
+
+/// A table of a bridge.
+#[derive(Clone, Debug, Default)]
+pub struct TableView {
+    /// Its rules.
+    pub rules: Classifier,
+    /// Changes with every change of the rules: a cached answer is good while this is the same.
+    pub generation: u64,
+}
+
+/// A bridge.
+#[derive(Clone)]
+pub struct BridgeView {
+    /// Settings.
+    pub config: Arc<BridgeConfig>,
+    /// 255 tables; number 254 is the switch's own.
+    pub tables: Box<[TableView]>,
+    /// What has to be extracted from its packets.
+    pub plan: Plan,
+    /// Ports by number.
+    pub ports: FxHashMap<PortNo, PortId>,
+    /// Ports in the order of their numbers.
+    pub members: Vec<PortId>,
+    /// The interface named as the bridge.
+    pub local: Option<PortId>,
+    /// Changes with every change of ports or settings.
+    pub generation: u64,
+}
+
+/// The whole switch.
+#[derive(Clone, Default)]
+pub struct Snapshot {
+    /// Counts the published states.
+    pub version: u64,
+    /// By [`BridgeId`].
+    pub bridges: Vec<Option<BridgeView>>,
+    /// By [`PortId`].
+    pub ports: Vec<Option<Arc<PortView>>>,
+    /// By what received tunnel packets say.
+    pub tunnels: TunnelMap,
+    /// The host's addresses on a bridge's internal interfaces: tunnel packets to these are ours.
+    pub addresses: FxHashSet<(BridgeId, IpAddr)>,
+    generation: u64,
+}
+
+/// One step from a snapshot to the next.
+#[derive(Clone)]
+pub enum Change {
+    /// Adds a bridge or changes its settings.
+    SetBridge(BridgeId, Arc<BridgeConfig>),
+    /// Removes a bridge with its rules; its ports were removed before.
+    RemoveBridge(BridgeId),
+    /// Adds a port or changes its settings.
+    SetPort(Arc<PortView>),
+    /// Removes a port.
+    RemovePort(PortId),
+    /// Adds a rule, or replaces the one with the same table, match and priority.
+    AddRule(BridgeId, Arc<Rule>),
+    /// Removes a rule.
+    RemoveRule(BridgeId, Arc<Rule>),
+    /// The host's addresses on a bridge's internal interfaces.
+    SetAddresses(BridgeId, Arc<[IpAddr]>),
+}
+
+impl Snapshot {
+    /// A bridge.
+    #[inline]
+    pub fn bridge(&self, id: BridgeId) -> Option<&BridgeView> {
+        self.bridges.get(usize::from(id.0))?.as_ref()
+    }
+    /// A port.
+    #[inline]
+    pub fn port(&self, id: PortId) -> Option<&Arc<PortView>> {
+        self.ports.get(id.0 as usize)?.as_ref()
+    }
+    /// A bridge's port by number.
+    #[inline]
+    pub fn port_by_number(&self, bridge: BridgeId, number: PortNo) -> Option<&Arc<PortView>> {
+        self.port(*self.bridge(bridge)?.ports.get(&number)?)
+    }
+    fn next_generation(&mut self) -> u64 {
+        self.generation += 1;
+        self.generation
+    }
+    /// Takes one step. Steps for what does not exist have no effect.
+    pub fn apply(&mut self, change: &Change) {
+        let generation = self.next_generation();
+        match change {
+            Change::SetBridge(id, config) => self.set_bridge(*id, config, generation),
+            Change::RemoveBridge(id) => {
+                if let Some(bridge) = self.bridges.get_mut(usize::from(id.0)) {
+                    *bridge = None;
+                }
+                self.addresses.retain(|(bridge, _)| bridge != id);
+            }
+            Change::SetPort(port) => {
+                self.remove_port(port.id, generation);
+                self.add_port(port, generation);
+            }
+            Change::RemovePort(id) => self.remove_port(*id, generation),
+            Change::AddRule(id, rule) => {
+                if let Some((plan, table)) = self.table(*id, rule.table) {
+                    if let Some(old) = table.rules.remove(rule) {
+                        plan.remove(&old);
+                    }
+                    plan.add(rule);
+                    table.rules.insert(rule.clone());
+                    table.generation = generation;
+                }
+            }
+            Change::RemoveRule(id, rule) => {
+                if let Some((plan, table)) = self.table(*id, rule.table)
+                    && let Some(old) = table.rules.remove(rule)
+                {
+                    plan.remove(&old);
+                    table.generation = generation;
+                }
+            }
+            Change::SetAddresses(id, addresses) => {
+                self.addresses.retain(|(bridge, _)| bridge != id);
+                self.addresses.extend(addresses.iter().map(|&a| (*id, a)));
+            }
+        }
+    }
+    fn table(&mut self, id: BridgeId, table: TableId) -> Option<(&mut Plan, &mut TableView)> {
+        let bridge = self.bridges.get_mut(usize::from(id.0))?.as_mut()?;
+        Some((
+            &mut bridge.plan,
+            bridge.tables.get_mut(usize::from(table.0))?,
+        ))
+    }
+    fn set_bridge(&mut self, id: BridgeId, config: &Arc<BridgeConfig>, generation: u64) {
+        let index = usize::from(id.0);
+        if self.bridges.len() <= index {
+            self.bridges.resize_with(index + 1, || None);
+        }
+        let bridge = self.bridges[index].get_or_insert_with(|| BridgeView {
+            config: config.clone(),
+            tables: vec![TableView::default(); TableId::LEN + 1].into(),
+            plan: Plan::default(),
+            ports: FxHashMap::default(),
+            members: Vec::new(),
+            local: None,
+            generation,
+        });
+        bridge.config = config.clone();
+        bridge.generation = generation;
+    }
+    fn add_port(&mut self, port: &Arc<PortView>, generation: u64) {
+        let index = port.id.0 as usize;
+        if self.ports.len() <= index {
+            self.ports.resize_with(index + 1, || None);
+        }
+        self.ports[index] = Some(port.clone());
+        if let PortKind::Tunnel(tunnel) = &port.kind {
+            self.tunnels.insert(&tunnel.config, port.id);
+        }
+        let ports = &self.ports;
+        if let Some(Some(bridge)) = self.bridges.get_mut(usize::from(port.bridge.0)) {
+            bridge.ports.insert(port.number, port.id);
+            let number = |id: &PortId| ports[id.0 as usize].as_ref().map(|p| p.number);
+            let place = bridge
+                .members
+                .partition_point(|id| number(id) < Some(port.number));
+            bridge.members.insert(place, port.id);
+            if port.number == PortNo::LOCAL {
+                bridge.local = Some(port.id);
+            }
+            bridge.generation = generation;
+        }
+    }
+    fn remove_port(&mut self, id: PortId, generation: u64) {
+        let Some(port) = self.ports.get_mut(id.0 as usize).and_then(Option::take) else {
+            return;
+        };
+        if let PortKind::Tunnel(tunnel) = &port.kind {
+            self.tunnels.remove(&tunnel.config, id);
+        }
+        if let Some(Some(bridge)) = self.bridges.get_mut(usize::from(port.bridge.0)) {
+            bridge.ports.remove(&port.number);
+            bridge.members.retain(|m| *m != id);
+            if bridge.local == Some(id) {
+                bridge.local = None;
+            }
+            bridge.generation = generation;
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Counters: dense slabs per worker, one writer each, summed when read. Exact, and never behind.
+//!
+//! A counter that is reused starts from a baseline that the reader keeps (it is never set to 0 under
+//! its writer's hands).
+
+use super::drop::DropReason;
+use super::port::{MAX_PORTS, PortId};
+use super::rule::RuleId;
+use super::snapshot::BridgeId;
+use crate::time::Time;
+use ofp::types::TableId;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+
+const CHUNK: usize = 4096;
+/// Most rules in the whole switch.
+pub const MAX_RULES: usize = 1024 * CHUNK;
+/// Most bridges.
+pub const MAX_BRIDGES: usize = 4096;
+
+type Chunk<const N: usize> = OnceLock<Box<[[AtomicU64; N]]>>;
+
+/// A growing array of `N` counters per entry; grown by the reader, written by one worker.
+pub struct Slab<const N: usize> {
+    chunks: Box<[Chunk<N>]>,
+}
+
+impl<const N: usize> Slab<N> {
+    fn new(limit: usize) -> Slab<N> {
+        Slab {
+            chunks: (0..limit.div_ceil(CHUNK))
+                .map(|_| OnceLock::new())
+                .collect(),
+        }
+    }
+    /// Makes sure that the entry exists. Control calls it before a worker can see the index.
+    pub fn reserve(&self, index: usize) {
+        self.chunks[index / CHUNK].get_or_init(|| {
+            (0..CHUNK)
+                .map(|_| std::array::from_fn(|_| AtomicU64::new(0)))
+                .collect()
+        });
+    }
+    /// The entry, if it was reserved.
+    #[inline]
+    pub fn get(&self, index: usize) -> Option<&[AtomicU64; N]> {
+        self.chunks.get(index / CHUNK)?.get()?.get(index % CHUNK)
+    }
+    /// Adds to a counter of an entry. Only the owning worker may call it.
+    #[inline]
+    pub fn add(&self, index: usize, counter: usize, amount: u64) {
+        if let Some(entry) = self.get(index) {
+            let counter = &entry[counter];
+            counter.store(counter.load(Relaxed).wrapping_add(amount), Relaxed);
+        }
+    }
+}
+
+/// The counters of one worker.
+pub struct WorkerStats {
+    /// Per rule: packets, bytes, time of last use.
+    pub rules: Slab<3>,
+    /// Per table: lookups, matches.
+    pub tables: Slab<2>,
+    /// Per port: the fields of `PortTotals` in order.
+    pub ports: Slab<6>,
+    /// Per drop reason.
+    pub drops: [AtomicU64; DropReason::LEN],
+    /// Bursts that had frames; frames; cache hits; cache misses; nanoseconds asleep.
+    pub worker: [AtomicU64; 5],
+}
+
+/// Index of a table's counters.
+#[inline]
+pub fn table_index(bridge: BridgeId, table: TableId) -> usize {
+    usize::from(bridge.0) * 256 + usize::from(table.0)
+}
+
+impl WorkerStats {
+    fn new() -> WorkerStats {
+        WorkerStats {
+            rules: Slab::new(MAX_RULES),
+            tables: Slab::new(MAX_BRIDGES * 256),
+            ports: Slab::new(MAX_PORTS),
+            drops: std::array::from_fn(|_| AtomicU64::new(0)),
+            worker: std::array::from_fn(|_| AtomicU64::new(0)),
+        }
+    }
+    /// Credits packets to a rule.
+    #[inline]
+    pub fn credit(&self, rule: RuleId, packets: u64, bytes: u64, now: Time) {
+        if let Some(entry) = self.rules.get(rule.0 as usize) {
+            entry[0].store(entry[0].load(Relaxed) + packets, Relaxed);
+            entry[1].store(entry[1].load(Relaxed) + bytes, Relaxed);
+            entry[2].store(now.0, Relaxed);
+        }
+    }
+    /// Counts a dropped packet.
+    #[inline]
+    pub fn dropped(&self, reason: DropReason) {
+        let counter = &self.drops[reason as usize];
+        counter.store(counter.load(Relaxed) + 1, Relaxed);
+    }
+}
+
+/// What happened to a rule so far, over all workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct RuleTotals {
+    pub packets: u64,
+    pub bytes: u64,
+    pub used: Time,
+}
+
+/// What went through a port so far, over all workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct PortTotals {
+    pub rx_packets: u64,
+    pub rx_bytes: u64,
+    pub tx_packets: u64,
+    pub tx_bytes: u64,
+    pub rx_dropped: u64,
+    pub tx_dropped: u64,
+}
+
+/// All workers' counters.
+#[derive(Clone, Default)]
+pub struct Stats {
+    workers: Arc<Mutex<Vec<Arc<WorkerStats>>>>,
+    reserved: Arc<Mutex<(usize, usize, Vec<usize>)>>,
+}
+
+impl Stats {
+    /// The counters of one more worker. (Those of a worker that ended stay: its counts still count.)
+    pub fn register_worker(&self) -> Arc<WorkerStats> {
+        let worker = Arc::new(WorkerStats::new());
+        let reserved = self.reserved.lock().expect("no panics while held");
+        (0..reserved.0.div_ceil(CHUNK)).for_each(|c| worker.rules.reserve(c * CHUNK));
+        (0..reserved.1.div_ceil(CHUNK)).for_each(|c| worker.ports.reserve(c * CHUNK));
+        reserved
+            .2
+            .iter()
+            .for_each(|&bridge| worker.tables.reserve(bridge * 256));
+        self.workers
+            .lock()
+            .expect("no panics while held")
+            .push(worker.clone());
+        worker
+    }
+    fn each(&self, mut f: impl FnMut(&WorkerStats)) {
+        self.workers
+            .lock()
+            .expect("no panics while held")
+            .iter()
+            .for_each(|w| f(w));
+    }
+    /// Makes room for a rule; before it is published.
+    pub fn reserve_rule(&self, rule: RuleId) {
+        let mut reserved = self.reserved.lock().expect("no panics while held");
+        if rule.0 as usize >= reserved.0 {
+            reserved.0 = (rule.0 as usize / CHUNK + 1) * CHUNK;
+            self.each(|w| w.rules.reserve(rule.0 as usize));
+        }
+    }
+    /// Makes room for a port; before it is published.
+    pub fn reserve_port(&self, port: PortId) {
+        let mut reserved = self.reserved.lock().expect("no panics while held");
+        if port.0 as usize >= reserved.1 {
+            reserved.1 = (port.0 as usize / CHUNK + 1) * CHUNK;
+            self.each(|w| w.ports.reserve(port.0 as usize));
+        }
+    }
+    /// Makes room for a bridge's tables; before it is published.
+    pub fn reserve_bridge(&self, bridge: BridgeId) {
+        self.reserved
+            .lock()
+            .expect("no panics while held")
+            .2
+            .push(usize::from(bridge.0));
+        self.each(|w| w.tables.reserve(usize::from(bridge.0) * 256));
+    }
+    /// Sum of a rule's counters (since the slot exists: subtract the baseline).
+    pub fn rule(&self, rule: RuleId) -> RuleTotals {
+        let mut sum = RuleTotals::default();
+        self.each(|w| {
+            if let Some(entry) = w.rules.get(rule.0 as usize) {
+                sum.packets += entry[0].load(Relaxed);
+                sum.bytes += entry[1].load(Relaxed);
+                sum.used = sum.used.max(Time(entry[2].load(Relaxed)));
+            }
+        });
+        sum
+    }
+    /// Sum of a table's lookups and matches.
+    pub fn table(&self, bridge: BridgeId, table: TableId) -> (u64, u64) {
+        let mut sum = (0, 0);
+        self.each(|w| {
+            if let Some(entry) = w.tables.get(table_index(bridge, table)) {
+                sum.0 += entry[0].load(Relaxed);
+                sum.1 += entry[1].load(Relaxed);
+            }
+        });
+        sum
+    }
+    /// Sum of a port's counters (since the index exists: subtract the baseline).
+    pub fn port(&self, port: PortId) -> PortTotals {
+        let mut sum = PortTotals::default();
+        self.each(|w| {
+            if let Some(entry) = w.ports.get(port.0 as usize) {
+                sum.rx_packets += entry[0].load(Relaxed);
+                sum.rx_bytes += entry[1].load(Relaxed);
+                sum.tx_packets += entry[2].load(Relaxed);
+                sum.tx_bytes += entry[3].load(Relaxed);
+                sum.rx_dropped += entry[4].load(Relaxed);
+                sum.tx_dropped += entry[5].load(Relaxed);
+            }
+        });
+        sum
+    }
+    /// Sum of the dropped packets of a reason.
+    pub fn drops(&self, reason: DropReason) -> u64 {
+        let mut sum = 0;
+        self.each(|w| sum += w.drops[reason as usize].load(Relaxed));
+        sum
+    }
+    /// Sum of the workers' own counters, see [`WorkerStats::worker`].
+    pub fn workers(&self) -> [u64; 5] {
+        let mut sum = [0; 5];
+        self.each(|w| {
+            sum.iter_mut()
+                .zip(&w.worker)
+                .for_each(|(s, c)| *s += c.load(Relaxed))
+        });
+        sum
+    }
+}
