@@ -1,7 +1,7 @@
 //! The table of match fields: one row says a field's names, its place in the key, how it is written,
 //! what it requires and its wire ids. Wire, text and documentation are driven by this table alone.
 
-use crate::key::{Place, word};
+use crate::key::{Match, Place, word};
 
 /// How a field's value is written as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -273,6 +273,52 @@ impl Field {
     #[inline]
     pub const fn place(self) -> Place {
         self.row().place
+    }
+}
+
+impl Field {
+    /// The bits that a match without a mask looks at: all of them, but for `nw_tos`, whose low two bits are `nw_ecn`.
+    pub const fn full_mask(self) -> u128 {
+        match self {
+            Field::IpTos => 0xfc,
+            _ => self.place().ones(),
+        }
+    }
+}
+
+impl Prereq {
+    /// Whether every packet that matches `matching` has the field.
+    pub fn holds(self, matching: &Match) -> bool {
+        let is = |field: Field, values: &[u128]| {
+            let (value, mask) = matching.get(field.place());
+            mask == field.place().ones() && values.contains(&value)
+        };
+        let protocol = |network: Prereq, number: u128| {
+            let later = u128::from(crate::key::FRAG_LATER);
+            let (frag, _) = matching.get(Field::IpFrag.place());
+            network.holds(matching) && is(Field::IpProto, &[number]) && frag & later == 0
+        };
+        let nd = |types: &[u128]| Prereq::Icmp6.holds(matching) && is(Field::Icmpv6Type, types);
+        match self {
+            Prereq::None => true,
+            Prereq::Vlan => {
+                let present = u128::from(crate::key::VLAN_PRESENT);
+                matching.get(Field::VlanTci.place()).0 & present != 0
+            }
+            Prereq::Mpls => is(Field::EthType, &[0x8847, 0x8848]),
+            Prereq::Arp => is(Field::EthType, &[0x0806, 0x8035]),
+            Prereq::Ipv4 => is(Field::EthType, &[0x0800]),
+            Prereq::Ipv6 => is(Field::EthType, &[0x86dd]),
+            Prereq::Ip => is(Field::EthType, &[0x0800, 0x86dd]),
+            Prereq::Tcp => protocol(Prereq::Ip, 6),
+            Prereq::Udp => protocol(Prereq::Ip, 17),
+            Prereq::Sctp => protocol(Prereq::Ip, 132),
+            Prereq::Icmp4 => protocol(Prereq::Ipv4, 1),
+            Prereq::Icmp6 => protocol(Prereq::Ipv6, 58),
+            Prereq::Nd => nd(&[135, 136]),
+            Prereq::NdSolicit => nd(&[135]),
+            Prereq::NdAdvert => nd(&[136]),
+        }
     }
 }
 

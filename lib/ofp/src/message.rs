@@ -399,9 +399,14 @@ pub enum MultipartRequest {
     Port(PortNo),
     PortDesc,
     /// With features: a change is asked for, which is refused unless it is empty.
-    TableFeatures { modify: bool },
+    TableFeatures {
+        modify: bool,
+    },
     /// Answered with an empty list: there are no queues.
-    Queue { port: PortNo, queue: u32 },
+    Queue {
+        port: PortNo,
+        queue: u32,
+    },
 }
 
 /// OFPT_MULTIPART_REPLY (OFPT_STATS_REPLY).
@@ -418,8 +423,16 @@ pub struct MultipartReply {
 #[allow(missing_docs, reason = "the names are the specification's")]
 pub enum MultipartPart {
     Desc(SwitchDesc),
-    Flow { flows: Vec<FlowStats>, nicira: bool },
-    Aggregate { packets: u64, bytes: u64, flows: u32, nicira: bool },
+    Flow {
+        flows: Vec<FlowStats>,
+        nicira: bool,
+    },
+    Aggregate {
+        packets: u64,
+        bytes: u64,
+        flows: u32,
+        nicira: bool,
+    },
     Table(Vec<TableStats>),
     Port(Vec<PortStats>),
     PortDesc(Vec<PortDesc>),

@@ -57,7 +57,11 @@ impl PortNo {
 
     /// From OpenFlow 1.0's 16 bits.
     pub const fn from_v10(port: u16) -> PortNo {
-        if port >= 0xfff8 { PortNo(port as u32 | 0xffff_0000) } else { PortNo(port as u32) }
+        if port >= 0xfff8 {
+            PortNo(port as u32 | 0xffff_0000)
+        } else {
+            PortNo(port as u32)
+        }
     }
     /// To OpenFlow 1.0's 16 bits, if it can be said there.
     pub const fn to_v10(self) -> Option<u16> {
