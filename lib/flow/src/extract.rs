@@ -332,8 +332,12 @@ fn l4_word(src: u16, dst: u16, flags: u16) -> u64 {
 fn extract_transport(protocol: u8, bytes: &[u8], key: &mut Key) {
     key.0[word::L4] = match protocol {
         ipproto::TCP => match tcp::Header::parse(bytes) {
-            Some((header, _)) => l4_word(header.src.get(), header.dst.get(), header.flags()),
-            None => 0,
+            Some((header, _))
+                if (tcp::Header::SIZE..=bytes.len()).contains(&header.header_size()) =>
+            {
+                l4_word(header.src.get(), header.dst.get(), header.flags())
+            }
+            _ => 0,
         },
         ipproto::UDP => match udp::Header::parse(bytes) {
             Some((header, _)) => l4_word(header.src.get(), header.dst.get(), 0),

@@ -214,7 +214,8 @@ pub fn upper(next_header: u8, payload: &[u8]) -> Option<Upper> {
         if upper.protocol == ipproto::FRAGMENT {
             upper.fragment_header = Some(here);
             let offset_more = u16::from_be_bytes([offset_high, offset_low]);
-            upper.is_fragment |= offset_more & 0xfff9 != 0;
+            // The two reserved bits count, too: such a packet is not to be taken for a whole one.
+            upper.is_fragment |= offset_more != 0;
             if offset_more & 0xfff8 != 0 {
                 upper.is_later = true;
                 return Some(upper);
