@@ -23,6 +23,7 @@ const FUNCTIONS: &[&str] = &[
     "rte_eth_(macaddr_get|link_get_nowait|promiscuous_enable|allmulticast_enable|stats_get|stats_reset|find_next)",
     "rte_eth_(xstats_get|xstats_get_names|rx_queue_setup|tx_queue_setup|rx_burst|tx_burst|rx_intr_.*)",
     "rte_pktmbuf_(pool_create|alloc|alloc_bulk|free|free_bulk|clone|copy|attach|detach|reset)",
+    "rte_mbuf_dynflag_register_bitnum",
     "rte_mempool_(free|avail_count|in_use_count|cache_flush|default_cache)",
     "rte_openlog_stream",
     "rte_log_(set_global_level|cur_msg_loglevel|set_level_pattern)",

@@ -1,0 +1,426 @@
+//! `system` ports: a kernel network device by a packet socket (AF_PACKET) with the kernel's offload header.
+//!
+//! Each burst is one `recvmmsg` straight into mbufs and one `sendmmsg` out of them. Checksums that the
+//! sending host left unfinished and segments of up to 64 KiB stay as they are, described by the frame's
+//! `Offload`. A VLAN tag that the kernel took out is put back. Nothing is ever cut short: a frame larger
+//! than any buffer is dropped and counted. What the port receives is kept from the host stack (`isolate`).
+
+use std::io;
+use std::mem::zeroed;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use datapath::edge::{Frame, Offload, Port, PortCounters, PortState, Rx, Segmentation, Tx};
+use packet::ethertype;
+
+use crate::counters::{Ledger, Queue};
+use crate::isolate::Isolation;
+use crate::landing::{Landing, VNET_SIZE, with_departure, with_landing};
+use crate::mempool::{MbufPool, Mempools, free_all};
+use crate::netdev::{Netdev, owned};
+use crate::types::OpenRequest;
+use crate::{Error, Mbuf, Result, finish, tap};
+
+/// Bytes that may wait in a socket for the worker, and that may be on their way out of one: some 60
+/// segments of 64 KiB, or 10 ms of 3 Gbit/s. Used only as far as packets are there.
+const SOCKET_BUFFER_SIZE: i32 = 4 << 20;
+
+/// The socket, as the port and its queues share it.
+#[derive(Debug)]
+struct Device {
+    socket: Arc<OwnedFd>,
+    pools: Arc<Mempools>,
+    ledger: Ledger,
+    /// Frames that the kernel dropped as the socket's buffer was full. It forgets them when it tells.
+    kernel_dropped: AtomicU64,
+    /// Whether the kernel takes UDP segmentation from us.
+    can_segment_udp: bool,
+    _isolation: Isolation,
+}
+
+/// A `system` port.
+#[derive(Debug)]
+pub struct PacketSocket {
+    netdev: Netdev,
+    device: Arc<Device>,
+    is_rx_open: bool,
+}
+
+fn set_option(fd: &OwnedFd, level: i32, option: i32, value: i32, what: &str) -> Result<()> {
+    // SAFETY: the value is an int, and its size is given.
+    let code = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            level,
+            option,
+            (&raw const value).cast(),
+            size_of::<i32>() as u32,
+        )
+    };
+    if code < 0 {
+        Err(Error::system(format!("packet socket: cannot {what}")))
+    } else {
+        Ok(())
+    }
+}
+
+/// The options of every packet socket: which, its value, and what it is for.
+const OPTIONS: &[(i32, i32, i32, &str)] = &[
+    (libc::SOL_PACKET, libc::PACKET_VNET_HDR, 1, "keep offloads"),
+    (
+        libc::SOL_PACKET,
+        libc::PACKET_AUXDATA,
+        1,
+        "learn of VLAN tags",
+    ),
+    (
+        libc::SOL_PACKET,
+        libc::PACKET_IGNORE_OUTGOING,
+        1,
+        "ignore what the host sends",
+    ),
+    (
+        libc::SOL_SOCKET,
+        libc::SO_RCVBUFFORCE,
+        SOCKET_BUFFER_SIZE,
+        "size the receive buffer",
+    ),
+    (
+        libc::SOL_SOCKET,
+        libc::SO_SNDBUFFORCE,
+        SOCKET_BUFFER_SIZE,
+        "size the send buffer",
+    ),
+];
+
+impl PacketSocket {
+    /// Opens `request.name` in this thread's network namespace.
+    pub fn open(request: &OpenRequest<'_>) -> Result<PacketSocket> {
+        let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        // Protocol 0: nothing is received until the socket is bound.
+        // SAFETY: a plain system call.
+        let fd = unsafe { libc::socket(libc::AF_PACKET, kind, 0) };
+        let socket = Arc::new(owned(fd, || "cannot open a packet socket".into())?);
+        let netdev = Netdev::new(request.name, socket.clone());
+        let index = netdev.index()?;
+        if netdev.address()?.0 != libc::ARPHRD_ETHER {
+            return Err(Error::Refused(format!(
+                "{} is not an Ethernet device",
+                request.name
+            )));
+        }
+        let isolation = Isolation::new(request.name)?;
+        for &(level, option, value, what) in OPTIONS {
+            set_option(&socket, level, option, value, what)?;
+        }
+        bind(&socket, index, request.name)?;
+        if let Some(mtu) = request.mtu {
+            netdev.set_mtu(mtu)?;
+        }
+        let device = Device {
+            socket,
+            pools: request.pools.clone(),
+            ledger: Ledger::default(),
+            kernel_dropped: AtomicU64::new(0),
+            can_segment_udp: tap::kernel_segments_udp(),
+            _isolation: isolation,
+        };
+        Ok(PacketSocket {
+            netdev,
+            device: Arc::new(device),
+            is_rx_open: false,
+        })
+    }
+}
+
+/// Receives everything from the device `index`, whoever it is for.
+fn bind(socket: &OwnedFd, index: i32, name: &str) -> Result<()> {
+    // SAFETY: plain C structures, for which all zeroes is a value; each call gets its size.
+    unsafe {
+        let mut membership: libc::packet_mreq = zeroed();
+        membership.mr_ifindex = index;
+        membership.mr_type = libc::PACKET_MR_PROMISC as u16;
+        let size = size_of::<libc::packet_mreq>() as u32;
+        let (level, option) = (libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP);
+        if libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            option,
+            (&raw const membership).cast(),
+            size,
+        ) < 0
+        {
+            return Err(Error::system(format!("{name}: cannot make it promiscuous")));
+        }
+        let mut address: libc::sockaddr_ll = zeroed();
+        address.sll_family = libc::AF_PACKET as u16;
+        address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
+        address.sll_ifindex = index;
+        let size = size_of::<libc::sockaddr_ll>() as u32;
+        if libc::bind(socket.as_raw_fd(), (&raw const address).cast(), size) < 0 {
+            return Err(Error::system(format!(
+                "{name}: cannot bind a packet socket"
+            )));
+        }
+    }
+    Ok(())
+}
+
+impl Port<Mbuf> for PacketSocket {
+    fn rx_len(&self) -> usize {
+        1
+    }
+
+    fn open_rx(&mut self, index: usize) -> std::result::Result<Box<dyn Rx<Mbuf>>, String> {
+        if index != 0 || self.is_rx_open {
+            return Err(format!(
+                "{} has no further receive queue",
+                self.netdev.name()
+            ));
+        }
+        self.is_rx_open = true;
+        Ok(Box::new(PacketRx {
+            counters: self.device.ledger.open_rx(),
+            device: self.device.clone(),
+        }))
+    }
+
+    fn open_tx(&mut self, _worker: usize) -> std::result::Result<Box<dyn Tx<Mbuf>>, String> {
+        Ok(Box::new(PacketTx {
+            counters: self.device.ledger.open_tx(),
+            pool: MbufPool::new(self.device.pools.clone()),
+            device: self.device.clone(),
+            finished: Vec::new(),
+        }))
+    }
+
+    fn state(&self) -> PortState {
+        self.netdev.state()
+    }
+
+    fn counters(&self) -> PortCounters {
+        // SAFETY: a plain C structure; the call gets its size.
+        let fresh = unsafe {
+            let mut stats: libc::tpacket_stats = zeroed();
+            let mut size = size_of::<libc::tpacket_stats>() as u32;
+            let (level, option) = (libc::SOL_PACKET, libc::PACKET_STATISTICS);
+            let fd = self.device.socket.as_raw_fd();
+            libc::getsockopt(fd, level, option, (&raw mut stats).cast(), &mut size);
+            u64::from(stats.tp_drops)
+        };
+        let dropped = self
+            .device
+            .kernel_dropped
+            .fetch_add(fresh, Ordering::Relaxed)
+            + fresh;
+        let mut counters = self.device.ledger.read();
+        counters.rx_dropped += dropped;
+        counters
+    }
+
+    fn custom_counters(&self, out: &mut Vec<(String, u64)>) {
+        out.push(("rx_oversize".into(), self.device.ledger.rx_oversize()));
+    }
+
+    fn set_mtu(&mut self, mtu: u16) -> std::result::Result<(), String> {
+        self.netdev.set_mtu(mtu).map_err(|error| error.to_string())
+    }
+
+    fn set_mac(&mut self, mac: [u8; 6]) -> std::result::Result<(), String> {
+        self.netdev.set_mac(mac).map_err(|error| error.to_string())
+    }
+
+    fn set_up(&mut self, up: bool) -> std::result::Result<(), String> {
+        self.netdev.set_up(up).map_err(|error| error.to_string())
+    }
+
+    fn driver(&self) -> &'static str {
+        "packet_socket"
+    }
+}
+
+/// The receiving side.
+struct PacketRx {
+    device: Arc<Device>,
+    counters: Arc<Queue>,
+}
+
+impl Rx<Mbuf> for PacketRx {
+    fn rx(&mut self, out: &mut Vec<Mbuf>, max: usize) {
+        with_landing(&self.device.pools, |landing| {
+            self.recv_burst(landing, out, max)
+        });
+    }
+
+    fn fd(&self) -> Option<RawFd> {
+        Some(self.device.socket.as_raw_fd())
+    }
+}
+
+impl PacketRx {
+    fn recv_burst(&self, landing: &mut Landing, out: &mut Vec<Mbuf>, max: usize) {
+        let len = landing.prepare(max);
+        let messages = landing.messages(len);
+        // SAFETY: each message points to its landing slot, which has the sizes that it says.
+        let received = unsafe {
+            let fd = self.device.socket.as_raw_fd();
+            libc::recvmmsg(
+                fd,
+                messages.as_mut_ptr(),
+                len as u32,
+                libc::MSG_DONTWAIT,
+                std::ptr::null_mut(),
+            )
+        };
+        if received < 0 {
+            // EINVAL: a kind of segmentation that the kernel's header cannot tell; that frame is gone.
+            if io::Error::last_os_error().raw_os_error() == Some(libc::EINVAL) {
+                self.counters.errors.add(1);
+            }
+            return;
+        }
+        let (mut packets, mut bytes) = (0, 0);
+        for index in 0..received as usize {
+            if let Some(frame) = self.received(landing, index) {
+                packets += 1;
+                bytes += frame.size() as u64;
+                out.push(frame);
+            }
+        }
+        self.counters.packets.add(packets);
+        self.counters.bytes.add(bytes);
+    }
+
+    /// The frame of slot `index`, with its VLAN tag.
+    fn received(&self, landing: &mut Landing, index: usize) -> Option<Mbuf> {
+        let message = landing.message(index);
+        if message.msg_hdr.msg_flags & libc::MSG_TRUNC != 0 {
+            self.counters.errors.add(1);
+            self.counters.oversize.add(1);
+            return None;
+        }
+        let tag = vlan_tag(message);
+        let size = message.msg_len as usize;
+        let Some(mut frame) = landing.take(index, size) else {
+            self.counters.errors.add(1);
+            return None;
+        };
+        if let Some(tag) = tag {
+            insert_tag(&mut frame, tag);
+        }
+        Some(frame)
+    }
+}
+
+/// The tag that the kernel stripped, from the message's ancillary data: type and control information.
+fn vlan_tag(message: &libc::mmsghdr) -> Option<[u8; 4]> {
+    // SAFETY: the kernel filled the control buffer and said how much of it; CMSG_FIRSTHDR checks that
+    // a whole header is there, and the length is compared before the data are read.
+    let auxdata = unsafe {
+        let control = libc::CMSG_FIRSTHDR(&message.msg_hdr).as_ref()?;
+        let is_auxdata =
+            control.cmsg_level == libc::SOL_PACKET && control.cmsg_type == libc::PACKET_AUXDATA;
+        if !is_auxdata
+            || control.cmsg_len < libc::CMSG_LEN(size_of::<libc::tpacket_auxdata>() as u32) as usize
+        {
+            return None;
+        }
+        libc::CMSG_DATA(control)
+            .cast::<libc::tpacket_auxdata>()
+            .read_unaligned()
+    };
+    if auxdata.tp_status & libc::TP_STATUS_VLAN_VALID == 0 {
+        return None;
+    }
+    let has_type = auxdata.tp_status & libc::TP_STATUS_VLAN_TPID_VALID != 0;
+    let kind = if has_type {
+        auxdata.tp_vlan_tpid
+    } else {
+        ethertype::VLAN
+    };
+    let ([k0, k1], [t0, t1]) = (kind.to_be_bytes(), auxdata.tp_vlan_tci.to_be_bytes());
+    Some([k0, k1, t0, t1])
+}
+
+/// Puts a tag behind the addresses. Landing slots have room for it in front (`TAG_ROOM`).
+fn insert_tag(frame: &mut Mbuf, tag: [u8; 4]) {
+    const ADDRESSES_SIZE: usize = 12;
+    let mut offload = frame.offload();
+    if frame.head().len() < ADDRESSES_SIZE || frame.push(tag.len()).is_none() {
+        return;
+    }
+    let head = frame.head_mut();
+    head.copy_within(tag.len()..tag.len() + ADDRESSES_SIZE, 0);
+    head[ADDRESSES_SIZE..ADDRESSES_SIZE + tag.len()].copy_from_slice(&tag);
+    // The kernel counted from the stripped frame.
+    offload.shift(tag.len() as isize);
+    frame.set_offload(offload);
+}
+
+/// A sending side. The kernel lets any number of threads send through one socket.
+struct PacketTx {
+    device: Arc<Device>,
+    counters: Arc<Queue>,
+    pool: MbufPool,
+    finished: Vec<Mbuf>,
+}
+
+impl Tx<Mbuf> for PacketTx {
+    fn tx(&mut self, frames: &mut Vec<Mbuf>) {
+        let is_refused = |offload: Offload| offload.segmentation == Segmentation::Udp;
+        if !self.device.can_segment_udp && frames.iter().any(|frame| is_refused(frame.offload())) {
+            let failed = finish::finish_all(&mut self.pool, frames, &mut self.finished, is_refused);
+            self.counters.errors.add(failed);
+        }
+        self.send_burst(frames);
+        free_all(frames);
+    }
+}
+
+impl PacketTx {
+    fn send_burst(&mut self, frames: &[Mbuf]) {
+        let (mut sent, mut bytes, mut done) = (0, 0, 0);
+        with_departure(frames, |departure| {
+            let messages = departure.messages();
+            while done < messages.len() {
+                let rest = &mut messages[done..];
+                // SAFETY: each message points to buffers of a frame that lives until the end of the burst.
+                let code = unsafe {
+                    let fd = self.device.socket.as_raw_fd();
+                    libc::sendmmsg(fd, rest.as_mut_ptr(), rest.len() as u32, libc::MSG_DONTWAIT)
+                };
+                if code > 0 {
+                    let now = &rest[..code as usize];
+                    sent += now.len();
+                    bytes += now
+                        .iter()
+                        .map(|message| message.msg_len as usize - VNET_SIZE)
+                        .sum::<usize>();
+                    done += now.len();
+                    continue;
+                }
+                match io::Error::last_os_error().raw_os_error() {
+                    Some(libc::EINTR) => {}
+                    // The device's queue refused this frame.
+                    Some(libc::ENOBUFS) => {
+                        self.counters.dropped.add(1);
+                        done += 1;
+                    }
+                    // The socket's buffer is full, or the device is down: so it is for the rest.
+                    Some(libc::EAGAIN | libc::ENETDOWN | libc::ENXIO | libc::ENODEV) => {
+                        self.counters.dropped.add((messages.len() - done) as u64);
+                        break;
+                    }
+                    // Larger than the MTU, or headers that the kernel does not believe.
+                    _ => {
+                        self.counters.errors.add(1);
+                        done += 1;
+                    }
+                }
+            }
+        });
+        self.counters.packets.add(sent as u64);
+        self.counters.bytes.add(bytes as u64);
+    }
+}
