@@ -3,6 +3,7 @@
 
 pub mod compose;
 pub mod extract;
+pub mod frametext;
 pub mod print;
 
 pub use compose::compose;
