@@ -5,7 +5,7 @@ use core::fmt::{self, Display, Formatter};
 use core::net::{Ipv4Addr, Ipv6Addr};
 use ofp::field::Field;
 use ofp::key::{FRAG_ANY, FRAG_LATER, Key, VLAN_PRESENT, word};
-use packet::{MacAddr, Wire, ethertype, icmpv6, ipproto, mpls, sctp, tcp, udp};
+use packet::{MacAddr, Wire, ethertype, icmpv6, ipproto, ipv4, ipv6, mpls, sctp, tcp, udp};
 
 /// Prints the packet's fields of a key (not its metadata), each that its protocols have:
 /// `udp,vlan_tci=0x0000,dl_src=..,dl_dst=..,nw_src=..,nw_dst=..,nw_tos=0,nw_ecn=0,nw_ttl=64,nw_frag=no,tp_src=1,tp_dst=2`
@@ -25,14 +25,23 @@ pub fn packet(frame: &[u8]) -> String {
 
 fn transport_checksum(frame: &[u8], key: &Key, layout: Layout) -> Option<(&'static str, u32)> {
     let at = Some(usize::from(layout.l4)).filter(|at| *at > 0)?;
+    let l3 = usize::from(layout.l3);
+    let is_ipv6 = key.get(Field::EthType.place()) as u16 == ethertype::IPV6;
+    let size = if is_ipv6 {
+        ipv6::Header::SIZE + usize::from(ipv6::Header::at(frame, l3)?.payload_size.get())
+    } else {
+        ipv4::Header::at(frame, l3)?.total_size.get().into()
+    };
+    let frame = frame.get(..l3 + size)?;
     Some(match key.get(Field::IpProto.place()) as u8 {
         ipproto::TCP => ("tcp", tcp::Header::at(frame, at)?.checksum.get().into()),
         ipproto::UDP => ("udp", udp::Header::at(frame, at)?.checksum.get().into()),
         ipproto::SCTP => ("sctp", sctp::Header::at(frame, at)?.checksum.get()),
         ipproto::ICMP => ("icmp", icmpv6::Header::at(frame, at)?.checksum.get().into()),
+        // The 4 bytes of RFC 4443 section 2.1 are enough; what follows depends on the type.
         ipproto::ICMPV6 => (
             "icmp6",
-            icmpv6::Header::at(frame, at)?.checksum.get().into(),
+            u16::from_be_bytes(*frame.get(at + 2..)?.first_chunk()?).into(),
         ),
         _ => return None,
     })

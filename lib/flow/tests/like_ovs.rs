@@ -117,42 +117,116 @@ fn pcap(frames: &[Vec<u8>]) -> Vec<u8> {
     file
 }
 
-#[test]
-fn fields_print_as_ovs_ofctl_prints_them() {
+/// What `ovs-ofctl COMMAND FILE` prints when the file holds `bytes`; `None` where it is not installed.
+fn ovs_ofctl(command: &str, bytes: &[u8]) -> Option<Vec<String>> {
+    let path = std::env::temp_dir().join(format!("like_ovs.{}.{command}", std::process::id()));
+    std::fs::write(&path, bytes).unwrap();
+    let output = Command::new("ovs-ofctl").arg(command).arg(&path).output();
+    std::fs::remove_file(&path).unwrap();
+    let Ok(output) = output else {
+        println!("there is no ovs-ofctl to compare with");
+        return None;
+    };
+    Some(
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .lines()
+            .map(str::to_string)
+            .collect(),
+    )
+}
+
+fn frames(len: usize) -> Vec<Vec<u8>> {
     let seed = std::env::var("SEED")
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(1);
     println!("SEED={seed}");
     let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ seed);
-    let frames: Vec<Vec<u8>> = (0..4000).map(|_| random_frame(&mut random)).collect();
-    let path = std::env::temp_dir().join(format!("like_ovs.{}.pcap", std::process::id()));
-    std::fs::write(&path, pcap(&frames)).unwrap();
-    let output = Command::new("ovs-ofctl")
-        .arg("parse-pcap")
-        .arg(&path)
-        .output();
-    std::fs::remove_file(&path).unwrap();
-    let Ok(output) = output else {
-        println!("there is no ovs-ofctl to compare with");
-        return;
-    };
-    let theirs = String::from_utf8(output.stdout).unwrap();
-    let theirs: Vec<String> = theirs
-        .lines()
-        .map(|line| line.replacen("in_port=ANY,", "", 1))
-        .collect();
+    (0..len).map(|_| random_frame(&mut random)).collect()
+}
+
+fn compare(frames: &[Vec<u8>], theirs: &[String], ours: impl Fn(&[u8]) -> String) {
     assert_eq!(theirs.len(), frames.len());
     let mut bad = 0;
     for (frame, theirs) in frames.iter().zip(theirs) {
-        let mut key = Key::default();
-        flow::extract(frame, frame.len(), &flow::Plan::FULL, &mut key);
-        let ours = print::Fields(&key).to_string();
-        if ours != theirs {
-            let hex: String = frame.iter().map(|byte| format!("{byte:02x}")).collect();
-            println!("frame  {hex}\nours   {ours}\ntheirs {theirs}\n");
+        let ours = ours(frame);
+        if ours != *theirs {
+            println!(
+                "frame  {}\nours   {ours}\ntheirs {theirs}\n",
+                flow::frametext::print(frame)
+            );
             bad += 1;
         }
     }
     assert_eq!(bad, 0, "of {} frames", frames.len());
+}
+
+#[test]
+fn fields_print_as_ovs_ofctl_prints_them() {
+    let frames = frames(4000);
+    let Some(theirs) = ovs_ofctl("parse-pcap", &pcap(&frames)) else {
+        return;
+    };
+    let theirs: Vec<String> = theirs
+        .iter()
+        .map(|line| line.replacen("in_port=ANY,", "", 1))
+        .collect();
+    compare(&frames, &theirs, |frame| {
+        let mut key = Key::default();
+        flow::extract(frame, frame.len(), &flow::Plan::FULL, &mut key);
+        print::Fields(&key).to_string()
+    });
+}
+
+/// An OpenFlow 1.0 PACKET_IN that carries the frame.
+fn packet_in(frame: &[u8]) -> Vec<u8> {
+    let size = (frame.len() as u16).to_be_bytes();
+    let message_size = (frame.len() as u16 + 18).to_be_bytes();
+    [
+        &[1, 10],
+        &message_size[..],
+        &[0; 4],
+        &[0xff; 4],
+        &size,
+        &[0, 1, 0, 0],
+        frame,
+    ]
+    .concat()
+}
+
+#[test]
+fn packet_ins_print_as_ovs_ofctl_prints_them() {
+    let frames = frames(1000);
+    let messages: Vec<u8> = frames.iter().flat_map(|frame| packet_in(frame)).collect();
+    let Some(theirs) = ovs_ofctl("ofp-parse", &messages) else {
+        return;
+    };
+    let is_packet = |line: &&String| !line.is_empty() && !line.starts_with("OFPT_");
+    let theirs: Vec<String> = theirs.iter().filter(is_packet).cloned().collect();
+    compare(&frames, &theirs, print::packet);
+}
+
+/// Fields of sensible packets survive being composed and extracted.
+#[test]
+fn compose_then_extract() {
+    let mut random = Random(7);
+    for _ in 0..2000 {
+        let mut key = random_key(&mut random);
+        let mut once = Key::default();
+        let frame = compose(&key, b"payload");
+        flow::extract(&frame, frame.len(), &flow::Plan::FULL, &mut once);
+        for field in [Field::EthSrc, Field::EthDst, Field::EthType, Field::VlanVid] {
+            let is_tagged = key.get(Field::VlanTci.place()) & 0x1000 != 0;
+            if field != Field::VlanVid || is_tagged {
+                assert_eq!(once.get(field.place()), key.get(field.place()), "{field:?}");
+            }
+        }
+        // What has no header in this frame is gone after the first time; the rest stays as it is.
+        let frame = compose(&once, b"payload");
+        flow::extract(&frame, frame.len(), &flow::Plan::FULL, &mut key);
+        let extension = matches!(once.get(Field::IpProto.place()), 0 | 43 | 44 | 51 | 60);
+        let same = key.0[word::ETH_DST..] == once.0[word::ETH_DST..];
+        assert!(same || extension, "{}", flow::frametext::print(&frame));
+    }
 }
