@@ -244,3 +244,105 @@ impl Encoder<Message> for Codec {
         self.encode(&message, dst)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn json() -> BoxedStrategy<Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".*".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(".*", inner, 0..4)
+                    .prop_map(|m| Value::Object(m.into_iter().collect())),
+            ]
+        })
+        .boxed()
+    }
+
+    fn message() -> impl Strategy<Value = Message> {
+        let id = json()
+            .prop_filter("an id is not null", |id| !id.is_null())
+            .boxed();
+        let params = prop::collection::vec(json(), 0..4).boxed();
+        prop_oneof![
+            (id.clone(), ".*".boxed(), params.clone()).prop_map(|(id, m, p)| Message::Request {
+                id,
+                method: m,
+                params: p
+            }),
+            (".*".boxed(), params).prop_map(|(m, p)| Message::Notification {
+                method: m,
+                params: p
+            }),
+            (id.clone(), json()).prop_map(|(id, result)| Message::reply(id, result)),
+            (id.clone(), id).prop_map(|(id, error)| Message::Response {
+                id,
+                result: Err(error)
+            }),
+        ]
+    }
+
+    fn decode_all(codec: &mut Codec, bytes: &mut BytesMut) -> io::Result<Vec<Message>> {
+        std::iter::from_fn(|| codec.decode(bytes).transpose()).collect()
+    }
+
+    proptest! {
+        /// Whatever the pieces in which the stream arrives.
+        #[test]
+        fn emit_then_parse(messages in prop::collection::vec(message(), 1..4), cut in 1..40usize) {
+            let mut stream = BytesMut::new();
+            for message in &messages {
+                Codec::default().encode(message, &mut stream).expect("encodes");
+                stream.put_slice(b" \n");
+            }
+            let (mut codec, mut buffer, mut got) = (Codec::default(), BytesMut::new(), Vec::new());
+            for piece in stream.chunks(cut) {
+                buffer.put_slice(piece);
+                got.extend(decode_all(&mut codec, &mut buffer).expect("decodes"));
+            }
+            prop_assert_eq!(got, messages);
+        }
+
+        #[test]
+        fn noise_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode_all(&mut Codec::new(100), &mut BytesMut::from(&bytes[..]));
+        }
+
+        #[test]
+        fn noise_of_json_never_panics(text in "[\\[\\]{}\":, a\\\\0]{0,100}") {
+            let _ = decode_all(&mut Codec::new(100), &mut BytesMut::from(text.as_bytes()));
+        }
+
+        #[test]
+        fn any_json_is_a_message_or_an_error(json in json()) {
+            let _ = Message::from_json(json);
+        }
+    }
+
+    #[test]
+    fn limits() {
+        let parse = |text: &str| {
+            Codec::new(1000)
+                .decode(&mut BytesMut::from(text))
+                .map_err(|e| e.to_string())
+        };
+        let long = format!("{{\"id\":1,\"result\":\"{}\"}}", "x".repeat(1000));
+        assert!(parse(&long).is_err_and(|e| e.contains("more than 1000 bytes")));
+        assert!(
+            parse(&long[..1010]).is_err(),
+            "also before its end is there"
+        );
+        assert!(parse(&"[".repeat(DEPTH_LIMIT + 1)).is_err_and(|e| e.contains("deep")));
+        assert_eq!(parse("{\"id\":1,\"method\":\"ec"), Ok(None));
+        assert!(parse("{\"id\":1,\"metod\":\"echo\"}").is_err_and(|e| e.contains("\"metod\"")));
+    }
+}

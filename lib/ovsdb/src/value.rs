@@ -613,3 +613,80 @@ impl FromIterator<(Name, Datum)> for Row {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn atoms() -> impl Strategy<Value = BTreeSet<Atom>> {
+        prop_oneof![
+            prop::collection::btree_set(any::<i64>().prop_map(Atom::Integer), 0..6),
+            prop::collection::btree_set(any::<bool>().prop_map(Atom::Boolean), 0..3),
+            prop::collection::btree_set(".*".prop_map(Atom::String), 0..6),
+            prop::collection::btree_set(
+                any::<u128>().prop_map(|u| Atom::Uuid(Uuid::from_u128(u))),
+                0..6
+            ),
+        ]
+    }
+
+    fn map() -> impl Strategy<Value = Datum> {
+        prop::collection::btree_map("[a-d]", "[xyz]", 0..4).prop_map(Datum::map)
+    }
+
+    proptest! {
+        #[test]
+        fn emit_then_parse(set in atoms(), map in map()) {
+            for datum in [Datum::Set(set), map] {
+                prop_assert_eq!(Datum::from_untyped_json(&datum.to_json()), Ok(datum));
+            }
+        }
+
+        #[test]
+        fn diff_then_apply(a in prop::collection::btree_set(0..8i64, 0..6), b in prop::collection::btree_set(0..8i64, 0..6), m in map(), n in map()) {
+            let (a, b) = (Datum::set(a), Datum::set(b));
+            prop_assert_eq!(a.apply_diff(&a.diff(&b)), b);
+            prop_assert_eq!(m.apply_diff(&m.diff(&n)), n);
+        }
+
+        #[test]
+        fn noise_never_panics(text in "[\\[\\]{}\":,a0.e-]{0,60}") {
+            if let Ok(json) = serde_json::from_str(&text) {
+                let _ = Datum::from_untyped_json(&json);
+            }
+        }
+    }
+
+    #[test]
+    fn texts() {
+        let print = |atom: Atom| atom.to_string();
+        assert_eq!(print("br-int.0".into()), "br-int.0");
+        for quoted in ["10.0.0.2", "", "true", "a b", "3f"] {
+            assert_eq!(print(quoted.into()), format!("\"{quoted}\""));
+        }
+        assert_eq!(print(Atom::Integer(-3)), "-3");
+    }
+
+    #[test]
+    fn typed_atoms() {
+        let parse = |text: &str, ty| {
+            Atom::from_json(&serde_json::from_str(text).expect("JSON"), ty, &no_names)
+        };
+        assert_eq!(parse("3.0", AtomType::Integer), Ok(Atom::Integer(3)));
+        assert!(parse("3.5", AtomType::Integer).is_err());
+        assert!(parse("9223372036854775808", AtomType::Integer).is_err());
+        assert!(
+            parse("\"3\"", AtomType::Integer)
+                .is_err_and(|e| e.details == "\"3\" is not a valid integer")
+        );
+        assert_eq!(parse("3", AtomType::Real), Ok(Atom::Real(Real(3.0))));
+        assert_eq!(parse("-0.0", AtomType::Real), Ok(Atom::Real(Real(0.0))));
+        assert!(parse("[\"uuid\",\"f\"]", AtomType::Uuid).is_err());
+        assert!(
+            parse("[\"named-uuid\",\"f\"]", AtomType::Uuid)
+                .is_err_and(|e| e.details.contains("\"f\""))
+        );
+    }
+}
