@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{BaseType, ColumnType, TableSchema};
 use crate::value::{AtomType, Datum, Name, Names, Row, Uuid, brief};
 
@@ -170,9 +170,8 @@ impl Clause {
         };
         let column = ColumnRef::find(table, column)?;
         let Some((_, function)) = FUNCTIONS.iter().find(|(word, _)| word == function) else {
-            return Err(Error::syntax(format!(
-                "\"{function}\" is not a function of conditions"
-            )));
+            let text = format!("\"{function}\" is not a function of conditions");
+            return Err(Error::new(ErrorKind::UnknownFunction, text));
         };
         let ty = column.column_type();
         use Function::*;

@@ -30,6 +30,10 @@ pub enum ErrorKind {
     UnknownDatabase,
     /// A table or column that is not in the schema.
     UnknownColumn,
+    /// A function that conditions do not have.
+    UnknownFunction,
+    /// A mutator that mutations do not have.
+    UnknownMutator,
     /// A monitor id that is not here.
     UnknownMonitor,
     /// A method that is not here.
@@ -59,6 +63,8 @@ impl ErrorKind {
             Self::Syntax => "syntax error",
             Self::UnknownDatabase => "unknown database",
             Self::UnknownColumn => "unknown column",
+            Self::UnknownFunction => "unknown function",
+            Self::UnknownMutator => "unknown mutator",
             Self::UnknownMonitor => "unknown monitor",
             Self::UnknownMethod => "unknown method",
             Self::ResourcesExhausted => "resources exhausted",

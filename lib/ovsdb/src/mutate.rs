@@ -45,9 +45,10 @@ impl Mutation {
                 brief(json)
             )));
         };
-        let column = table.column(column)?;
+        let column = table.mutable_column(column)?;
         let Some(&(_, mutator)) = MUTATORS.iter().find(|(w, _)| w == word) else {
-            return Err(Error::syntax(format!("\"{word}\" is not a mutator")));
+            let text = format!("\"{word}\" is not a mutator");
+            return Err(Error::new(ErrorKind::UnknownMutator, text));
         };
         let ty = argument_type(&column.ty, mutator, word, value).map_err(|e| e.at(&column.name))?;
         let argument = ty

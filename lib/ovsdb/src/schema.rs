@@ -341,7 +341,6 @@ impl ColumnType {
 
     /// Checks the number of elements and each of them.
     pub fn check(&self, datum: &Datum) -> Result<()> {
-        let len = datum.len();
         if matches!(datum, Datum::Map(_)) != self.is_map() {
             let (want, got) = if self.is_map() {
                 ("map", "set")
@@ -352,14 +351,7 @@ impl ColumnType {
                 "a {want} is wanted here, not a {got}"
             )));
         }
-        if len < self.min || self.max.is_some_and(|max| len > max) {
-            let max = self.max.map_or("unlimited".into(), |m| m.to_string());
-            let kind = if self.is_map() { "map" } else { "set" };
-            let min = self.min;
-            return Err(Error::constraint(format!(
-                "{kind} must have {min} to {max} members but {len} are present"
-            )));
-        }
+        self.check_len(datum)?;
         for atom in datum.atoms() {
             self.key.check(atom)?;
         }
@@ -372,9 +364,25 @@ impl ColumnType {
         Ok(())
     }
 
+    fn check_len(&self, datum: &Datum) -> Result<()> {
+        let len = datum.len();
+        if len < self.min || self.max.is_some_and(|max| len > max) {
+            let max = self.max.map_or("unlimited".into(), |m| m.to_string());
+            let kind = if self.is_map() { "map" } else { "set" };
+            let min = self.min;
+            return Err(Error::constraint(format!(
+                "{kind} must have {min} to {max} members but {len} are present"
+            )));
+        }
+        Ok(())
+    }
+
     /// Reads an RFC 7047 `<value>` of this type and checks it.
     pub fn datum_from_json(&self, json: &Value, names: &Names<'_>) -> Result<Datum> {
         let datum = self.parse_datum(json, names)?;
+        // Of a value on the wire, the number of elements is its form.
+        self.check_len(&datum)
+            .map_err(|e| Error::syntax(e.details))?;
         self.check(&datum)?;
         Ok(datum)
     }
@@ -486,6 +494,18 @@ impl TableSchema {
                 format!("No column {name} in table {}.", self.name),
             )
         })
+    }
+
+    /// The column `name` if it may change after the row was inserted.
+    pub fn mutable_column(&self, name: &str) -> Result<&ColumnSchema> {
+        let column = self.column(name)?;
+        if column.mutable {
+            return Ok(column);
+        }
+        Err(Error::constraint(format!(
+            "cannot change immutable column {name} in table {}",
+            self.name
+        )))
     }
 
     /// A row in which every column has its default.

@@ -56,6 +56,7 @@ impl From<Error> for Stop {
 struct Run<'a> {
     txn: Txn<'a>,
     names: BTreeMap<String, Uuid>,
+    defined: BTreeSet<String>,
     context: &'a Context<'a>,
 }
 
@@ -90,13 +91,10 @@ pub fn run(db: &Database, operations: &[Value], context: &Context<'_>) -> Outcom
         results.resize(operations.len().max(results.len()), Value::Null);
         Outcome::Failed(results)
     };
-    let names = match uuid_names(operations) {
-        Ok(names) => names,
-        Err((index, error)) => return fail(vec![json!({}); index], &error),
-    };
     let mut run = Run {
         txn: Txn::new(db),
-        names,
+        names: uuid_names(operations),
+        defined: BTreeSet::new(),
         context,
     };
     for operation in operations {
@@ -113,27 +111,24 @@ pub fn run(db: &Database, operations: &[Value], context: &Context<'_>) -> Outcom
 }
 
 /// Gives every `uuid-name` its UUID beforehand, because an operation may use a name that a later one defines.
-fn uuid_names(operations: &[Value]) -> std::result::Result<BTreeMap<String, Uuid>, (usize, Error)> {
+fn uuid_names(operations: &[Value]) -> BTreeMap<String, Uuid> {
     let mut names = BTreeMap::new();
-    for (index, operation) in operations.iter().enumerate() {
-        let (Some(name), Some("insert")) =
+    for operation in operations {
+        if let (Some(name), Some("insert")) =
             (operation["uuid-name"].as_str(), operation["op"].as_str())
-        else {
-            continue;
-        };
-        let uuid = operation["uuid"]
-            .as_str()
-            .or(operation["uuid"][1].as_str())
-            .and_then(parse_uuid);
-        if names
-            .insert(name.to_owned(), uuid.unwrap_or_else(Uuid::new_v4))
-            .is_some()
         {
-            let text = format!("uuid-name \"{name}\" is defined twice in this transaction");
-            return Err((index, Error::new(ErrorKind::DuplicateUuid, text)));
+            let chosen = operation.get("uuid").and_then(chosen_uuid);
+            names
+                .entry(name.to_owned())
+                .or_insert_with(|| chosen.unwrap_or_else(Uuid::new_v4));
         }
     }
-    Ok(names)
+    names
+}
+
+/// The member `uuid` of an insert: the bare text, or `["uuid", text]`.
+fn chosen_uuid(json: &Value) -> Option<Uuid> {
+    json.as_str().or(json[1].as_str()).and_then(parse_uuid)
 }
 
 /// The members of an operation.
@@ -243,20 +238,19 @@ fn insert(run: &mut Run<'_>, fields: &Fields<'_>) -> std::result::Result<Value, 
         Some(_) => run.row(table, fields.object("row")?)?,
         None => Row::new(),
     };
-    let named = fields
-        .get("uuid-name")
-        .map(|_| fields.text("uuid-name"))
-        .transpose()?
-        .and_then(|n| run.name(n));
-    let chosen = match fields.get("uuid") {
-        None => None,
-        Some(json) => {
-            let text = json.as_str().or(json[1].as_str());
-            let wrong = || Error::syntax(format!("\"uuid\": {} is not a UUID", brief(json)));
-            Some(text.and_then(parse_uuid).ok_or_else(wrong)?)
-        }
+    let mut uuid = match fields.get("uuid") {
+        None => Uuid::new_v4(),
+        Some(json) => chosen_uuid(json)
+            .ok_or_else(|| Error::syntax(format!("\"uuid\": {} is not a UUID", brief(json))))?,
     };
-    let uuid = named.or(chosen).unwrap_or_else(Uuid::new_v4);
+    if fields.get("uuid-name").is_some() {
+        let name = fields.text("uuid-name")?;
+        if !run.defined.insert(name.to_owned()) {
+            let text = format!("uuid-name \"{name}\" is defined twice in this transaction");
+            return Err(Error::new(ErrorKind::DuplicateUuid, text).into());
+        }
+        uuid = run.name(name).unwrap_or(uuid);
+    }
     run.txn.insert_as(&table.name, uuid, row)?;
     Ok(json!({ "uuid": ["uuid", uuid.to_string()] }))
 }
@@ -282,7 +276,7 @@ fn update(run: &mut Run<'_>, fields: &Fields<'_>) -> std::result::Result<Value, 
     let table = run.table(fields)?;
     let row = run.row(table, fields.object("row")?)?;
     for name in row.keys() {
-        check_mutable(table, name)?;
+        table.mutable_column(name)?;
     }
     let uuids = run.matching(table, fields)?;
     for uuid in &uuids {
@@ -298,7 +292,6 @@ fn mutate(run: &mut Run<'_>, fields: &Fields<'_>) -> std::result::Result<Value, 
     let mut mutations: Vec<(Name, Mutation)> = Vec::new();
     for json in fields.array("mutations")? {
         let (column, mutation) = Mutation::from_json(table, json, &|n| run.name(n))?;
-        check_mutable(table, &column)?;
         mutations.push((column, mutation));
     }
     let uuids = run.matching(table, fields)?;
@@ -316,16 +309,6 @@ fn mutate(run: &mut Run<'_>, fields: &Fields<'_>) -> std::result::Result<Value, 
         }
     }
     Ok(json!({ "count": uuids.len() }))
-}
-
-fn check_mutable(table: &TableSchema, column: &str) -> Result<()> {
-    if table.column(column)?.mutable {
-        return Ok(());
-    }
-    Err(Error::constraint(format!(
-        "cannot change immutable column {column} in table {}",
-        table.name
-    )))
 }
 
 fn delete(run: &mut Run<'_>, fields: &Fields<'_>) -> std::result::Result<Value, Stop> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 pub use uuid::Uuid;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// A table or column name; cheap to clone, looks up as `&str`.
 pub type Name = Arc<str>;
@@ -230,7 +230,10 @@ fn uuid_from_json(pair: &[Value], names: &Names<'_>) -> Result<Option<Atom>> {
     match tag.as_str() {
         "uuid" => Ok(parse_uuid(text).map(Atom::Uuid)),
         "named-uuid" => names(text).map(|u| Some(Atom::Uuid(u))).ok_or_else(|| {
-            Error::syntax(format!("no insert operation defines uuid-name \"{text}\""))
+            Error::new(
+                ErrorKind::ReferentialIntegrityViolation,
+                format!("no insert operation defines uuid-name \"{text}\""),
+            )
         }),
         _ => Ok(None),
     }
