@@ -5,4 +5,5 @@ pub mod error;
 pub mod field;
 pub mod key;
 pub mod message;
+pub mod text;
 pub mod types;

@@ -1,0 +1,227 @@
+//! Flows and packets as text: FLOW_MOD, flow statistics, FLOW_REMOVED, PACKET_IN, PACKET_OUT.
+
+use super::actions::dotted;
+use super::config::hex_dump;
+use super::{Style, print_actions, print_duration};
+use crate::key::Match;
+use crate::message::{
+    FlowMod, FlowModCommand, FlowRemoved, FlowRemovedReason, FlowStats, FlowStatsRequest, PacketIn,
+    PacketOut,
+};
+use crate::text::action::reason_name;
+use crate::text::flow::FLAGS;
+use crate::text::matching::print_match;
+use crate::text::ports::print_port;
+use crate::types::{PortNo, TableId};
+use std::fmt::Write;
+
+/// Priority of a flow that names none.
+const DEFAULT_PRIORITY: u16 = 0x8000;
+
+fn priority_and_match(out: &mut String, priority: u16, matching: &Match, style: &Style<'_>) {
+    let from = out.len();
+    print_match(out, matching, style.port_names());
+    if priority != DEFAULT_PRIORITY {
+        let comma = if out.len() > from { "," } else { "" };
+        out.insert_str(from, &format!("priority={priority}{comma}"));
+    }
+}
+
+fn space(out: &mut String) {
+    if !out.ends_with(' ') {
+        out.push(' ');
+    }
+}
+
+fn flags(out: &mut String, flags: u16) {
+    for (name, _) in FLAGS.iter().filter(|row| flags & row.1 != 0) {
+        let _ = write!(out, "{name} ");
+    }
+}
+
+/// Prints what a FLOW_MOD says: `ADD table:1 ip actions=drop`.
+pub fn print_flow_mod(flow: &FlowMod, style: &Style<'_>) -> String {
+    let mut out = match flow.command {
+        FlowModCommand::Add => "ADD",
+        FlowModCommand::Modify => "MOD",
+        FlowModCommand::ModifyStrict => "MOD_STRICT",
+        FlowModCommand::Delete => "DEL",
+        FlowModCommand::DeleteStrict => "DEL_STRICT",
+    }
+    .to_owned();
+    let add = flow.command == FlowModCommand::Add;
+    if flow.table.0 != 0 && !(add && flow.table == TableId::ALL) {
+        let _ = write!(out, " table:{}", flow.table);
+    }
+    out.push(' ');
+    priority_and_match(&mut out, flow.priority, &flow.matching, style);
+    space(&mut out);
+    let selects = flow.cookie_mask != 0;
+    let new_cookie = if selects {
+        flow.new_cookie
+    } else {
+        Some(flow.cookie)
+    };
+    let cookie_matters = !matches!(
+        flow.command,
+        FlowModCommand::Delete | FlowModCommand::DeleteStrict
+    );
+    if let Some(cookie) = new_cookie.filter(|c| cookie_matters && c.0 != 0 && c.0 != u64::MAX) {
+        let _ = write!(out, "cookie:{:#x} ", cookie.0);
+    }
+    if selects {
+        let _ = write!(out, "cookie:{:#x}/{:#x} ", flow.cookie.0, flow.cookie_mask);
+    }
+    for (name, value) in [
+        ("idle", flow.idle_timeout_secs),
+        ("hard", flow.hard_timeout_secs),
+        ("importance", flow.importance),
+    ] {
+        if value != 0 {
+            let _ = write!(out, "{name}:{value} ");
+        }
+    }
+    if flow.buffer_id != u32::MAX {
+        let _ = write!(out, "buf:{:#x} ", flow.buffer_id);
+    }
+    if flow.out_port != PortNo::ANY {
+        out.push_str("out_port:");
+        print_port(&mut out, flow.out_port, style.port_names());
+        out.push(' ');
+    }
+    flags(&mut out, flow.flags);
+    let _ = write!(out, "actions={}", print_actions(&flow.actions, style));
+    out
+}
+
+/// Prints one flow of a dump, beginning with a space, without a newline.
+pub fn print_flow_stats(flow: &FlowStats, style: &Style<'_>) -> String {
+    let mut out = " ".to_owned();
+    if style.stats || flow.cookie.0 != 0 {
+        let _ = write!(out, "cookie={:#x}, ", flow.cookie.0);
+    }
+    if style.stats {
+        out.push_str("duration=");
+        print_duration(&mut out, flow.duration);
+        let _ = write!(
+            out,
+            ", table={}, n_packets={}, n_bytes={}, ",
+            flow.table, flow.packets, flow.bytes
+        );
+    } else if flow.table.0 != 0 {
+        let _ = write!(out, "table={}, ", flow.table);
+    }
+    for (name, value) in [
+        ("idle_timeout", flow.idle_timeout_secs),
+        ("hard_timeout", flow.hard_timeout_secs),
+    ] {
+        if value != 0 {
+            let _ = write!(out, "{name}={value}, ");
+        }
+    }
+    flags(&mut out, flow.flags);
+    if flow.importance != 0 {
+        let _ = write!(out, "importance={}, ", flow.importance);
+    }
+    if style.stats && style.ages {
+        if let Some(age) = flow.idle_age_secs {
+            let _ = write!(out, "idle_age={age}, ");
+        }
+        if let Some(age) = flow.hard_age_secs.filter(|age| *age != flow.duration.secs) {
+            let _ = write!(out, "hard_age={age}, ");
+        }
+    }
+    priority_and_match(&mut out, flow.priority, &flow.matching, style);
+    space(&mut out);
+    let _ = write!(out, "actions={}", print_actions(&flow.actions, style));
+    out
+}
+
+pub(super) fn stats_request(out: &mut String, select: &FlowStatsRequest, style: &Style<'_>) {
+    if select.table != TableId::ALL {
+        let _ = write!(out, " table={}", select.table);
+    }
+    if select.out_port != PortNo::ANY {
+        out.push_str(" out_port=");
+        print_port(out, select.out_port, style.port_names());
+    }
+    out.push(' ');
+    print_match(out, &select.matching, style.port_names());
+}
+
+pub(super) fn flow_removed(out: &mut String, removed: &FlowRemoved, style: &Style<'_>) {
+    out.push(' ');
+    priority_and_match(out, removed.priority, &removed.matching, style);
+    let reason = match removed.reason {
+        FlowRemovedReason::IdleTimeout => "idle",
+        FlowRemovedReason::HardTimeout => "hard",
+        FlowRemovedReason::Delete => "delete",
+        FlowRemovedReason::GroupDelete => "group_delete",
+        FlowRemovedReason::MeterDelete => "meter_delete",
+        FlowRemovedReason::Eviction => "eviction",
+    };
+    let _ = write!(out, " reason={reason}");
+    if removed.table != TableId::ALL {
+        let _ = write!(out, " table_id={}", removed.table);
+    }
+    if removed.cookie.0 != 0 {
+        let _ = write!(out, " cookie:{:#x}", removed.cookie.0);
+    }
+    out.push_str(" duration");
+    print_duration(out, removed.duration);
+    let _ = write!(out, " idle{}", removed.idle_timeout_secs);
+    if removed.hard_timeout_secs != 0 {
+        let _ = write!(out, " hard{}", removed.hard_timeout_secs);
+    }
+    let _ = write!(out, " pkts{} bytes{}", removed.packets, removed.bytes);
+}
+
+pub(super) fn packet_in(out: &mut String, packet: &PacketIn, style: &Style<'_>) {
+    if packet.table != TableId(0) && packet.table != TableId::ALL {
+        let _ = write!(out, " table_id={}", packet.table);
+    }
+    if packet.cookie.0 != u64::MAX {
+        let _ = write!(out, " cookie={:#x}", packet.cookie.0);
+    }
+    let _ = write!(out, " total_len={} ", packet.total_len);
+    print_match(out, &packet.fields, style.port_names());
+    let _ = write!(
+        out,
+        " (via {}) data_len={} (unbuffered)",
+        reason_name(packet.reason),
+        packet.data.len()
+    );
+    if (packet.data.len() as u64) < u64::from(packet.total_len) {
+        // The note of a cut packet stands before the frame, as the stock tools have it.
+        let _ = write!(out, "");
+    }
+    out.push('\n');
+    if !packet.userdata.is_empty() {
+        let _ = writeln!(out, " userdata={}", dotted(&packet.userdata));
+    }
+    frame(out, &packet.data, style);
+}
+
+pub(super) fn packet_out(out: &mut String, packet: &PacketOut, style: &Style<'_>) {
+    out.push_str(" in_port=");
+    print_port(out, packet.in_port, style.port_names());
+    let _ = write!(out, " actions={}", print_actions(&packet.actions, style));
+    if packet.buffer_id == u32::MAX {
+        let _ = writeln!(out, " data_len={}", packet.data.len());
+        frame(out, &packet.data, style);
+    } else {
+        let _ = write!(out, " buffer={:#010x}", packet.buffer_id);
+    }
+}
+
+fn frame(out: &mut String, data: &[u8], style: &Style<'_>) {
+    if data.is_empty() {
+        return;
+    }
+    if let Some(describe) = style.frame {
+        let _ = writeln!(out, "{}", describe(data));
+    }
+    if style.hex {
+        out.push_str(&hex_dump(data, false));
+    }
+}

@@ -1,0 +1,277 @@
+//! Printing messages in the words and the layout of Open vSwitch's tools, so that scripts that read
+//! those read ours. One file per family; [`print_message`] is the table of all.
+
+mod actions;
+mod config;
+mod flows;
+mod ports;
+mod tables;
+
+pub use actions::print_actions;
+pub use config::hex_dump;
+pub use flows::{print_flow_mod, print_flow_stats};
+pub use ports::{print_port_desc, print_port_stats};
+
+use super::matching;
+use super::ports::PortMap;
+use crate::error::{ERRORS, OfError};
+use crate::key::Match;
+use crate::message::{Body, Duration, Message, MultipartPart, MultipartReply, MultipartRequest};
+use crate::types::Version;
+use std::fmt::Write;
+
+/// Says in one line what is in a frame.
+pub type Describe<'a> = dyn Fn(&[u8]) -> String + 'a;
+
+/// How to print.
+#[derive(Clone, Copy)]
+pub struct Style<'a> {
+    /// Ports by name where they have one.
+    pub names: bool,
+    /// Counters and ages of flows.
+    pub stats: bool,
+    /// Ages that only Nicira's and 1.5's statistics have.
+    pub ages: bool,
+    /// Names of ports.
+    pub ports: &'a PortMap,
+    /// The version whose words are used.
+    pub version: Version,
+    /// Says what is in a frame; this crate does not look into frames.
+    pub frame: Option<&'a Describe<'a>>,
+    /// Frames in hexadecimal too.
+    pub hex: bool,
+}
+
+impl<'a> Style<'a> {
+    /// Numbers instead of names, with statistics.
+    pub fn plain(version: Version, ports: &'a PortMap) -> Style<'a> {
+        Style {
+            names: false,
+            stats: true,
+            ages: true,
+            ports,
+            version,
+            frame: None,
+            hex: false,
+        }
+    }
+    fn port_names(&self) -> Option<&'a PortMap> {
+        self.names.then_some(self.ports)
+    }
+}
+
+/// Prints a match; nothing for the one that every packet matches.
+pub fn print_match(matching: &Match, style: &Style<'_>) -> String {
+    let mut out = String::new();
+    matching::print_match(&mut out, matching, style.port_names());
+    out
+}
+
+/// `NAME (OF1.3) (xid=0x1):`
+fn header(name: &str, message: &Message, style: &Style<'_>) -> String {
+    let version = match style.version {
+        Version::V10 => "",
+        Version::V11 => " (OF1.1)",
+        Version::V12 => " (OF1.2)",
+        Version::V13 => " (OF1.3)",
+        Version::V14 => " (OF1.4)",
+        Version::V15 => " (OF1.5)",
+    };
+    format!("{name}{version} (xid={:#x}):", message.xid.0)
+}
+
+/// Prints a message, ending with a newline.
+pub fn print_message(message: &Message, style: &Style<'_>) -> String {
+    let mut out = header(name(message), message, style);
+    body(&mut out, &message.body, style);
+    if !out.ends_with('\n') {
+        out.push('\n');
+    }
+    out
+}
+
+/// A message's name.
+fn name(message: &Message) -> &'static str {
+    use crate::message::PacketInFormat;
+    match &message.body {
+        Body::Hello(_) => "OFPT_HELLO",
+        Body::Error(_) => "OFPT_ERROR",
+        Body::EchoRequest(_) => "OFPT_ECHO_REQUEST",
+        Body::EchoReply(_) => "OFPT_ECHO_REPLY",
+        Body::FeaturesRequest => "OFPT_FEATURES_REQUEST",
+        Body::FeaturesReply(_) => "OFPT_FEATURES_REPLY",
+        Body::GetConfigRequest => "OFPT_GET_CONFIG_REQUEST",
+        Body::GetConfigReply(_) => "OFPT_GET_CONFIG_REPLY",
+        Body::SetConfig(_) => "OFPT_SET_CONFIG",
+        Body::PacketIn(packet) => match packet.format {
+            PacketInFormat::Standard => "OFPT_PACKET_IN",
+            PacketInFormat::Nxt => "NXT_PACKET_IN",
+            PacketInFormat::Nxt2 => "NXT_PACKET_IN2",
+        },
+        Body::FlowRemoved(_) => "OFPT_FLOW_REMOVED",
+        Body::PortStatus(_) => "OFPT_PORT_STATUS",
+        Body::PacketOut(_) => "OFPT_PACKET_OUT",
+        Body::FlowMod(_) => "OFPT_FLOW_MOD",
+        Body::PortMod(_) => "OFPT_PORT_MOD",
+        Body::BarrierRequest => "OFPT_BARRIER_REQUEST",
+        Body::BarrierReply => "OFPT_BARRIER_REPLY",
+        Body::RoleRequest(_) => "OFPT_ROLE_REQUEST",
+        Body::RoleReply(_) => "OFPT_ROLE_REPLY",
+        Body::GetAsyncRequest => "OFPT_GET_ASYNC_REQUEST",
+        Body::GetAsyncReply(_) => "OFPT_GET_ASYNC_REPLY",
+        Body::SetAsync(_) => "OFPT_SET_ASYNC",
+        Body::SetFlowFormat(_) => "NXT_SET_FLOW_FORMAT",
+        Body::FlowModTableId(_) => "NXT_FLOW_MOD_TABLE_ID",
+        Body::SetPacketInFormat(_) => "NXT_SET_PACKET_IN_FORMAT",
+        Body::SetControllerId(_) => "NXT_SET_CONTROLLER_ID",
+        Body::MultipartRequest(request) => match request {
+            MultipartRequest::Desc => "OFPST_DESC request",
+            MultipartRequest::Flow(f) if f.nicira => "NXST_FLOW request",
+            MultipartRequest::Flow(_) => "OFPST_FLOW request",
+            MultipartRequest::Aggregate(f) if f.nicira => "NXST_AGGREGATE request",
+            MultipartRequest::Aggregate(_) => "OFPST_AGGREGATE request",
+            MultipartRequest::Table => "OFPST_TABLE request",
+            MultipartRequest::Port(_) => "OFPST_PORT request",
+            MultipartRequest::PortDesc => "OFPST_PORT_DESC request",
+            MultipartRequest::TableFeatures { .. } => "OFPST_TABLE_FEATURES request",
+            MultipartRequest::Queue { .. } => "OFPST_QUEUE request",
+        },
+        Body::MultipartReply(reply) => match &reply.part {
+            MultipartPart::Desc(_) => "OFPST_DESC reply",
+            MultipartPart::Flow { nicira: true, .. } => "NXST_FLOW reply",
+            MultipartPart::Flow { .. } => "OFPST_FLOW reply",
+            MultipartPart::Aggregate { nicira: true, .. } => "NXST_AGGREGATE reply",
+            MultipartPart::Aggregate { .. } => "OFPST_AGGREGATE reply",
+            MultipartPart::Table(_) => "OFPST_TABLE reply",
+            MultipartPart::Port(_) => "OFPST_PORT reply",
+            MultipartPart::PortDesc(_) => "OFPST_PORT_DESC reply",
+            MultipartPart::TableFeatures(_) => "OFPST_TABLE_FEATURES reply",
+            MultipartPart::Queue => "OFPST_QUEUE reply",
+        },
+    }
+}
+
+fn body(out: &mut String, body: &Body, style: &Style<'_>) {
+    match body {
+        Body::Hello(hello) => config::hello(out, hello),
+        Body::Error(error) => config::error(out, error),
+        Body::EchoRequest(data) | Body::EchoReply(data) => {
+            let _ = write!(out, " {} bytes of payload", data.len());
+        }
+        Body::FeaturesReply(features) => config::features(out, features, style),
+        Body::GetConfigReply(c) | Body::SetConfig(c) => config::switch_config(out, c),
+        Body::PacketIn(packet) => flows::packet_in(out, packet, style),
+        Body::FlowRemoved(removed) => flows::flow_removed(out, removed, style),
+        Body::PortStatus(status) => ports::port_status(out, status, style),
+        Body::PacketOut(packet) => flows::packet_out(out, packet, style),
+        Body::FlowMod(flow) => {
+            out.push(' ');
+            out.push_str(&print_flow_mod(flow, style));
+        }
+        Body::PortMod(port_mod) => ports::port_mod(out, port_mod, style),
+        Body::RoleRequest(role) | Body::RoleReply(role) => config::role(out, role),
+        Body::GetAsyncReply(c) | Body::SetAsync(c) => config::async_config(out, c),
+        Body::SetFlowFormat(format) => config::flow_format(out, *format),
+        Body::FlowModTableId(on) => {
+            let _ = write!(out, " {}", if *on { "enable" } else { "disable" });
+        }
+        Body::SetPacketInFormat(format) => config::packet_in_format(out, *format),
+        Body::SetControllerId(id) => {
+            let _ = write!(out, " id={id}");
+        }
+        Body::MultipartRequest(r) => request(out, r, style),
+        Body::MultipartReply(r) => reply(out, r, style),
+        Body::FeaturesRequest
+        | Body::GetConfigRequest
+        | Body::BarrierRequest
+        | Body::BarrierReply
+        | Body::GetAsyncRequest => {}
+    }
+}
+
+fn request(out: &mut String, request: &MultipartRequest, style: &Style<'_>) {
+    match request {
+        MultipartRequest::Flow(select) | MultipartRequest::Aggregate(select) => {
+            flows::stats_request(out, select, style);
+        }
+        MultipartRequest::Port(port) => {
+            out.push_str(" port_no=");
+            super::ports::print_port(out, *port, style.port_names());
+        }
+        MultipartRequest::Queue { port, queue } => {
+            out.push_str(" port=");
+            super::ports::print_port(out, *port, style.port_names());
+            let _ = write!(out, " queue={queue}");
+        }
+        MultipartRequest::Desc
+        | MultipartRequest::Table
+        | MultipartRequest::PortDesc
+        | MultipartRequest::TableFeatures { .. } => {}
+    }
+}
+
+fn reply(out: &mut String, reply: &MultipartReply, style: &Style<'_>) {
+    if reply.more {
+        out.push_str(" flags=[more]");
+    }
+    match &reply.part {
+        MultipartPart::Desc(desc) => config::desc(out, desc),
+        MultipartPart::Flow { flows, .. } => {
+            for flow in flows {
+                out.push('\n');
+                out.push_str(&print_flow_stats(flow, style));
+            }
+        }
+        MultipartPart::Aggregate {
+            packets,
+            bytes,
+            flows,
+            ..
+        } => {
+            let _ = write!(
+                out,
+                " packet_count={packets} byte_count={bytes} flow_count={flows}"
+            );
+        }
+        MultipartPart::Table(tables) => tables::table_stats(out, tables, style),
+        MultipartPart::Port(stats) => {
+            let _ = writeln!(out, " {} ports", stats.len());
+            stats
+                .iter()
+                .for_each(|s| out.push_str(&print_port_stats(s, style)));
+        }
+        MultipartPart::PortDesc(descs) => {
+            out.push('\n');
+            ports::sorted(out, descs, style);
+        }
+        MultipartPart::TableFeatures(tables) => tables::table_features(out, tables),
+        MultipartPart::Queue => out.push_str(" 0 queues"),
+    }
+}
+
+/// An error's name.
+pub fn error_name(error: OfError) -> String {
+    match ERRORS.iter().find(|row| row.error == error) {
+        Some(row) => row.name.to_owned(),
+        None => match error {
+            OfError::Other { kind, code } => format!("type {kind} code {code}"),
+            other => other.to_string(),
+        },
+    }
+}
+
+/// `1.005s`, or `1s`.
+fn print_duration(out: &mut String, duration: Duration) {
+    let _ = write!(out, "{}", duration.secs);
+    if duration.nanos != 0 && duration.nanos != u32::MAX {
+        // Milliseconds at least; micro- and nanoseconds if there are any.
+        let nanos = format!("{:09}", duration.nanos);
+        let digits = match duration.nanos {
+            n if n % 1_000_000 == 0 => 3,
+            n if n % 1_000 == 0 => 6,
+            _ => 9,
+        };
+        let _ = write!(out, ".{}", &nanos[..digits]);
+    }
+    out.push('s');
+}
