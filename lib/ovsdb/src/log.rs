@@ -11,7 +11,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -231,6 +231,8 @@ impl Log {
 
     /// Replaces the file by one that holds just `db`, which must be what was logged.
     pub fn compact(&mut self, db: &Database) -> io::Result<()> {
+        // If it fails, the next try is not at once.
+        self.compacted_bytes = self.size_bytes;
         self.file = write_file(&self.path, &self.schema, db)?;
         self.size_bytes = self.file.metadata()?.len();
         self.compacted_bytes = self.size_bytes;
@@ -323,6 +325,7 @@ fn write_file(path: &Path, schema: &DatabaseSchema, db: &Database) -> io::Result
         .truncate(true)
         .read(true)
         .write(true)
+        .mode(0o640)
         .open(&temporary)?;
     file.write_all_at(&bytes, 0)?;
     file.sync_all()?;

@@ -24,7 +24,7 @@ use crate::server::{Output, Server, SessionId};
 /// How many events the channel between connections and owner should hold; when it is full, connections wait.
 pub const EVENT_CHANNEL_LEN: usize = 256;
 
-/// A client that leaves more than this unread is disconnected. The first answer with a thousand ports has some 2 MB.
+/// The limit of [`Connections::default`]. The first answer with a thousand ports has some 2 MB.
 pub const UNREAD_LIMIT_BYTES: usize = 64 << 20;
 
 /// Something happened on a connection.
@@ -203,14 +203,30 @@ async fn converse<S: AsyncRead + AsyncWrite>(
 }
 
 /// The connections of a server, kept by its owner beside it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Connections {
     by_session: HashMap<SessionId, Connection>,
+    unread_limit_bytes: usize,
     /// Clients that were disconnected because they did not read.
     pub overrun: u64,
 }
 
+impl Default for Connections {
+    fn default() -> Self {
+        Self::new(UNREAD_LIMIT_BYTES)
+    }
+}
+
 impl Connections {
+    /// Without connections; a client that leaves more than the limit unread is disconnected.
+    pub fn new(unread_limit_bytes: usize) -> Self {
+        Self {
+            by_session: HashMap::new(),
+            unread_limit_bytes,
+            overrun: 0,
+        }
+    }
+
     /// Takes an event from the channel to the server. Call [`Connections::flush`] after a batch of them.
     pub fn handle<H: CommitHook>(&mut self, server: &mut Server<H>, now: Instant, event: Event) {
         match event {
@@ -266,7 +282,7 @@ impl Connections {
         let unread = connection
             .unread_bytes
             .fetch_add(bytes.len(), Ordering::Relaxed);
-        if unread > 0 && unread + bytes.len() > UNREAD_LIMIT_BYTES {
+        if unread > 0 && unread + bytes.len() > self.unread_limit_bytes {
             tracing::warn!(
                 peer = connection.peer,
                 unread,
@@ -318,5 +334,107 @@ pub async fn serve<H: CommitHook>(server: &mut Server<H>, events: &mut mpsc::Rec
             connections.handle(server, Instant::now(), event);
         }
         connections.flush(server);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+    use crate::server::Limits;
+
+    struct Bench {
+        server: Server,
+        connections: Connections,
+        sender: mpsc::Sender<Event>,
+        events: mpsc::Receiver<Event>,
+    }
+
+    impl Bench {
+        fn new(limits: Limits) -> Self {
+            let (sender, events) = mpsc::channel(EVENT_CHANNEL_LEN);
+            Self {
+                server: Server::new((), limits),
+                connections: Connections::new(10_000),
+                sender,
+                events,
+            }
+        }
+
+        async fn connect(&mut self) -> tokio::io::DuplexStream {
+            let (client, ours) = tokio::io::duplex(1000);
+            open("test".into(), ours, &self.sender).await;
+            self.step().await;
+            client
+        }
+
+        async fn step(&mut self) {
+            let event = self.events.recv().await.expect("an event");
+            self.connections
+                .handle(&mut self.server, Instant::now(), event);
+            self.connections.flush(&mut self.server);
+        }
+    }
+
+    fn echo(size: usize) -> Vec<u8> {
+        Message::request(1, "echo", vec![json!("x".repeat(size))])
+            .to_json()
+            .to_string()
+            .into_bytes()
+    }
+
+    /// It may leave one large answer unread, but not more and more of them; others are served on.
+    #[tokio::test]
+    async fn a_client_that_does_not_read_is_disconnected() {
+        let mut bench = Bench::new(Limits::default());
+        let (mut deaf, mut good) = (bench.connect().await, bench.connect().await);
+        for _ in 0..20 {
+            if bench.connections.overrun == 0 {
+                deaf.write_all(&echo(900)).await.expect("writes");
+                bench.step().await;
+            }
+        }
+        assert_eq!(
+            (
+                bench.connections.overrun,
+                bench.connections.len(),
+                bench.server.session_count()
+            ),
+            (1, 1, 1)
+        );
+        good.write_all(&echo(10)).await.expect("writes");
+        bench.step().await;
+        let mut answer = [0; 20];
+        good.read_exact(&mut answer).await.expect("is answered");
+    }
+
+    #[tokio::test]
+    async fn sessions_are_limited_and_end() {
+        let mut bench = Bench::new(Limits {
+            sessions: 1,
+            ..Limits::default()
+        });
+        let first = bench.connect().await;
+        let mut second = bench.connect().await;
+        assert_eq!(second.read(&mut [0]).await.expect("closed"), 0);
+        drop(first);
+        bench.step().await;
+        assert!(bench.connections.is_empty() && bench.server.session_count() == 0);
+        bench.connect().await;
+        assert_eq!(bench.connections.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_dead_socket_is_replaced_and_a_live_one_is_not() {
+        let path = std::env::temp_dir().join(format!("ovsdb-net-{}.sock", std::process::id()));
+        drop(std::os::unix::net::UnixListener::bind(&path).expect("binds"));
+        let (sender, _events) = mpsc::channel(1);
+        let listener = listen_unix(&path, sender.clone()).expect("replaces the dead one");
+        let error = listen_unix(&path, sender).expect_err("is in use");
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        drop(listener);
+        assert!(!path.exists());
     }
 }

@@ -107,10 +107,14 @@ impl<'a> Txn<'a> {
         if row.get(&column.name) == Some(&datum) {
             return Ok(());
         }
-        let mut row = Row::clone(row);
-        row.insert(column.name.clone(), datum);
-        row.version = Uuid::new_v4();
-        self.put(schema, uuid, Some(Arc::new(row)));
+        let before = self.db.row(table, uuid).cloned();
+        let rows = self.changes.entry(schema.name.clone()).or_default();
+        // A row that this transaction has changed already is its own, and is not copied again.
+        if let Some(row) = rows.entry(uuid).or_insert(before) {
+            let row = Arc::make_mut(row);
+            row.insert(column.name.clone(), datum);
+            row.version = Uuid::new_v4();
+        }
         Ok(())
     }
 

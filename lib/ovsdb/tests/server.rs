@@ -460,4 +460,80 @@ proptest! {
             }
         }
     }
+
+    /// Good requests in which one place holds something else.
+    #[test]
+    fn mutants_never_panic(request in 0..REQUESTS.len(), place in 0..40usize, with in 0..REPLACEMENTS.len()) {
+        let mut bench = Bench::new(Limits::default());
+        bench.transact(json!([insert("a"), { "op": "insert", "table": "Open_vSwitch", "row": {} }]));
+        let (method, params) = REQUESTS[request];
+        let mut params: Value = serde_json::from_str(params).expect("JSON");
+        replace(&mut params, &mut place.clone(), &serde_json::from_str(REPLACEMENTS[with]).expect("JSON"));
+        if params.is_array() {
+            bench.request(A, method, params);
+            check_whole(bench.server.database("Open_vSwitch").expect("hosted"));
+        }
+    }
+}
+
+const REQUESTS: [(&str, &str); 7] = [
+    (
+        "transact",
+        r#"["Open_vSwitch",{"op":"insert","table":"QoS","row":{"type":"t","other_config":["map",[["a","b"]]]},"uuid-name":"q","uuid":"00000000-0000-0000-0000-000000000001"}]"#,
+    ),
+    (
+        "transact",
+        r#"["Open_vSwitch",{"op":"mutate","table":"Open_vSwitch","where":[["cur_cfg","<=",0]],"mutations":[["next_cfg","+=",1],["iface_types","insert",["set",["a","b"]]],["other_config","delete",["set",["a"]]]]}]"#,
+    ),
+    (
+        "transact",
+        r#"["Open_vSwitch",{"op":"update","table":"QoS","where":[["other_config","includes",["map",[["a","b"]]]]],"row":{"queues":["map",[[1,["uuid","00000000-0000-0000-0000-000000000001"]]]]}}]"#,
+    ),
+    (
+        "transact",
+        r#"["Open_vSwitch",{"op":"wait","table":"QoS","where":[],"columns":["type","_uuid"],"until":"==","rows":[{"type":"a"}],"timeout":0}]"#,
+    ),
+    (
+        "monitor_cond",
+        r#"["Open_vSwitch",["m",1],{"QoS":[{"columns":["type"],"select":{"initial":true},"where":[["type","==","a"]]}]}]"#,
+    ),
+    (
+        "monitor",
+        r#"["Open_vSwitch","m",{"QoS":{"columns":["type"],"select":{"initial":false}}}]"#,
+    ),
+    (
+        "transact",
+        r#"["Open_vSwitch",{"op":"select","table":"QoS","where":[["_uuid","==",["uuid","00000000-0000-0000-0000-000000000001"]]],"columns":["type","_version"]}]"#,
+    ),
+];
+
+const REPLACEMENTS: [&str; 13] = [
+    "null",
+    "true",
+    "-1",
+    "1e300",
+    "9223372036854775807",
+    "\"\"",
+    "\"_uuid\"",
+    "\"é\"",
+    "[]",
+    "{}",
+    "[\"set\",[]]",
+    "[\"map\",[[1,2]]]",
+    "[\"named-uuid\",\"q\"]",
+];
+
+/// Replaces the value number `place`, counted from the outside in.
+fn replace(json: &mut Value, place: &mut usize, with: &Value) {
+    if *place == 0 {
+        *json = with.clone();
+    }
+    *place = place.wrapping_sub(1);
+    match json {
+        Value::Array(list) => list.iter_mut().for_each(|item| replace(item, place, with)),
+        Value::Object(object) => object
+            .values_mut()
+            .for_each(|item| replace(item, place, with)),
+        _ => {}
+    }
 }
