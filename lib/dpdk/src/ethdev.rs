@@ -35,8 +35,10 @@ const DEFAULT_MTU: u16 = 1500;
 const TX_OFFLOADS: u64 = sys::RTE_ETH_TX_OFFLOAD_MULTI_SEGS
     | sys::RTE_ETH_TX_OFFLOAD_IPV4_CKSUM
     | sys::RTE_ETH_TX_OFFLOAD_TCP_CKSUM
-    | sys::RTE_ETH_TX_OFFLOAD_UDP_CKSUM
-    | sys::RTE_ETH_TX_OFFLOAD_TCP_TSO;
+    | sys::RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+/// The same, of cards only: vdevs cut in software as we do, if at all, and net_tap refuses full-size segments
+/// (it counts the Ethernet header into the MTU).
+const CARD_TX_OFFLOADS: u64 = TX_OFFLOADS | sys::RTE_ETH_TX_OFFLOAD_TCP_TSO;
 /// What received frames are spread by, over several queues.
 const RSS: u64 = sys::RTE_ETH_RSS_IPV4
     | sys::RTE_ETH_RSS_IPV6
@@ -52,6 +54,8 @@ struct Device {
     driver: &'static str,
     rx_len: u16,
     tx_len: u16,
+    /// What was asked for.
+    mtu: u16,
     tx_offloads: u64,
     ledger: Ledger,
     /// For workers beyond the last transmit queue: they share queues, and take turns.
@@ -150,6 +154,20 @@ fn buffer_size(mtu: u16, can_scatter: bool, buffer_min: usize) -> usize {
     (HEADROOM + TAG_ROOM + data_size).min(LARGE_SIZE)
 }
 
+/// The largest MTU that DPDK lets a device be configured with: where the driver does not say how much larger
+/// than the MTU its frames are, DPDK assumes header and FCS.
+fn mtu_max(info: &sys::rte_eth_dev_info) -> u32 {
+    const ASSUMED_OVERHEAD: u32 = 18;
+    let (mtu, frame_size) = (u32::from(info.max_mtu), info.max_rx_pktlen);
+    let is_told = info.max_mtu != u16::MAX && frame_size > mtu;
+    let mtu = if is_told {
+        mtu
+    } else {
+        mtu.min(frame_size.saturating_sub(ASSUMED_OVERHEAD))
+    };
+    mtu.max(info.min_mtu.into())
+}
+
 fn configure(attached: Attached, wanted: &Wanted, request: &OpenRequest<'_>) -> Result<Device> {
     let (id, name) = (attached.id, attached.name.clone());
     let info = attached.info()?;
@@ -161,12 +179,16 @@ fn configure(attached: Attached, wanted: &Wanted, request: &OpenRequest<'_>) -> 
 
     // SAFETY: a plain C structure, for which all zeroes is the default.
     let mut conf: sys::rte_eth_conf = unsafe { zeroed() };
-    conf.rxmode.mtu =
-        u32::from(wanted.mtu).clamp(info.min_mtu.into(), info.max_mtu.max(info.min_mtu).into());
+    conf.rxmode.mtu = u32::from(wanted.mtu).clamp(info.min_mtu.into(), mtu_max(&info));
     if is_scattered && can_scatter {
         conf.rxmode.offloads |= sys::RTE_ETH_RX_OFFLOAD_SCATTER;
     }
-    conf.txmode.offloads = info.tx_offload_capa & TX_OFFLOADS;
+    conf.txmode.offloads = info.tx_offload_capa
+        & if attached.is_card() {
+            CARD_TX_OFFLOADS
+        } else {
+            TX_OFFLOADS
+        };
     let rss = info.flow_type_rss_offloads & RSS;
     if rx_len > 1 && rss != 0 {
         conf.rxmode.mq_mode = sys::RTE_ETH_MQ_RX_RSS;
@@ -228,6 +250,7 @@ fn configure(attached: Attached, wanted: &Wanted, request: &OpenRequest<'_>) -> 
         attached,
         rx_len,
         tx_len,
+        mtu: wanted.mtu,
         tx_offloads: conf.txmode.offloads,
         ledger: Ledger::default(),
         turns: if request.workers > usize::from(tx_len) {
@@ -302,6 +325,10 @@ impl Port<Mbuf> for EthPort {
                 };
             }
             sys::rte_eth_dev_get_mtu(id, &mut state.mtu);
+            // What the slots of DPDK's packet socket hold is not what its driver says.
+            if self.device.attached.buffer_min > 0 {
+                state.mtu = self.device.mtu;
+            }
             let mut address = zeroed::<sys::rte_ether_addr>();
             if sys::rte_eth_macaddr_get(id, &mut address) == 0 {
                 state.mac = address.addr_bytes;

@@ -103,6 +103,11 @@ pub(super) fn attach(devargs: &str, frame_size: usize) -> Result<Attached> {
 }
 
 impl Attached {
+    /// Whether it is a piece of hardware: those are named by their bus address.
+    pub(super) fn is_card(&self) -> bool {
+        self.name.contains(':')
+    }
+
     pub(super) fn info(&self) -> Result<sys::rte_eth_dev_info> {
         // SAFETY: the call fills the structure.
         unsafe {
