@@ -1,6 +1,7 @@
 //! The switch without I/O: what it knows (`model`), who changes it (`control`), who reads it for
 //! each packet (`forward`). Frames come and go only through `edge`.
 
+pub mod control;
 pub mod edge;
 pub mod model;
 pub mod time;

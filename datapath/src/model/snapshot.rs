@@ -33,6 +33,8 @@ pub struct BridgeConfig {
     pub name: Arc<str>,
     /// Its LOCAL port's address.
     pub mac: MacAddr,
+    /// Where packets start: table 0, or the switch's own table 254 while it forwards on its own.
+    pub first_table: TableId,
     /// For every table.
     pub miss: Miss,
     /// Bytes of a missed packet that controllers get.

@@ -87,6 +87,7 @@ errors! {
     BufferEmpty             "OFPBRC_BUFFER_EMPTY"                at(1, 7),    at(1, 7),   "buffer already used";
     BufferUnknown           "OFPBRC_BUFFER_UNKNOWN"              at(1, 8),    at(1, 8),   "no such buffer";
     BadTableId              "OFPBRC_BAD_TABLE_ID"                nx(1, 512),  at(1, 9),   "no such table";
+    IsSecondary             "OFPBRC_IS_SLAVE"                    at(1, 5),    at(1, 10),  "not permitted to a secondary controller";
     BadPort                 "OFPBRC_BAD_PORT"                    nx(1, 514),  at(1, 11),  "no such port";
     BadPacket               "OFPBRC_BAD_PACKET"                  NO,          at(1, 12),  "bad packet in packet-out";
     MultipartOverflow       "OFPBRC_MULTIPART_BUFFER_OVERFLOW"   NO,          at(1, 13),  "multipart request too large";
@@ -145,6 +146,7 @@ errors! {
     RoleStale               "OFPRRFC_STALE"                      NO,          at(11, 0),  "stale generation id";
     RoleUnsupported         "OFPRRFC_UNSUP"                      NO,          at(11, 1),  "role not supported";
     RoleBad                 "OFPRRFC_BAD_ROLE"                   nx(1, 513),  at(11, 2),  "no such role";
+    MeterUnknown            "OFPMMFC_UNKNOWN_METER"              NO,          at(12, 3),  "no such meter";
     TableFeaturesBad        "OFPTFFC_BAD_TYPE"                   NO,          at(13, 2),  "table features cannot be changed so";
     TableFeaturesPermissions "OFPTFFC_EPERM"                      NO,          at(13, 5),  "table features may not be changed";
 }

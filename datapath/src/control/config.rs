@@ -1,0 +1,59 @@
+//! OFPT_SET_CONFIG and its query, OFPT_SET_ASYNC and its query, and Nicira's per-connection settings.
+
+use super::Switch;
+use super::settings::ConnId;
+use ofp::error::OfError;
+use ofp::message::{AsyncConfig, SwitchConfig};
+
+/// OFPC_FRAG_*.
+const FRAG_REASSEMBLE: u8 = 2;
+const FRAG_NX_MATCH: u8 = 3;
+
+impl Switch {
+    /// OFPT_GET_CONFIG_REQUEST.
+    pub(super) fn get_config_request(&self, conn: ConnId) -> SwitchConfig {
+        let connection = &self.connections[&conn];
+        SwitchConfig {
+            frag: self.bridges[&connection.bridge].config.frag,
+            ..connection.config
+        }
+    }
+    /// OFPT_SET_CONFIG. Fragment handling is the bridge's, the rest is the connection's.
+    pub(super) fn set_config(&mut self, conn: ConnId, config: SwitchConfig) -> Result<(), OfError> {
+        if config.frag == FRAG_REASSEMBLE || config.frag > FRAG_NX_MATCH {
+            return Err(OfError::ConfigFlags);
+        }
+        let connection = self.connections.get_mut(&conn).expect("dispatched");
+        connection.config = config;
+        // A packet whose TTL expires is sent to those who ask for it here (1.1, 1.2), or by SET_ASYNC.
+        if config.invalid_ttl_to_controller {
+            connection.wanted.packet_in[0] |= 1 << 2;
+        }
+        let id = connection.bridge;
+        let bridge = self.bridges.get_mut(&id).expect("outlives its connections");
+        if bridge.config.frag != config.frag {
+            bridge.config.frag = config.frag;
+            self.stage_bridge(id);
+        }
+        self.update_miss(id);
+        Ok(())
+    }
+    /// OFPT_GET_ASYNC_REQUEST.
+    pub(super) fn get_async_request(&self, conn: ConnId) -> AsyncConfig {
+        self.connections[&conn].wanted
+    }
+    /// OFPT_SET_ASYNC.
+    pub(super) fn set_async(&mut self, conn: ConnId, wanted: AsyncConfig) {
+        let connection = self.connections.get_mut(&conn).expect("dispatched");
+        connection.wanted = wanted;
+        let bridge = connection.bridge;
+        self.update_miss(bridge);
+    }
+    /// NXT_SET_CONTROLLER_ID.
+    pub(super) fn set_controller_id(&mut self, conn: ConnId, id: u16) {
+        let connection = self.connections.get_mut(&conn).expect("dispatched");
+        connection.controller_id = id;
+        let bridge = connection.bridge;
+        self.update_miss(bridge);
+    }
+}

@@ -1,0 +1,178 @@
+//! Connections as control knows them: who is there, and which events they want.
+
+use super::settings::{ConnId, ConnKind, ConnSettings};
+use super::{Output, Switch};
+use crate::model::BridgeId;
+use crate::time::Time;
+use ofp::message::{AsyncConfig, Body, Dialect, FlowFormat, Message, PacketInFormat, SwitchConfig};
+use ofp::types::{Version, Xid};
+
+/// What a connection may do and gets (OpenFlow 1.3.5 section 6.3.5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum ConnRole {
+    #[default]
+    Equal,
+    Primary,
+    Secondary,
+}
+
+/// A connection.
+pub(super) struct Connection {
+    pub(super) bridge: BridgeId,
+    pub(super) kind: ConnKind,
+    pub(super) version: Version,
+    pub(super) events: bool,
+    pub(super) config: SwitchConfig,
+    pub(super) role: ConnRole,
+    /// For [equal and primary, secondary].
+    pub(super) wanted: AsyncConfig,
+    pub(super) flow_format: FlowFormat,
+    pub(super) flow_mod_table_id: bool,
+    pub(super) packet_in_format: PacketInFormat,
+    pub(super) controller_id: u16,
+    pub(super) limit: Option<Bucket>,
+    /// Replies that wait for the workers; later ones wait behind them.
+    pub(super) waiting: usize,
+}
+
+/// A token bucket; a token is a packet.
+pub(super) struct Bucket {
+    rate: u64,
+    burst: u64,
+    /// In packets times 10^9.
+    tokens: u64,
+    filled: Time,
+}
+
+impl Bucket {
+    fn new(rate: u32, burst: u32, now: Time) -> Bucket {
+        let (rate, burst) = (u64::from(rate), u64::from(burst.max(1)) * 1_000_000_000);
+        Bucket {
+            rate,
+            burst,
+            tokens: burst,
+            filled: now,
+        }
+    }
+    /// Takes a token, if there is one.
+    pub(super) fn take(&mut self, now: Time) -> bool {
+        let gained = self.rate.saturating_mul(now.since(self.filled).0);
+        self.tokens = self.tokens.saturating_add(gained).min(self.burst);
+        self.filled = now;
+        let enough = self.tokens >= 1_000_000_000;
+        self.tokens -= if enough { 1_000_000_000 } else { 0 };
+        enough
+    }
+}
+
+/// The kinds of events that a connection can choose from.
+#[derive(Clone, Copy)]
+pub(super) enum EventKind {
+    PacketIn,
+    PortStatus,
+    FlowRemoved,
+}
+
+/// OpenFlow 1.3.5 section 6.3.5: a secondary gets port status only, by default.
+/// Packet-ins of an expired TTL have to be asked for.
+const DEFAULT_EVENTS: AsyncConfig = AsyncConfig {
+    packet_in: [0b11_1011, 0],
+    port_status: [0b111, 0b111],
+    flow_removed: [0b11_1111, 0],
+};
+
+impl Connection {
+    fn new(now: Time, settings: ConnSettings) -> Connection {
+        let ConnSettings {
+            bridge,
+            kind,
+            version,
+            packet_in_limit,
+            events,
+        } = settings;
+        let miss_send_len = match kind {
+            ConnKind::Controller => 128,
+            ConnKind::Service => 0,
+        };
+        Connection {
+            bridge,
+            kind,
+            version,
+            events,
+            config: SwitchConfig {
+                miss_send_len,
+                ..Default::default()
+            },
+            role: ConnRole::Equal,
+            wanted: DEFAULT_EVENTS,
+            flow_format: FlowFormat::default(),
+            flow_mod_table_id: false,
+            packet_in_format: PacketInFormat::default(),
+            controller_id: 0,
+            limit: packet_in_limit.map(|l| Bucket::new(l.rate, l.burst, now)),
+            waiting: 0,
+        }
+    }
+    /// Whether it gets events at all.
+    fn has_events(&self) -> bool {
+        self.events && (self.kind == ConnKind::Controller || self.config.miss_send_len > 0)
+    }
+    /// Whether it wants an event; `reason` is the wire's number.
+    pub(super) fn wants(&self, kind: EventKind, reason: u32) -> bool {
+        let masks = match kind {
+            EventKind::PacketIn => self.wanted.packet_in,
+            EventKind::PortStatus => self.wanted.port_status,
+            EventKind::FlowRemoved => self.wanted.flow_removed,
+        };
+        let mask = masks[usize::from(self.role == ConnRole::Secondary)];
+        self.has_events() && mask >> reason & 1 != 0
+    }
+    /// Whether packets that no rule matches go there: before OpenFlow 1.3 they do.
+    pub(super) fn wants_misses(&self) -> bool {
+        self.version < Version::V13 && self.controller_id == 0 && self.wants(EventKind::PacketIn, 0)
+    }
+}
+
+impl Switch {
+    /// A connection is up: versions are negotiated.
+    pub fn connect(&mut self, now: Time, conn: ConnId, settings: ConnSettings) {
+        if self.bridges.contains_key(&settings.bridge) {
+            self.connections
+                .insert(conn, Connection::new(now, settings));
+            self.update_miss(settings.bridge);
+        }
+    }
+    /// A connection is gone. What still waits for it is emitted nevertheless, for nobody.
+    pub fn disconnect(&mut self, conn: ConnId) {
+        if let Some(connection) = self.connections.remove(&conn) {
+            self.update_miss(connection.bridge);
+        }
+    }
+    /// How messages to and from a connection are encoded right now.
+    pub fn dialect(&self, conn: ConnId) -> Option<Dialect> {
+        self.connections.get(&conn).map(|c| Dialect {
+            version: c.version,
+            flow_format: c.flow_format,
+            flow_mod_table_id: c.flow_mod_table_id,
+        })
+    }
+    /// Sends an event to the connections of a bridge that want it.
+    pub(super) fn send_event(
+        &self,
+        bridge: BridgeId,
+        kind: EventKind,
+        reason: u32,
+        body: &Body,
+        out: &mut Vec<Output>,
+    ) {
+        for (conn, connection) in &self.connections {
+            if connection.bridge == bridge && connection.wants(kind, reason) {
+                let message = Message {
+                    xid: Xid(0),
+                    body: body.clone(),
+                };
+                out.push(Output::Send(*conn, message));
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What time ends: flows by their timeouts, learnt addresses by age. And OFPT_FLOW_REMOVED, which is
+//! said when no worker uses the flow any more, so that its counters are final.
+
+use super::connection::EventKind;
+use super::flow_stats::{counted, duration};
+use super::flow_table::{Flow, FlowIndex};
+use super::{Output, Switch};
+use crate::model::{BridgeId, RuleId};
+use crate::time::Time;
+use ofp::message::{Body, FlowRemoved, FlowRemovedReason};
+
+/// A rule that was taken out of its table.
+pub(super) struct Ended {
+    pub(super) slot: RuleId,
+    /// To whom it matters: bridge, flow, why, when.
+    pub(super) tell: Option<(BridgeId, Flow, FlowRemovedReason, Time)>,
+}
+
+/// Learnt addresses are looked through this often; their age is in whole seconds.
+const AGING_INTERVAL: Time = Time::secs(1);
+
+impl Switch {
+    /// Ends what has to end by now. Call it at [`Switch::next_tick`], or a few times a second.
+    pub fn tick(&mut self, now: Time, _out: &mut Vec<Output>) {
+        let ids: Vec<BridgeId> = self.bridges.keys().copied().collect();
+        for id in ids {
+            while let Some(index) = self.bridges[&id].flows.due(now) {
+                self.flow_due(now, id, index);
+            }
+        }
+        if now >= self.next_aging {
+            self.next_aging = now + AGING_INTERVAL;
+            self.age_addresses(now);
+        }
+    }
+    /// When [`Switch::tick`] has something to do again.
+    pub fn next_tick(&self) -> Time {
+        let flows = self
+            .bridges
+            .values()
+            .filter_map(|b| b.flows.next_deadline());
+        flows
+            .min()
+            .map_or(self.next_aging, |flow| flow.min(self.next_aging))
+    }
+    fn flow_due(&mut self, now: Time, id: BridgeId, index: FlowIndex) {
+        let flows = &mut self.bridges.get_mut(&id).expect("has flows").flows;
+        let Some(flow) = flows.get(index) else { return };
+        let used = self.stats.rule(flow.rule.id).used;
+        let past = |deadline: Option<Time>| deadline.is_some_and(|d| d <= now);
+        let reason = if past(flow.hard_deadline()) {
+            FlowRemovedReason::HardTimeout
+        } else if past(flow.idle_deadline(used)) {
+            FlowRemovedReason::IdleTimeout
+        } else {
+            return flows.update(index, used, |_| {});
+        };
+        self.end_flow(now, id, index, reason);
+    }
+    fn age_addresses(&self, now: Time) {
+        for bridge in self.bridges.values() {
+            if !bridge.config.macs.is_empty() {
+                let limit = Time::secs(u64::from(bridge.settings.mac_aging_secs));
+                bridge.config.macs.expire(|entry| entry.used + limit <= now);
+            }
+        }
+    }
+    /// No worker uses the rule any more: tells who asked for it, and frees its counters.
+    pub(super) fn rule_ended(&mut self, ended: Ended, out: &mut Vec<Output>) {
+        if let Some((bridge, flow, reason, ended_at)) = ended.tell {
+            let (packets, bytes) = counted(&self.stats, &flow);
+            let removed = FlowRemoved {
+                cookie: flow.rule.cookie,
+                priority: flow.rule.priority,
+                reason,
+                table: flow.rule.table,
+                duration: duration(ended_at.since(flow.created)),
+                idle_timeout_secs: flow.idle_timeout_secs,
+                hard_timeout_secs: flow.hard_timeout_secs,
+                packets,
+                bytes,
+                matching: flow.rule.matching.clone(),
+            };
+            let body = Body::FlowRemoved(Box::new(removed));
+            self.send_event(bridge, EventKind::FlowRemoved, reason as u32, &body, out);
+        }
+        self.rule_slots.free(ended.slot.0);
+    }
+}

@@ -1,0 +1,285 @@
+//! OFPT_FLOW_MOD: add, modify, delete. Whole or not at all: everything that can fail is asked before
+//! anything is changed.
+
+use super::connection::Connection;
+use super::expiry::Ended;
+use super::flow_table::{Flow, FlowIndex, Selection};
+use super::settings::ConnId;
+use super::{Settling, Switch};
+use crate::model::{BridgeId, Change, Rule, RuleId};
+use crate::time::Time;
+use ofp::action::Action;
+use ofp::error::OfError;
+use ofp::message::{FlowMod, FlowModCommand, FlowRemovedReason, flow_flag};
+use ofp::types::{Cookie, PortNo, TableId, Version};
+use std::sync::Arc;
+
+/// Most flows of one table, as TABLE_FEATURES says.
+pub(super) const MAX_ENTRIES: usize = 1_000_000;
+
+/// The flags that a flow keeps and shows. (CHECK_OVERLAP and RESET_COUNTS are about one command, but
+/// Open vSwitch shows the latter.)
+const KEPT_FLAGS: u16 = flow_flag::SEND_FLOW_REM
+    | flow_flag::RESET_COUNTS
+    | flow_flag::NO_PACKET_COUNTS
+    | flow_flag::NO_BYTE_COUNTS;
+
+impl Switch {
+    /// OFPT_FLOW_MOD.
+    pub(super) fn flow_mod(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        flow_mod: &FlowMod,
+    ) -> Result<(), OfError> {
+        let Connection {
+            bridge, version, ..
+        } = self.connections[&conn];
+        check(flow_mod, version)?;
+        use FlowModCommand::*;
+        let result = match flow_mod.command {
+            Add => self.add_flow(now, bridge, flow_mod),
+            Modify | ModifyStrict => self.modify_flows(now, bridge, version, flow_mod),
+            Delete | DeleteStrict => {
+                self.delete_flows(now, bridge, flow_mod);
+                Ok(())
+            }
+        };
+        if result == Err(OfError::FlowTableFull) {
+            self.counters.table_full += 1;
+        }
+        result
+    }
+    /// OpenFlow 1.3.5 section 6.4, "Modifying Flow Entries", add.
+    pub(super) fn add_flow(
+        &mut self,
+        now: Time,
+        id: BridgeId,
+        flow_mod: &FlowMod,
+    ) -> Result<(), OfError> {
+        let table = add_table(flow_mod);
+        let bridge = &self.bridges[&id];
+        let old = bridge
+            .flows
+            .find(table, flow_mod.priority, &flow_mod.matching);
+        if flow_mod.flags & flow_flag::CHECK_OVERLAP != 0
+            && bridge
+                .flows
+                .overlaps(table, flow_mod.priority, &flow_mod.matching)
+        {
+            return Err(OfError::FlowOverlap);
+        }
+        if old.is_none() && bridge.flows.len(table) >= MAX_ENTRIES {
+            return Err(OfError::FlowTableFull);
+        }
+        let (rule_id, baseline) = self.take_rule_slot().ok_or(OfError::FlowTableFull)?;
+        let rule = Arc::new(Rule {
+            id: rule_id,
+            table,
+            priority: flow_mod.priority,
+            matching: flow_mod.matching.clone(),
+            actions: flow_mod.actions.clone().into(),
+            cookie: flow_mod.new_cookie.unwrap_or(flow_mod.cookie),
+        });
+        let flow = Flow {
+            rule: rule.clone(),
+            flags: flow_mod.flags & KEPT_FLAGS,
+            idle_timeout_secs: flow_mod.idle_timeout_secs,
+            hard_timeout_secs: flow_mod.hard_timeout_secs,
+            importance: flow_mod.importance,
+            created: now,
+            modified: now,
+            baseline,
+            sequence: 0,
+            deadline: None,
+        };
+        let flows = &mut self.bridges.get_mut(&id).expect("seen above").flows;
+        let replaced = old.and_then(|index| flows.remove(index));
+        flows.insert(flow);
+        self.publisher.stage(Change::AddRule(id, rule));
+        if let Some(replaced) = replaced {
+            self.end_rule_silently(replaced.rule.id);
+        }
+        Ok(())
+    }
+    /// Modify: new actions, the same counters. What matches nothing adds, before OpenFlow 1.1
+    /// (and where a new cookie is given and none selects).
+    fn modify_flows(
+        &mut self,
+        now: Time,
+        id: BridgeId,
+        version: Version,
+        flow_mod: &FlowMod,
+    ) -> Result<(), OfError> {
+        let strict = flow_mod.command == FlowModCommand::ModifyStrict;
+        let found = self.bridges[&id]
+            .flows
+            .select(&selection(flow_mod, strict, false));
+        let implied =
+            (version == Version::V10 && flow_mod.cookie_mask == 0).then_some(flow_mod.cookie);
+        let cookie = flow_mod.new_cookie.or(implied);
+        if found.is_empty() {
+            let adds = cookie.is_some() && flow_mod.cookie_mask == 0;
+            return if adds {
+                self.add_flow(now, id, flow_mod)
+            } else {
+                Ok(())
+            };
+        }
+        let reset = flow_mod.flags & flow_flag::RESET_COUNTS != 0;
+        if reset && self.rule_slots.room() < found.len() {
+            return Err(OfError::FlowTableFull);
+        }
+        let actions: Box<[Action]> = flow_mod.actions.clone().into();
+        for index in found {
+            self.modify_flow(now, id, index, &actions, cookie, reset);
+        }
+        Ok(())
+    }
+    fn modify_flow(
+        &mut self,
+        now: Time,
+        id: BridgeId,
+        index: FlowIndex,
+        actions: &[Action],
+        cookie: Option<Cookie>,
+        reset: bool,
+    ) {
+        let Some(old) = self.bridges[&id].flows.get(index).map(|f| f.rule.clone()) else {
+            return;
+        };
+        let used = self.stats.rule(old.id).used;
+        let slot = if reset { self.take_rule_slot() } else { None };
+        let rule = Arc::new(Rule {
+            id: slot.map_or(old.id, |(id, _)| id),
+            actions: actions.into(),
+            cookie: cookie.unwrap_or(old.cookie),
+            ..(*old).clone()
+        });
+        let flows = &mut self.bridges.get_mut(&id).expect("has flows").flows;
+        flows.update(index, used, |flow| {
+            flow.rule = rule.clone();
+            flow.modified = now;
+            if let Some((_, baseline)) = slot {
+                flow.baseline = baseline;
+            }
+        });
+        self.publisher.stage(Change::AddRule(id, rule));
+        if slot.is_some() {
+            self.end_rule_silently(old.id);
+        }
+    }
+    fn delete_flows(&mut self, now: Time, id: BridgeId, flow_mod: &FlowMod) {
+        let strict = flow_mod.command == FlowModCommand::DeleteStrict;
+        let mut found = self.bridges[&id]
+            .flows
+            .select(&selection(flow_mod, strict, true));
+        found.sort_unstable();
+        for index in found {
+            self.end_flow(now, id, index, FlowRemovedReason::Delete);
+        }
+    }
+    /// Removes a flow; its FLOW_REMOVED follows when no worker uses it any more.
+    pub(super) fn end_flow(
+        &mut self,
+        now: Time,
+        id: BridgeId,
+        index: FlowIndex,
+        reason: FlowRemovedReason,
+    ) {
+        let flows = &mut self.bridges.get_mut(&id).expect("has flows").flows;
+        let Some(flow) = flows.remove(index) else {
+            return;
+        };
+        self.publisher
+            .stage(Change::RemoveRule(id, flow.rule.clone()));
+        let slot = flow.rule.id;
+        let tell = flow.flags & flow_flag::SEND_FLOW_REM != 0;
+        let tell = tell.then(|| (id, flow, reason, now));
+        self.when_settled(Settling::Rule(Box::new(Ended { slot, tell })));
+    }
+    /// Removes all flows of a bridge without telling anybody, as a change of its controllers does.
+    pub(super) fn flush_flows(&mut self, _now: Time, id: BridgeId) {
+        let Some(bridge) = self.bridges.get_mut(&id) else {
+            return;
+        };
+        for flow in bridge.flows.clear() {
+            self.publisher
+                .stage(Change::RemoveRule(id, flow.rule.clone()));
+            self.end_rule_silently(flow.rule.id);
+        }
+    }
+    /// Frees a rule's slot when no worker uses it any more.
+    pub(super) fn end_rule_silently(&mut self, slot: RuleId) {
+        self.when_settled(Settling::Rule(Box::new(Ended { slot, tell: None })));
+    }
+    /// A slot for a new rule's counters, and what they hold already.
+    fn take_rule_slot(&mut self) -> Option<(RuleId, (u64, u64))> {
+        let (slot, used_before) = self.rule_slots.take()?;
+        let id = RuleId(slot);
+        if !used_before {
+            self.stats.reserve_rule(id);
+            return Some((id, (0, 0)));
+        }
+        let totals = self.stats.rule(id);
+        Some((id, (totals.packets, totals.bytes)))
+    }
+}
+
+/// What is wrong with a FLOW_MOD, whatever the tables hold.
+fn check(flow_mod: &FlowMod, version: Version) -> Result<(), OfError> {
+    use FlowModCommand::*;
+    let deletes = matches!(flow_mod.command, Delete | DeleteStrict);
+    if flow_mod.table != TableId::ALL && usize::from(flow_mod.table.0) >= TableId::LEN {
+        return Err(match version {
+            Version::V10 => OfError::FlowPermissions,
+            _ => OfError::FlowTableId,
+        });
+    }
+    // OpenFlow 1.3.5 section 6.4: "OFPTT_ALL ... is only valid for delete requests".
+    if flow_mod.table == TableId::ALL && !deletes && version >= Version::V11 {
+        return Err(OfError::FlowTableId);
+    }
+    if flow_mod.flags & flow_flag::EMERGENCY10 != 0 {
+        // OpenFlow 1.0.2 section 3.3: an emergency table is optional; without one it is always full.
+        return Err(OfError::FlowTableFull);
+    }
+    if deletes {
+        return Ok(());
+    }
+    if flow_mod.buffer_id != u32::MAX {
+        return Err(OfError::BufferUnknown);
+    }
+    let table = add_table(flow_mod);
+    super::packet_out::check_actions(&flow_mod.actions, &flow_mod.matching, table, version)
+}
+
+/// The table that an ADD without one means.
+fn add_table(flow_mod: &FlowMod) -> TableId {
+    if flow_mod.table == TableId::ALL {
+        TableId(0)
+    } else {
+        flow_mod.table
+    }
+}
+
+/// The flows that modify and delete are about; only delete looks at outputs.
+fn selection(flow_mod: &FlowMod, strict: bool, deletes: bool) -> Selection<'_> {
+    Selection {
+        table: flow_mod.table,
+        priority: strict.then_some(flow_mod.priority),
+        matching: &flow_mod.matching,
+        cookie: flow_mod.cookie,
+        cookie_mask: flow_mod.cookie_mask,
+        out_port: if deletes {
+            flow_mod.out_port
+        } else {
+            PortNo::ANY
+        },
+        out_group: if deletes {
+            flow_mod.out_group
+        } else {
+            ofp::types::GroupId::ANY
+        },
+    }
+}

@@ -1,0 +1,344 @@
+//! A bridge's flows as control finds them: by table, match and priority; by a match that is wider than
+//! theirs; by when they end. No messages, no counters, no workers.
+//!
+//! Design: in a table, flows are grouped by mask, as in the workers' classifier. A strict command, an
+//! ADD and a non-strict command with a group's own mask cost one hash look-up; a wider match looks at
+//! the flows of those groups only whose mask has all its bits.
+//! Invariants: two flows of a table never have the same match and priority; a flow with a timeout is in
+//! `deadlines` exactly once, no later than it could end.
+
+use crate::model::Rule;
+use crate::time::Time;
+use ofp::action::Action;
+use ofp::key::{Match, MatchWord};
+use ofp::types::{Cookie, GroupId, PortNo, TableId};
+use rustc_hash::{FxHashMap, FxHasher};
+use smallvec::SmallVec;
+use std::collections::BTreeSet;
+use std::hash::Hasher;
+use std::sync::Arc;
+
+/// A flow's place in [`FlowTables`]; used again after the flow is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct FlowIndex(u32);
+
+/// A flow: the rule that workers see, and what only control and users need.
+#[derive(Clone, Debug)]
+pub(super) struct Flow {
+    pub(super) rule: Arc<Rule>,
+    pub(super) flags: u16,
+    pub(super) idle_timeout_secs: u16,
+    pub(super) hard_timeout_secs: u16,
+    pub(super) importance: u16,
+    pub(super) created: Time,
+    /// Last change of its actions; the hard timeout counts from here.
+    pub(super) modified: Time,
+    /// What its slot's counters held when it got the slot: packets, bytes.
+    pub(super) baseline: (u64, u64),
+    /// Counts flows as they come: the order of a dump.
+    pub(super) sequence: u64,
+    /// Where it is in `deadlines`.
+    pub(super) deadline: Option<Time>,
+}
+
+impl Flow {
+    /// When the hard timeout ends it.
+    pub(super) fn hard_deadline(&self) -> Option<Time> {
+        let secs = u64::from(self.hard_timeout_secs);
+        (secs > 0).then(|| self.modified + Time::secs(secs))
+    }
+    /// When the idle timeout ends it, if it was last used then.
+    pub(super) fn idle_deadline(&self, used: Time) -> Option<Time> {
+        let secs = u64::from(self.idle_timeout_secs);
+        (secs > 0).then(|| used.max(self.modified).max(self.created) + Time::secs(secs))
+    }
+    /// When to look at it next.
+    fn next_deadline(&self, used: Time) -> Option<Time> {
+        let both = [self.hard_deadline(), self.idle_deadline(used)];
+        both.into_iter().flatten().min()
+    }
+}
+
+/// Which flows a command is about.
+pub(super) struct Selection<'a> {
+    /// `ALL`: every table.
+    pub(super) table: TableId,
+    /// `Some`: strict, exactly this match and priority; `None`: at least as specific as the match.
+    pub(super) priority: Option<u16>,
+    pub(super) matching: &'a Match,
+    pub(super) cookie: Cookie,
+    pub(super) cookie_mask: u64,
+    /// `ANY`: no such restriction.
+    pub(super) out_port: PortNo,
+    pub(super) out_group: GroupId,
+}
+
+impl Selection<'_> {
+    /// The restrictions beside table, match and priority.
+    fn admits(&self, rule: &Rule) -> bool {
+        (rule.cookie.0 ^ self.cookie.0) & self.cookie_mask == 0
+            && (self.out_port == PortNo::ANY || outputs_to(&rule.actions, self.out_port))
+            && (self.out_group == GroupId::ANY || uses_group(&rule.actions, self.out_group))
+    }
+}
+
+/// Whether a list of actions, or one nested in it, outputs to a port.
+fn outputs_to(actions: &[Action], wanted: PortNo) -> bool {
+    actions.iter().any(|action| match action {
+        Action::Output { port, .. }
+        | Action::OutputTrunc { port, .. }
+        | Action::Enqueue { port, .. } => *port == wanted,
+        Action::Controller(_) => wanted == PortNo::CONTROLLER,
+        Action::WriteActions(nested) | Action::Clone(nested) => outputs_to(nested, wanted),
+        _ => false,
+    })
+}
+
+fn uses_group(actions: &[Action], wanted: GroupId) -> bool {
+    actions.iter().any(|action| match action {
+        Action::Group(group) => *group == wanted,
+        Action::WriteActions(nested) | Action::Clone(nested) => uses_group(nested, wanted),
+        _ => false,
+    })
+}
+
+/// The flows of one mask.
+struct Group {
+    mask: Box<[(u8, u64)]>,
+    /// By the hash of their values.
+    flows: FxHashMap<u64, SmallVec<[FlowIndex; 2]>>,
+}
+
+fn hash_values(values: impl Iterator<Item = u64>) -> u64 {
+    let mut hasher = FxHasher::default();
+    values.for_each(|value| hasher.write_u64(value));
+    hasher.finish()
+}
+
+fn hash_of(matching: &Match) -> u64 {
+    hash_values(matching.words().iter().map(|w| w.value))
+}
+
+/// Whether each bit of the mask `inner` is one of the mask `outer`.
+fn is_within<'a>(
+    mut inner: impl Iterator<Item = (u8, u64)>,
+    outer: impl Iterator<Item = &'a (u8, u64)> + Clone,
+) -> bool {
+    inner.all(|(index, mask)| {
+        let theirs = outer
+            .clone()
+            .find(|(i, _)| *i == index)
+            .map_or(0, |(_, m)| *m);
+        mask & !theirs == 0
+    })
+}
+
+fn parts(words: &[MatchWord]) -> impl Iterator<Item = (u8, u64)> + Clone {
+    words.iter().map(|w| (w.index, w.mask))
+}
+
+impl Group {
+    fn has_mask(&self, matching: &Match) -> bool {
+        parts(matching.words()).eq(self.mask.iter().copied())
+    }
+}
+
+/// One table.
+#[derive(Default)]
+struct Table {
+    /// In no order; found by `by_mask`.
+    groups: FxHashMap<Box<[(u8, u64)]>, Group>,
+    len: usize,
+}
+
+/// A bridge's flows.
+#[derive(Default)]
+pub(super) struct FlowTables {
+    slots: Vec<Option<Flow>>,
+    free: Vec<u32>,
+    tables: std::collections::BTreeMap<TableId, Table>,
+    deadlines: BTreeSet<(Time, FlowIndex)>,
+    sequence: u64,
+}
+
+impl FlowTables {
+    /// Number of flows of a table; `ALL`: of all.
+    pub(super) fn len(&self, table: TableId) -> usize {
+        match table {
+            TableId::ALL => self.slots.len() - self.free.len(),
+            _ => self.tables.get(&table).map_or(0, |t| t.len),
+        }
+    }
+    /// A flow.
+    pub(super) fn get(&self, index: FlowIndex) -> Option<&Flow> {
+        self.slots.get(index.0 as usize)?.as_ref()
+    }
+    fn rule(&self, index: FlowIndex) -> &Rule {
+        &self.slots[index.0 as usize]
+            .as_ref()
+            .expect("indexed flows exist")
+            .rule
+    }
+    /// The flow of a table with this match and priority.
+    pub(super) fn find(
+        &self,
+        table: TableId,
+        priority: u16,
+        matching: &Match,
+    ) -> Option<FlowIndex> {
+        let mask: SmallVec<[(u8, u64); 16]> = parts(matching.words()).collect();
+        let group = self.tables.get(&table)?.groups.get(&mask[..])?;
+        let same = |index: &&FlowIndex| {
+            let rule = self.rule(**index);
+            rule.priority == priority && rule.matching == *matching
+        };
+        group
+            .flows
+            .get(&hash_of(matching))?
+            .iter()
+            .find(same)
+            .copied()
+    }
+    /// Adds a flow; there is none with its table, match and priority. Sets `sequence` and `deadline`.
+    pub(super) fn insert(&mut self, mut flow: Flow) -> FlowIndex {
+        self.sequence += 1;
+        flow.sequence = self.sequence;
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() as u32 - 1
+        });
+        let index = FlowIndex(slot);
+        let table = self.tables.entry(flow.rule.table).or_default();
+        let mask: Box<[(u8, u64)]> = parts(flow.rule.matching.words()).collect();
+        let hash = hash_of(&flow.rule.matching);
+        let group = table.groups.entry(mask).or_insert_with_key(|mask| Group {
+            mask: mask.clone(),
+            flows: FxHashMap::default(),
+        });
+        group.flows.entry(hash).or_default().push(index);
+        table.len += 1;
+        flow.deadline = flow.next_deadline(Time::default());
+        if let Some(deadline) = flow.deadline {
+            self.deadlines.insert((deadline, index));
+        }
+        self.slots[slot as usize] = Some(flow);
+        index
+    }
+    /// Changes a flow's values (not its table, match and priority), and when to look at it again.
+    pub(super) fn update(&mut self, index: FlowIndex, used: Time, change: impl FnOnce(&mut Flow)) {
+        let Some(Some(flow)) = self.slots.get_mut(index.0 as usize) else {
+            return;
+        };
+        change(flow);
+        let deadline = flow.next_deadline(used);
+        if deadline != flow.deadline {
+            flow.deadline
+                .map(|old| self.deadlines.remove(&(old, index)));
+            deadline.map(|new| self.deadlines.insert((new, index)));
+            flow.deadline = deadline;
+        }
+    }
+    /// Removes a flow.
+    pub(super) fn remove(&mut self, index: FlowIndex) -> Option<Flow> {
+        let flow = self.slots.get_mut(index.0 as usize)?.take()?;
+        self.free.push(index.0);
+        flow.deadline
+            .map(|deadline| self.deadlines.remove(&(deadline, index)));
+        let table = self
+            .tables
+            .get_mut(&flow.rule.table)
+            .expect("has its table");
+        let mask: SmallVec<[(u8, u64); 16]> = parts(flow.rule.matching.words()).collect();
+        let group = table.groups.get_mut(&mask[..]).expect("has its group");
+        let hash = hash_of(&flow.rule.matching);
+        let same = group.flows.get_mut(&hash).expect("is in its group");
+        same.retain(|i| *i != index);
+        if same.is_empty() {
+            group.flows.remove(&hash);
+        }
+        if group.flows.is_empty() {
+            table.groups.remove(&mask[..]);
+        }
+        table.len -= 1;
+        if table.len == 0 {
+            self.tables.remove(&flow.rule.table);
+        }
+        Some(flow)
+    }
+    /// Removes all flows.
+    pub(super) fn clear(&mut self) -> Vec<Flow> {
+        std::mem::take(self).slots.into_iter().flatten().collect()
+    }
+    fn tables(&self, table: TableId) -> impl Iterator<Item = &Table> {
+        let wanted = move |id: TableId| table == TableId::ALL || table == id;
+        self.tables
+            .iter()
+            .filter(move |(id, _)| wanted(**id))
+            .map(|(_, table)| table)
+    }
+    /// The flows that a command is about, in no order.
+    pub(super) fn select(&self, selection: &Selection) -> Vec<FlowIndex> {
+        let mut found = Vec::new();
+        if let Some(priority) = selection.priority {
+            let tables: SmallVec<[TableId; 8]> = match selection.table {
+                TableId::ALL => self.tables.keys().copied().collect(),
+                table => [table].into_iter().collect(),
+            };
+            found.extend(
+                tables
+                    .iter()
+                    .filter_map(|t| self.find(*t, priority, selection.matching)),
+            );
+        } else {
+            for table in self.tables(selection.table) {
+                self.select_in(table, selection.matching, &mut found);
+            }
+        }
+        found.retain(|index| selection.admits(self.rule(*index)));
+        found
+    }
+    fn select_in(&self, table: &Table, wide: &Match, found: &mut Vec<FlowIndex>) {
+        for group in table.groups.values() {
+            if group.has_mask(wide) {
+                let same = group.flows.get(&hash_of(wide)).into_iter().flatten();
+                found.extend(same.filter(|i| self.rule(**i).matching == *wide));
+            } else if is_within(parts(wide.words()), group.mask.iter()) {
+                let all = group.flows.values().flatten();
+                found.extend(all.filter(|i| self.rule(**i).matching.is_subset_of(wide)));
+            }
+        }
+    }
+    /// Whether a flow of the same table and priority could match a packet that `matching` matches too.
+    pub(super) fn overlaps(&self, table: TableId, priority: u16, matching: &Match) -> bool {
+        let Some(table) = self.tables.get(&table) else {
+            return false;
+        };
+        let bits: SmallVec<[(u8, u64); 16]> = parts(matching.words()).collect();
+        let hits = |index: &FlowIndex| {
+            let rule = self.rule(*index);
+            rule.priority == priority && rule.matching.overlaps(matching)
+        };
+        table.groups.values().any(|group| {
+            if is_within(group.mask.iter().copied(), bits.iter()) {
+                let word = |at: u8| matching.words().iter().find(|w| w.index == at);
+                let masked = |(at, mask): &(u8, u64)| word(*at).map_or(0, |w| w.value & mask);
+                let hash = hash_values(group.mask.iter().map(masked));
+                group
+                    .flows
+                    .get(&hash)
+                    .is_some_and(|same| same.iter().any(hits))
+            } else {
+                group.flows.values().flatten().any(hits)
+            }
+        })
+    }
+    /// A flow that may have ended by now. Calling `update` or `remove` on it moves on to the next one.
+    pub(super) fn due(&self, now: Time) -> Option<FlowIndex> {
+        let (deadline, index) = self.deadlines.first()?;
+        (*deadline <= now).then_some(*index)
+    }
+    /// When the next flow may end.
+    pub(super) fn next_deadline(&self) -> Option<Time> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+}

@@ -1,0 +1,147 @@
+//! The dispatch table: which message is handled where, and what a secondary may not say.
+
+use super::connection::ConnRole;
+use super::settings::ConnId;
+use super::{Output, Settling, Switch};
+use crate::time::Time;
+use bytes::Bytes;
+use ofp::error::OfError;
+use ofp::message::{Body, ErrorBody, Message, MultipartRequest};
+use ofp::types::Xid;
+
+/// What an error quotes of the offending message: OpenFlow 1.3.5 section 7.5.4 asks for at least 64
+/// bytes, and a FLOW_MOD with its actions is better read whole.
+const QUOTED: usize = 1024;
+
+impl Switch {
+    /// A message from a connection. `raw` is its bytes, to quote in an error.
+    pub fn message(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        message: Message,
+        raw: &[u8],
+        out: &mut Vec<Output>,
+    ) {
+        let Some(connection) = self.connections.get(&conn) else {
+            return;
+        };
+        let waits = connection.waiting > 0;
+        let xid = message.xid;
+        let mut outputs = Vec::new();
+        let result = if connection.role == ConnRole::Secondary && changes_state(&message.body) {
+            Err(OfError::IsSecondary)
+        } else {
+            self.dispatch(now, conn, message, &mut outputs)
+        };
+        if let Err(error) = result {
+            outputs.push(self.error(conn, xid, error, raw));
+        }
+        if !waits {
+            return out.append(&mut outputs);
+        }
+        // Replies keep the order of the requests: those behind a barrier wait with it.
+        for output in outputs {
+            match output {
+                Output::Send(to, _) if to == conn => self.send_settled(conn, output),
+                other => out.push(other),
+            }
+        }
+    }
+    /// A message that could not be decoded.
+    pub fn decode_error(
+        &mut self,
+        conn: ConnId,
+        xid: Xid,
+        error: OfError,
+        raw: &[u8],
+        out: &mut Vec<Output>,
+    ) {
+        let Some(connection) = self.connections.get(&conn) else {
+            return;
+        };
+        let waits = connection.waiting > 0;
+        let output = self.error(conn, xid, error, raw);
+        if waits {
+            self.send_settled(conn, output);
+        } else {
+            out.push(output);
+        }
+    }
+    fn dispatch(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        Message { xid, body }: Message,
+        out: &mut Vec<Output>,
+    ) -> Result<(), OfError> {
+        let mut reply = |body| out.push(Output::Send(conn, Message { xid, body }));
+        match body {
+            Body::Hello(_) | Body::EchoReply(_) | Body::Error(_) => {}
+            Body::EchoRequest(data) => reply(Body::EchoReply(data)),
+            Body::FeaturesRequest => reply(Body::FeaturesReply(self.features_request(conn))),
+            Body::GetConfigRequest => reply(Body::GetConfigReply(self.get_config_request(conn))),
+            Body::SetConfig(config) => self.set_config(conn, config)?,
+            Body::PacketOut(packet_out) => self.packet_out(conn, *packet_out, out)?,
+            Body::FlowMod(flow_mod) => self.flow_mod(now, conn, &flow_mod)?,
+            Body::PortMod(port_mod) => self.port_mod(conn, &port_mod, out)?,
+            Body::BarrierRequest => self.barrier_request(conn, xid),
+            Body::RoleRequest(role) => reply(Body::RoleReply(self.role_request(conn, role)?)),
+            Body::GetAsyncRequest => reply(Body::GetAsyncReply(self.get_async_request(conn))),
+            Body::SetAsync(wanted) => self.set_async(conn, wanted),
+            Body::MultipartRequest(request) => {
+                self.multipart_request(now, conn, request, &mut |part| {
+                    reply(Body::MultipartReply(part));
+                })?;
+            }
+            Body::SetFlowFormat(format) => self.connection(conn).flow_format = format,
+            Body::FlowModTableId(on) => self.connection(conn).flow_mod_table_id = on,
+            Body::SetPacketInFormat(format) => self.connection(conn).packet_in_format = format,
+            Body::SetControllerId(id) => self.set_controller_id(conn, id),
+            // What only a switch says.
+            Body::FeaturesReply(_)
+            | Body::GetConfigReply(_)
+            | Body::PacketIn(_)
+            | Body::FlowRemoved(_)
+            | Body::PortStatus(_)
+            | Body::BarrierReply
+            | Body::RoleReply(_)
+            | Body::GetAsyncReply(_)
+            | Body::MultipartReply(_) => return Err(OfError::BadType),
+        }
+        Ok(())
+    }
+    fn connection(&mut self, conn: ConnId) -> &mut super::Connection {
+        self.connections.get_mut(&conn).expect("dispatched")
+    }
+    /// OFPT_BARRIER_REQUEST: answered when everything said before is in force on every worker.
+    fn barrier_request(&mut self, conn: ConnId, xid: Xid) {
+        let message = Message {
+            xid,
+            body: Body::BarrierReply,
+        };
+        self.send_settled(conn, Output::Send(conn, message));
+    }
+    /// Emits a reply when the workers have passed all changes so far.
+    fn send_settled(&mut self, conn: ConnId, output: Output) {
+        self.connection(conn).waiting += 1;
+        self.when_settled(Settling::Output(output));
+    }
+    fn error(&mut self, conn: ConnId, xid: Xid, error: OfError, raw: &[u8]) -> Output {
+        self.counters.errors += 1;
+        let data = Bytes::copy_from_slice(&raw[..raw.len().min(QUOTED)]);
+        let body = Body::Error(ErrorBody { error, data });
+        Output::Send(conn, Message { xid, body })
+    }
+}
+
+/// OpenFlow 1.3.5 section 6.3.5: what a secondary is refused with OFPBRC_IS_SLAVE.
+fn changes_state(body: &Body) -> bool {
+    matches!(
+        body,
+        Body::FlowMod(_)
+            | Body::PortMod(_)
+            | Body::PacketOut(_)
+            | Body::MultipartRequest(MultipartRequest::TableFeatures { modify: true })
+    )
+}

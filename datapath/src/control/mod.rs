@@ -1,0 +1,210 @@
+//! The writer: what the operator configures and what controllers say becomes changes of the model.
+//! Pure: bytes, sockets and clocks are the caller's; `now` is an argument and results are [`Output`]s.
+//! One file per message family, handlers named after the message, the dispatch table in `message.rs`.
+//!
+//! Changes become visible to the workers with [`Switch::publish`], all of a batch at once. What may only
+//! be said when every worker has passed them (a BARRIER_REPLY, a FLOW_REMOVED with final counters, the
+//! end of a port) waits inside until then.
+
+mod bridge;
+mod config;
+mod connection;
+mod display;
+mod expiry;
+mod features;
+mod flow_mod;
+mod flow_stats;
+mod flow_table;
+mod message;
+mod multipart;
+mod packet_in;
+mod packet_out;
+mod port;
+mod port_mod;
+mod role;
+mod settings;
+mod slots;
+
+#[cfg(test)]
+mod tests;
+
+pub use settings::*;
+
+use crate::model::event::PacketOut;
+use crate::model::publish::Publisher;
+use crate::model::stats::Stats;
+use crate::model::tunnel::TunnelMap;
+use crate::model::{BridgeId, PortId};
+use crate::time::Time;
+use bridge::Bridge;
+use connection::Connection;
+use ofp::message::Message;
+use port::Port;
+use rustc_hash::FxHashMap;
+use slots::Slots;
+use std::collections::BTreeMap;
+
+/// What the caller has to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Send this to a connection.
+    Send(ConnId, Message),
+    /// Send this to a connection, or drop it (and count that) if too much waits there already:
+    /// packet-ins only.
+    SendPacketIn(ConnId, Message),
+    /// Close a connection.
+    Close(ConnId),
+    /// Give this to a worker, which takes the newest snapshot before it runs it.
+    PacketOut(Box<PacketOut>),
+    /// Packets wait for this tunnel port's route or neighbour.
+    Resolve(PortId),
+    /// Set a port's device administratively up or down.
+    SetPortUp(PortId, bool),
+    /// No worker sees this port any more: its device may be closed, its number be used again.
+    PortGone(PortId),
+    /// No worker sees this bridge any more.
+    BridgeGone(BridgeId),
+}
+
+/// What control could not do for lack of room, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Flow mods refused because a table or the switch was full.
+    pub table_full: u64,
+    /// Packet-ins over a connection's rate limit.
+    pub packet_ins_limited: u64,
+    /// Error replies sent.
+    pub errors: u64,
+}
+
+/// What happens when the workers have got there.
+#[derive(Default)]
+struct Waiting {
+    /// When the staged changes are published.
+    published: Vec<Output>,
+    /// When no worker handles packets by anything older.
+    settled: Vec<Settling>,
+}
+
+/// What is left to do once no worker uses the old state.
+enum Settling {
+    Output(Output),
+    Rule(Box<expiry::Ended>),
+    Port(PortId, BridgeId),
+    Bridge(BridgeId),
+}
+
+/// All bridges of the switch.
+pub struct Switch {
+    publisher: Publisher,
+    stats: Stats,
+    bridges: BTreeMap<BridgeId, Bridge>,
+    ports: FxHashMap<PortId, Port>,
+    names: FxHashMap<String, PortId>,
+    tunnels: TunnelMap,
+    connections: BTreeMap<ConnId, Connection>,
+    rule_slots: Slots,
+    port_slots: Slots,
+    bridge_slots: Slots,
+    /// Since the last publication.
+    staged: Waiting,
+    /// Published; a worker may still be in a burst that began before.
+    passing: Vec<Settling>,
+    next_aging: Time,
+    counters: Counters,
+}
+
+impl Switch {
+    /// A switch without bridges.
+    pub fn new(stats: Stats) -> Switch {
+        use crate::model::{port::MAX_PORTS, stats::MAX_BRIDGES, stats::MAX_RULES};
+        Switch {
+            publisher: Publisher::default(),
+            stats,
+            bridges: BTreeMap::new(),
+            ports: FxHashMap::default(),
+            names: FxHashMap::default(),
+            tunnels: TunnelMap::default(),
+            connections: BTreeMap::new(),
+            rule_slots: Slots::new(MAX_RULES),
+            port_slots: Slots::new(MAX_PORTS),
+            bridge_slots: Slots::new(MAX_BRIDGES),
+            staged: Waiting::default(),
+            passing: Vec::new(),
+            next_aging: Time::default(),
+            counters: Counters::default(),
+        }
+    }
+    /// For workers to make their readers from; publish by [`Switch::publish`].
+    pub fn publisher(&mut self) -> &mut Publisher {
+        &mut self.publisher
+    }
+    /// What was refused or dropped so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+    /// Makes the changes since the last call visible to the workers, all at once, and emits what had to
+    /// wait for it. `false`: a worker is still in a burst that began before; call again soon (microseconds).
+    /// `true`: everything is in force on every worker and nothing waits.
+    pub fn publish(&mut self, now: Time, out: &mut Vec<Output>) -> bool {
+        loop {
+            if !self.publisher.settled() {
+                return false;
+            }
+            for settling in std::mem::take(&mut self.passing) {
+                self.settle(now, settling, out);
+            }
+            if !self.publisher.is_staged() && self.staged.is_empty() {
+                return true;
+            }
+            if !self.publisher.try_publish() {
+                return false;
+            }
+            let staged = std::mem::take(&mut self.staged);
+            out.extend(staged.published);
+            self.passing = staged.settled;
+        }
+    }
+    fn settle(&mut self, now: Time, settling: Settling, out: &mut Vec<Output>) {
+        match settling {
+            Settling::Output(output) => {
+                if let Output::Send(conn, _) = output
+                    && let Some(connection) = self.connections.get_mut(&conn)
+                {
+                    connection.waiting -= 1;
+                }
+                out.push(output);
+            }
+            Settling::Rule(ended) => self.rule_ended(*ended, out),
+            Settling::Port(id, bridge) => {
+                if let Some(bridge) = self.bridges.get(&bridge) {
+                    bridge.config.macs.expire(|entry| entry.port == id);
+                }
+                self.port_slots.free(id.0);
+                out.push(Output::PortGone(id));
+            }
+            Settling::Bridge(id) => {
+                self.bridge_slots.free(u32::from(id.0));
+                out.push(Output::BridgeGone(id));
+            }
+        }
+        let _ = now;
+    }
+    /// Emits an output when the changes so far are published; at once if there are none.
+    fn when_published(&mut self, output: Output, out: &mut Vec<Output>) {
+        if self.publisher.is_staged() {
+            self.staged.published.push(output);
+        } else {
+            out.push(output);
+        }
+    }
+    fn when_settled(&mut self, settling: Settling) {
+        self.staged.settled.push(settling);
+    }
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.published.is_empty() && self.settled.is_empty()
+    }
+}

@@ -1,0 +1,169 @@
+//! OFPT_MULTIPART_REQUEST: one arm per kind, in parts of bounded size.
+
+use super::Switch;
+use super::flow_mod::MAX_ENTRIES;
+use super::settings::ConnId;
+use crate::model::BridgeId;
+use crate::time::Time;
+use ofp::error::OfError;
+use ofp::message::{
+    MultipartPart, MultipartReply, MultipartRequest, PortStats, TableFeatures, TableStats,
+};
+use ofp::types::{PortNo, TableId, Version};
+
+/// Entries of a part of a reply: a port's statistics take 112 bytes, a description 64 (1.3).
+const PORTS_PER_PART: usize = 256;
+/// A table's statistics take 64 bytes (1.0), its features some 3 KiB.
+const TABLES_PER_PART: usize = 254;
+const TABLE_FEATURES_PER_PART: usize = 8;
+
+/// The tables that controllers see.
+fn tables() -> impl Iterator<Item = TableId> {
+    (0..TableId::LEN).map(|n| TableId(n as u8))
+}
+
+impl Switch {
+    /// OFPT_MULTIPART_REQUEST; `reply` is called with each part.
+    pub(super) fn multipart_request(
+        &self,
+        now: Time,
+        conn: ConnId,
+        request: MultipartRequest,
+        reply: &mut dyn FnMut(MultipartReply),
+    ) -> Result<(), OfError> {
+        let bridge = self.connections[&conn].bridge;
+        // All parts but the last say that more follow, so each waits for the next one.
+        let mut last: Option<MultipartPart> = None;
+        let mut part = |part: MultipartPart| {
+            if let Some(before) = last.replace(part) {
+                reply(MultipartReply {
+                    more: true,
+                    part: before,
+                });
+            }
+        };
+        use MultipartRequest::*;
+        match request {
+            Desc => part(MultipartPart::Desc(
+                self.bridges[&bridge].settings.desc.clone(),
+            )),
+            Flow(request) => self.flow_stats(now, conn, &request, &mut part)?,
+            Aggregate(request) => part(self.aggregate_stats(conn, &request)?),
+            Table => in_parts(
+                self.table_stats(bridge),
+                TABLES_PER_PART,
+                MultipartPart::Table,
+                part,
+            ),
+            Port(number) => {
+                let ports = self.port_stats(now, conn, number)?;
+                in_parts(ports, PORTS_PER_PART, MultipartPart::Port, part);
+            }
+            PortDesc => {
+                in_parts(
+                    self.port_descs(conn),
+                    PORTS_PER_PART,
+                    MultipartPart::PortDesc,
+                    part,
+                );
+            }
+            TableFeatures { modify: true } => return Err(OfError::TableFeaturesPermissions),
+            TableFeatures { modify: false } => {
+                let features = tables().map(table_features).collect();
+                in_parts(
+                    features,
+                    TABLE_FEATURES_PER_PART,
+                    MultipartPart::TableFeatures,
+                    part,
+                );
+            }
+            Queue { port, .. } => {
+                if port != PortNo::ANY && !self.bridges[&bridge].ports.contains_key(&port) {
+                    return Err(match self.connections[&conn].version {
+                        Version::V10 => OfError::ActionOutPort,
+                        _ => OfError::BadPort,
+                    });
+                }
+                part(MultipartPart::Queue);
+            }
+        }
+        if let Some(part) = last {
+            reply(MultipartReply { more: false, part });
+        }
+        Ok(())
+    }
+    /// OFPMP_TABLE.
+    fn table_stats(&self, id: BridgeId) -> Vec<TableStats> {
+        let flows = &self.bridges[&id].flows;
+        let stats = |table: TableId| {
+            let (lookup_count, matched_count) = self.stats.table(id, table);
+            let (lookups_before, matches_before) = self.bridges[&id].table_baseline[&table];
+            TableStats {
+                table,
+                name: table_name(table),
+                max_entries: MAX_ENTRIES as u32,
+                active_count: flows.len(table) as u32,
+                lookup_count: lookup_count.wrapping_sub(lookups_before),
+                matched_count: matched_count.wrapping_sub(matches_before),
+            }
+        };
+        tables().map(stats).collect()
+    }
+    /// OFPMP_PORT_STATS.
+    fn port_stats(
+        &self,
+        now: Time,
+        conn: ConnId,
+        number: PortNo,
+    ) -> Result<Vec<PortStats>, OfError> {
+        let connection = &self.connections[&conn];
+        let ports = &self.bridges[&connection.bridge].ports;
+        if number == PortNo::ANY {
+            return Ok(ports
+                .values()
+                .map(|id| self.ports[id].stats(now, &self.stats))
+                .collect());
+        }
+        // Open vSwitch answers a missing port with an empty list; a name for it is more helpful,
+        // but OpenFlow 1.0 has none.
+        match ports.get(&number) {
+            Some(id) => Ok(vec![self.ports[id].stats(now, &self.stats)]),
+            None if connection.version == Version::V10 => Ok(Vec::new()),
+            None => Err(OfError::BadPort),
+        }
+    }
+}
+
+/// Cuts a list into parts; an empty list is one empty part.
+fn in_parts<T>(
+    mut list: Vec<T>,
+    len: usize,
+    kind: fn(Vec<T>) -> MultipartPart,
+    mut part: impl FnMut(MultipartPart),
+) {
+    while list.len() > len {
+        let rest = list.split_off(len);
+        part(kind(std::mem::replace(&mut list, rest)));
+    }
+    part(kind(list));
+}
+
+/// Tables that controllers see have no names of their own yet.
+fn table_name(table: TableId) -> String {
+    match table.0 {
+        0 => "classifier".to_owned(),
+        n => format!("table{n}"),
+    }
+}
+
+/// OFPMP_TABLE_FEATURES: all tables are alike.
+fn table_features(table: TableId) -> TableFeatures {
+    TableFeatures {
+        table,
+        name: table_name(table),
+        metadata_match: u64::MAX,
+        metadata_write: u64::MAX,
+        max_entries: MAX_ENTRIES as u32,
+        next_tables: tables().filter(|next| *next > table).collect(),
+    }
+}

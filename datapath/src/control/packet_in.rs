@@ -1,0 +1,72 @@
+//! OFPT_PACKET_IN: what a worker punted goes to each connection that wants it, in the connection's own
+//! format and length, within its rate limit.
+
+use super::connection::EventKind;
+use super::{Output, Switch};
+use crate::model::event::{Event, Punt};
+use crate::time::Time;
+use bytes::Bytes;
+use ofp::action::PacketInReason;
+use ofp::message::{Body, Message, PacketIn};
+use ofp::types::{Version, Xid};
+
+/// Cookie of a packet that no rule sent.
+const NO_RULE: u64 = u64::MAX;
+
+/// The reason as a version says it: before 1.4 there were only three.
+fn reason_in(version: Version, reason: PacketInReason) -> PacketInReason {
+    use PacketInReason::*;
+    match reason {
+        ActionSet | Group | PacketOut if version < Version::V14 => Action,
+        reason => reason,
+    }
+}
+
+impl Switch {
+    /// Something that a worker found out.
+    pub fn event(&mut self, now: Time, event: Event, out: &mut Vec<Output>) {
+        match event {
+            Event::Punt(punt) => self.packet_in(now, &punt, out),
+            Event::Resolve(port) => out.push(Output::Resolve(port)),
+        }
+    }
+    fn packet_in(&mut self, now: Time, punt: &Punt, out: &mut Vec<Output>) {
+        // What no rule asked for goes only to those whose version says so.
+        let implicit =
+            punt.controller.reason == PacketInReason::NoMatch && punt.cookie.0 == NO_RULE;
+        for (conn, connection) in &mut self.connections {
+            let reason = reason_in(connection.version, punt.controller.reason);
+            if connection.bridge != punt.bridge
+                || connection.controller_id != punt.controller.id
+                || !connection.wants(EventKind::PacketIn, reason as u32)
+                || implicit && !connection.wants_misses()
+            {
+                continue;
+            }
+            if connection
+                .limit
+                .as_mut()
+                .is_some_and(|limit| !limit.take(now))
+            {
+                self.counters.packet_ins_limited += 1;
+                continue;
+            }
+            let len = match implicit {
+                true => punt.data.len().min(connection.config.miss_send_len.into()),
+                false => punt.data.len(),
+            };
+            let packet_in = PacketIn {
+                format: connection.packet_in_format,
+                total_len: punt.total_len,
+                reason,
+                table: punt.table,
+                cookie: punt.cookie,
+                fields: punt.fields.clone(),
+                data: Bytes::copy_from_slice(&punt.data[..len]),
+                userdata: punt.controller.userdata.clone(),
+            };
+            let body = Body::PacketIn(Box::new(packet_in));
+            out.push(Output::SendPacketIn(*conn, Message { xid: Xid(0), body }));
+        }
+    }
+}

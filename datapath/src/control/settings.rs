@@ -1,0 +1,164 @@
+//! What the operator sets: bridges, ports and connections, as the database rows say it. Whoever calls
+//! control has parsed the text; what is wrong between values is refused here, in words for the row.
+
+use crate::model::snapshot::BridgeId;
+use crate::model::tunnel::TunnelConfig;
+use crate::model::{PortId, VlanMode};
+use ofp::message::SwitchDesc;
+use ofp::types::Version;
+use packet::MacAddr;
+use thiserror::Error;
+
+/// Why a setting was refused: one sentence for the row, naming the offending word.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct ConfigError(pub String);
+
+/// What a bridge does while it has no controller (Bridge table, `fail_mode`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are the column's")]
+pub enum FailMode {
+    #[default]
+    Standalone,
+    Secure,
+}
+
+/// A bridge's settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BridgeSettings {
+    /// Its LOCAL port's address.
+    pub mac: MacAddr,
+    /// Reported to controllers.
+    pub datapath_id: u64,
+    /// Without a controller.
+    pub fail_mode: FailMode,
+    /// Whether controllers are configured. A change flushes all flows.
+    pub has_controllers: bool,
+    /// NORMAL forwards the reserved link-local addresses too.
+    pub forward_bpdu: bool,
+    /// `mac-aging-time`, 15..=3600.
+    pub mac_aging_secs: u32,
+    /// `mac-table-size`, 10..=1,000,000.
+    pub mac_table_size: u32,
+    /// Reported to controllers.
+    pub desc: SwitchDesc,
+}
+
+impl Default for BridgeSettings {
+    fn default() -> BridgeSettings {
+        let text = |s: &str| s.to_owned();
+        BridgeSettings {
+            mac: MacAddr::from_u64(0),
+            datapath_id: 0,
+            fail_mode: FailMode::Standalone,
+            has_controllers: false,
+            forward_bpdu: false,
+            mac_aging_secs: 300,
+            mac_table_size: 8192,
+            desc: SwitchDesc {
+                manufacturer: text("Tsunagi"),
+                hardware: text("Tsunagi"),
+                software: text(env!("CARGO_PKG_VERSION")),
+                serial: text("None"),
+                datapath: text("None"),
+            },
+        }
+    }
+}
+
+/// What a port is, as configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PortType {
+    /// A device whose frames the workers move (`system`, `dpdk`).
+    Device,
+    /// A tap (`internal`).
+    Internal,
+    /// The bridge's own interface: an internal port with the number LOCAL.
+    Local,
+    /// The port of another bridge with this name, which has to name this one.
+    Patch {
+        /// Its name.
+        peer: String,
+    },
+    /// A tunnel.
+    Tunnel(TunnelConfig),
+}
+
+/// A port's settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortSettings {
+    /// Interface name; one port of the whole switch has it.
+    pub name: String,
+    /// What it is.
+    pub kind: PortType,
+    /// `ofport_request`, 1..=65279.
+    pub number_request: Option<u16>,
+    /// The number that it had, from the database; taken if it is free.
+    pub number_stored: Option<u16>,
+    /// For NORMAL.
+    pub vlan: VlanMode,
+    /// Its address, until [`super::Switch::set_port_state`] says otherwise.
+    pub mac: MacAddr,
+}
+
+impl PortSettings {
+    /// A port with this name and kind: any number, a trunk of all VLANs.
+    pub fn new(name: &str, kind: PortType) -> PortSettings {
+        PortSettings {
+            name: name.to_owned(),
+            kind,
+            number_request: None,
+            number_stored: None,
+            vlan: VlanMode::Trunk { trunks: None },
+            mac: MacAddr::from_u64(0),
+        }
+    }
+}
+
+/// A connection's number, given by who accepts connections; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnId(pub u64);
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnKind {
+    /// A configured controller, which the switch connects to.
+    Controller,
+    /// Whoever connected to the switch (`<bridge>.mgmt`, `ptcp:`, `punix:`): gets no events before it
+    /// asks for them by SET_CONFIG with a miss_send_len above 0.
+    Service,
+}
+
+/// A bound on packet-ins (Controller table, `controller_rate_limit` and `controller_burst_limit`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Packets per second.
+    pub rate: u32,
+    /// Packets at once.
+    pub burst: u32,
+}
+
+/// A connection's settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnSettings {
+    /// Its bridge.
+    pub bridge: BridgeId,
+    /// Who.
+    pub kind: ConnKind,
+    /// Negotiated.
+    pub version: Version,
+    /// `None`: no limit here.
+    pub packet_in_limit: Option<RateLimit>,
+    /// Whether it gets events at all (`enable_async_messages`).
+    pub events: bool,
+}
+
+/// A learnt address as `fdb/show` prints it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct FdbEntry {
+    pub port: PortId,
+    pub vlan: u16,
+    pub mac: MacAddr,
+    pub age_secs: u64,
+}
