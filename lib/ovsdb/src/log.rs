@@ -110,44 +110,14 @@ impl Log {
             write_file(path, &schema, &Database::new(schema.clone())).map_err(io_error)?;
             notices.push(Notice::Created);
         }
-        let bytes = read_file(path).map_err(io_error)?;
-        let bad = |offset, text| LogError::Bad {
-            path: path.to_owned(),
-            offset,
-            text,
-        };
-        let mut replay: Option<Replay> = None;
-        let mut rest = bytes.as_slice();
-        while !rest.is_empty() {
-            let offset = (bytes.len() - rest.len()) as u64;
-            let Some((json, after)) = split_record(rest) else {
-                break;
-            };
-            let json: Value =
-                serde_json::from_slice(json).map_err(|e| bad(offset, e.to_string()))?;
-            match &mut replay {
-                None => {
-                    replay = Some(
-                        Replay::new(&json, schema.clone())
-                            .map_err(|e| bad(offset, e.to_string()))?,
-                    )
-                }
-                Some(replay) => replay
-                    .transaction(&json)
-                    .map_err(|e| bad(offset, e.to_string()))?,
-            }
-            rest = after;
-        }
-        let replay =
-            replay.ok_or_else(|| bad(0, "this is not an OVSDB standalone database".into()))?;
-        let size_bytes = (bytes.len() - rest.len()) as u64;
+        let (replay, size_bytes, rest) = read(path, &schema)?;
         let file = File::options()
             .read(true)
             .write(true)
             .open(path)
             .map_err(io_error)?;
         if !rest.is_empty() {
-            fs::write(beside(path, ".torn"), rest).map_err(io_error)?;
+            fs::write(beside(path, ".torn"), &rest).map_err(io_error)?;
             file.set_len(size_bytes)
                 .and_then(|()| file.sync_all())
                 .map_err(io_error)?;
@@ -159,7 +129,7 @@ impl Log {
         let (from, dropped) = (replay.converted_from(), replay.dropped());
         let db = replay
             .database()
-            .map_err(|e| bad(size_bytes, e.to_string()))?;
+            .map_err(|e| bad(path, size_bytes, e.to_string()))?;
         let mut log = Self {
             path: path.to_owned(),
             schema,
@@ -288,6 +258,38 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
         )));
     }
     Ok(bytes)
+}
+
+fn bad(path: &Path, offset: u64, text: String) -> LogError {
+    LogError::Bad {
+        path: path.to_owned(),
+        offset,
+        text,
+    }
+}
+
+/// Reads the records of the file: what they say, where they end, and what follows that is no record.
+fn read(path: &Path, schema: &Arc<DatabaseSchema>) -> Result<(Replay, u64, Vec<u8>), LogError> {
+    let bytes = read_file(path).map_err(|error| LogError::Io {
+        path: path.to_owned(),
+        error,
+    })?;
+    let mut replay: Option<Replay> = None;
+    let mut rest = bytes.as_slice();
+    while let Some((json, after)) = split_record(rest) {
+        let offset = (bytes.len() - rest.len()) as u64;
+        let json: Value =
+            serde_json::from_slice(json).map_err(|e| bad(path, offset, e.to_string()))?;
+        let result = match &mut replay {
+            None => Replay::new(&json, schema.clone()).map(|first| replay = Some(first)),
+            Some(replay) => replay.transaction(&json),
+        };
+        result.map_err(|e| bad(path, offset, e.to_string()))?;
+        rest = after;
+    }
+    let replay =
+        replay.ok_or_else(|| bad(path, 0, "this is not an OVSDB standalone database".into()))?;
+    Ok((replay, (bytes.len() - rest.len()) as u64, rest.to_vec()))
 }
 
 /// The JSON of the first record and what follows it; `None` if there is no whole record.

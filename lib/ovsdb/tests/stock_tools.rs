@@ -88,21 +88,23 @@ impl Switch {
         format!("unix:{}", self.dir.join("db.sock").display())
     }
 
-    fn vsctl(&self, args: &[&str]) -> Output {
+    /// Runs `ovs-vsctl` with the words of `command`.
+    fn vsctl(&self, command: &str) -> Output {
+        let args: Vec<&str> = command.split_whitespace().collect();
         let db = format!("--db={}", self.target());
         run(
             "ovs-vsctl",
-            &[&[db.as_str(), "--no-wait", "--timeout=10"], args].concat(),
+            &[&[db.as_str(), "--no-wait", "--timeout=10"], &args[..]].concat(),
         )
     }
 
-    fn ok(&self, args: &[&str]) -> String {
-        good(&self.vsctl(args), &format!("ovs-vsctl {args:?}"))
+    fn ok(&self, command: &str) -> String {
+        good(&self.vsctl(command), command)
     }
 
-    fn refused(&self, args: &[&str]) -> String {
-        let output = self.vsctl(args);
-        assert!(!output.status.success(), "ovs-vsctl {args:?} succeeded");
+    fn refused(&self, command: &str) -> String {
+        let output = self.vsctl(command);
+        assert!(!output.status.success(), "ovs-vsctl {command} succeeded");
         String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
@@ -144,94 +146,54 @@ fn good(output: &Output, what: &str) -> String {
 #[test]
 fn vsctl_configures_a_bridge() {
     let mut switch = Switch::new();
-    switch.ok(&["init"]);
-    switch.ok(&[
-        "add-br",
-        "br0",
-        "--",
-        "add-port",
-        "br0",
-        "p1",
-        "--",
-        "set",
-        "Interface",
-        "p1",
-        "type=vxlan",
-        "options:remote_ip=10.0.0.2",
-    ]);
-    switch.ok(&["--may-exist", "add-br", "br0"]);
-    switch.ok(&["add-port", "br0", "p2", "tag=10"]);
-    switch.ok(&["set-controller", "br0", "tcp:127.0.0.1:6653", "unix:/tmp/x"]);
-    switch.ok(&["set-fail-mode", "br0", "secure"]);
-    switch.ok(&[
-        "set",
-        "bridge",
-        "br0",
-        "other_config:a=b",
-        "protocols=OpenFlow10,OpenFlow13",
-    ]);
-    switch.ok(&[
-        "--id=@m",
-        "create",
-        "Mirror",
-        "name=m",
-        "--",
-        "--id=@p",
-        "get",
-        "Port",
-        "p2",
-        "--",
-        "set",
-        "Bridge",
-        "br0",
-        "mirrors=@m",
-        "--",
-        "set",
-        "Mirror",
-        "m",
-        "output_port=@p",
-    ]);
+    switch.ok("init");
+    switch.ok(
+        "add-br br0 -- add-port br0 p1 -- set Interface p1 type=vxlan options:remote_ip=10.0.0.2",
+    );
+    switch.ok("--may-exist add-br br0");
+    switch.ok("add-port br0 p2 tag=10");
+    switch.ok("set-controller br0 tcp:127.0.0.1:6653 unix:/tmp/x");
+    switch.ok("set-fail-mode br0 secure");
+    switch.ok("set bridge br0 other_config:a=b protocols=OpenFlow10,OpenFlow13");
+    switch.ok("--id=@m create Mirror name=m -- --id=@p get Port p2 -- set Bridge br0 mirrors=@m -- set Mirror m output_port=@p");
     let check = |switch: &Switch| {
-        assert_eq!(switch.ok(&["list-br"]), "br0");
-        assert_eq!(switch.ok(&["list-ports", "br0"]), "p1\np2");
-        assert_eq!(switch.ok(&["port-to-br", "p2"]), "br0");
+        assert_eq!(switch.ok("list-br"), "br0");
+        assert_eq!(switch.ok("list-ports br0"), "p1\np2");
+        assert_eq!(switch.ok("port-to-br p2"), "br0");
         assert_eq!(
-            switch.ok(&["get", "Interface", "p1", "options:remote_ip"]),
+            switch.ok("get Interface p1 options:remote_ip"),
             "\"10.0.0.2\""
         );
-        assert_eq!(switch.ok(&["get", "Port", "p2", "tag"]), "10");
+        assert_eq!(switch.ok("get Port p2 tag"), "10");
         assert_eq!(
-            switch.ok(&["get-controller", "br0"]),
+            switch.ok("get-controller br0"),
             "tcp:127.0.0.1:6653\nunix:/tmp/x"
         );
-        assert_eq!(switch.ok(&["get-fail-mode", "br0"]), "secure");
+        assert_eq!(switch.ok("get-fail-mode br0"), "secure");
         assert_eq!(
-            switch.ok(&["get", "Bridge", "br0", "protocols"]),
+            switch.ok("get Bridge br0 protocols"),
             "[OpenFlow10, OpenFlow13]"
         );
-        assert_eq!(
-            switch.ok(&["--bare", "--columns=name", "find", "Port", "tag=10"]),
-            "p2"
-        );
-        assert!(switch.ok(&["show"]).contains("Bridge br0"));
+        assert_eq!(switch.ok("--bare --columns=name find Port tag=10"), "p2");
+        assert!(switch.ok("show").contains("Bridge br0"));
     };
     check(&switch);
     switch.restart();
     check(&switch);
-    switch.ok(&["del-port", "br0", "p2"]);
+    switch.ok("del-port br0 p2");
     assert_eq!(
-        switch.ok(&["get", "Mirror", "m", "output_port"]),
+        switch.ok("get Mirror m output_port"),
         "[]",
         "a weak reference goes with its row"
     );
-    switch.ok(&["del-controller", "br0"]);
-    switch.ok(&["remove", "bridge", "br0", "other_config", "a"]);
-    switch.ok(&["clear", "bridge", "br0", "protocols", "mirrors"]);
-    switch.ok(&["del-br", "br0"]);
-    switch.ok(&["--if-exists", "del-br", "br0"]);
+    switch.ok("del-controller br0");
+    switch.ok("remove bridge br0 other_config a");
+    switch.ok("clear bridge br0 protocols mirrors");
+    switch.ok("del-br br0");
+    switch.ok("--if-exists del-br br0");
     for table in ["Bridge", "Port", "Interface", "Controller", "Mirror"] {
         assert_eq!(
-            switch.ok(&["list", table]),
+            switch.ok(&format!("list {table}")),
             "",
             "table {table} is empty after del-br"
         );
@@ -241,13 +203,13 @@ fn vsctl_configures_a_bridge() {
 #[test]
 fn refusals_name_the_word() {
     let switch = Switch::new();
-    switch.ok(&["add-br", "br0", "--", "add-port", "br0", "p1"]);
-    let hook = switch.refused(&["add-br", "forbidden"]);
+    switch.ok("add-br br0 -- add-port br0 p1");
+    let hook = switch.refused("add-br forbidden");
     assert!(
         hook.contains("constraint violation") && hook.contains("cannot be"),
         "{hook}"
     );
-    assert_eq!(switch.ok(&["list-br"]), "br0");
+    assert_eq!(switch.ok("list-br"), "br0");
     let transact = |operation: &str| {
         let output = switch.client("transact", &[&format!("[\"Open_vSwitch\",{operation}]")]);
         good(&output, "ovsdb-client transact")
@@ -295,13 +257,13 @@ fn refusals_name_the_word() {
         r#"{"op":"insert","table":"Bridge","row":{"name":"br0"},"uuid-name":"b"},{"op":"mutate","table":"Open_vSwitch","where":[],"mutations":[["bridges","insert",["named-uuid","b"]]]}"#,
     );
     assert!(twice.contains("same name (br0)"), "{twice}");
-    assert_eq!(switch.ok(&["list-ports", "br0"]), "p1");
+    assert_eq!(switch.ok("list-ports br0"), "p1");
 }
 
 #[test]
 fn client_reads_schema_and_data() {
     let switch = Switch::new();
-    switch.ok(&["add-br", "br0"]);
+    switch.ok("add-br br0");
     assert_eq!(
         good(&switch.client("list-dbs", &[]), "list-dbs"),
         "Open_vSwitch\n_Server"
@@ -338,11 +300,8 @@ fn client_reads_schema_and_data() {
         "timeout",
         &["1", "ovsdb-client", "lock", &switch.target(), "mine"],
     );
-    assert!(
-        String::from_utf8_lossy(&lock.stdout).contains("\"locked\":true")
-            || !lock.stdout.is_empty(),
-        "{lock:?}"
-    );
+    let lock = String::from_utf8_lossy(&lock.stdout).into_owned();
+    assert!(lock.contains("locked"), "{lock:?}");
 }
 
 /// All three monitors see an insertion, a modification and a deletion.
@@ -350,7 +309,7 @@ fn client_reads_schema_and_data() {
 fn monitors_see_changes() {
     for command in ["monitor", "monitor-cond", "monitor-cond-since"] {
         let switch = Switch::new();
-        switch.ok(&["add-br", "br0"]);
+        switch.ok("add-br br0");
         let target = switch.target();
         let mut args = vec!["--format=csv", command, &target, "Open_vSwitch"];
         match command {
@@ -369,11 +328,11 @@ fn monitors_see_changes() {
             .expect("ovsdb-client");
         let seen = |words: &str| wait_for(&file, words);
         seen("initial");
-        switch.ok(&["add-br", "br1"]);
+        switch.ok("add-br br1");
         seen("br1");
-        switch.ok(&["set-fail-mode", "br1", "secure"]);
+        switch.ok("set-fail-mode br1 secure");
         seen("secure");
-        switch.ok(&["del-br", "br1"]);
+        switch.ok("del-br br1");
         seen("delete");
         child.kill().expect("kill");
         child.wait().expect("wait");
@@ -407,7 +366,7 @@ fn waiting_clients_wake_up() {
             "br7",
         ])
         .spawn();
-    switch.ok(&["add-br", "br7"]);
+    switch.ok("add-br br7");
     assert!(waiter.expect("ovs-vsctl").wait().expect("wait").success());
     let transaction = r#"["Open_vSwitch",{"op":"wait","table":"Bridge","where":[["name","==","br8"]],"columns":["name"],"until":"==","rows":[{"name":"br8"}],"timeout":MS}]"#;
     let late = good(
@@ -428,7 +387,7 @@ fn waiting_clients_wake_up() {
         )
     });
     std::thread::sleep(Duration::from_millis(100));
-    switch.ok(&["add-br", "br8"]);
+    switch.ok("add-br br8");
     assert_eq!(good(&waiter.join().expect("waiter"), "transact"), "[{}]");
 }
 
@@ -436,24 +395,10 @@ fn waiting_clients_wake_up() {
 #[test]
 fn log_format_is_the_stock_one() {
     let mut switch = Switch::new();
-    switch.ok(&[
-        "add-br",
-        "br0",
-        "--",
-        "set",
-        "bridge",
-        "br0",
-        "other_config:a=b",
-    ]);
-    switch.ok(&["add-port", "br0", "p1"]);
-    switch.ok(&[
-        "set",
-        "bridge",
-        "br0",
-        "other_config:a=c",
-        "other_config:d=e",
-    ]);
-    switch.ok(&["del-port", "br0", "p1"]);
+    switch.ok("add-br br0 -- set bridge br0 other_config:a=b");
+    switch.ok("add-port br0 p1");
+    switch.ok("set bridge br0 other_config:a=c other_config:d=e");
+    switch.ok("del-port br0 p1");
     switch.end();
     let path = switch.dir.join("conf.db").display().to_string();
     let shown = good(
@@ -479,14 +424,8 @@ fn log_format_is_the_stock_one() {
         "ovsdb-tool transact",
     );
     switch.start();
-    assert_eq!(
-        switch.ok(&["--bare", "--columns=type", "list", "QoS"]),
-        "stock"
-    );
-    assert_eq!(
-        switch.ok(&["get", "bridge", "br0", "other_config"]),
-        "{a=c, d=e, f=g}"
-    );
+    assert_eq!(switch.ok("--bare --columns=type list QoS"), "stock");
+    assert_eq!(switch.ok("get bridge br0 other_config"), "{a=c, d=e, f=g}");
     let in_use =
         Log::open(&switch.dir.join("conf.db"), open_vswitch::schema()).expect_err("is in use");
     assert!(in_use.to_string().contains("in use"), "{in_use}");
@@ -521,24 +460,19 @@ fn malformed_input_closes_the_connection() {
             "{noise}"
         );
     }
-    switch.ok(&["add-br", "br0"]);
+    switch.ok("add-br br0");
 }
 
 /// A switch with a thousand ports: set up one by one it takes seconds, and the file stays small.
 #[test]
 fn a_thousand_ports() {
     let switch = Switch::new();
-    switch.ok(&["add-br", "br0"]);
+    switch.ok("add-br br0");
     for batch in 0..10 {
-        let names: Vec<String> = (0..100).map(|n| format!("p{}", batch * 100 + n)).collect();
-        let args: Vec<&str> = names
-            .iter()
-            .flat_map(|name| ["--", "add-port", "br0", name])
-            .skip(1)
-            .collect();
-        switch.ok(&args);
+        let add = |n| format!("add-port br0 p{}", batch * 100 + n);
+        switch.ok(&(0..100).map(add).collect::<Vec<_>>().join(" -- "));
     }
-    assert_eq!(switch.ok(&["list-ports", "br0"]).lines().count(), 1000);
-    switch.ok(&["del-br", "br0"]);
-    assert_eq!(switch.ok(&["list", "Interface"]), "");
+    assert_eq!(switch.ok("list-ports br0").lines().count(), 1000);
+    switch.ok("del-br br0");
+    assert_eq!(switch.ok("list Interface"), "");
 }
