@@ -106,6 +106,7 @@ impl Message {
         {
             return Err(format!("a message has the unknown member \"{word}\""));
         }
+        let is_response = object.contains_key("result") || object.contains_key("error");
         let mut take = |key: &str| object.remove(key).filter(|v| !v.is_null());
         let (id, method, params) = (take("id"), take("method"), take("params"));
         let (result, error) = (take("result"), take("error"));
@@ -122,7 +123,7 @@ impl Message {
                 "method {} without good params",
                 crate::value::brief(&method)
             )),
-            (Some(id), None, None) => match (result, error) {
+            (Some(id), None, None) if is_response => match (result, error) {
                 (result, None) => Ok(Self::Response {
                     id,
                     result: Ok(result.unwrap_or(Value::Null)),
@@ -133,7 +134,7 @@ impl Message {
                 }),
                 (Some(_), Some(_)) => Err("a response has both a result and an error".into()),
             },
-            _ => Err("a message has neither a method nor an id".into()),
+            _ => Err("a message has neither a method nor an id and a result".into()),
         }
     }
 }

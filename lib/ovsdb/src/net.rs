@@ -172,33 +172,51 @@ async fn converse<S: AsyncRead + AsyncWrite>(
     let mut messages = FramedRead::new(input, Codec::default());
     let read = async {
         while let Some(message) = messages.next().await {
-            let message = match message {
-                Ok(message) => message,
-                Err(error) => return error.to_string(),
-            };
             if events
-                .send(Event::Received(session, message))
+                .send(Event::Received(session, message?))
                 .await
                 .is_err()
             {
-                return "the server ends".into();
+                return Ok("the server ends");
             }
         }
-        "closed by the client".to_owned()
+        Ok("closed by the client")
     };
     let write = async {
         while let Some(bytes) = queued.recv().await {
             let written = output.write_all(&bytes).await;
             unread_bytes.fetch_sub(bytes.len(), Ordering::Relaxed);
-            if let Err(error) = written {
-                return error.to_string();
-            }
+            written?;
         }
-        "closed by the server".to_owned()
+        Ok("closed by the server")
     };
-    tokio::select! {
-        reason = read => reason,
-        reason = write => reason,
+    let ended: io::Result<&str> = tokio::select! {
+        ended = read => ended,
+        ended = write => ended,
+    };
+    match ended {
+        Ok(reason) => reason.into(),
+        Err(error) => {
+            if error.kind() == io::ErrorKind::InvalidData {
+                tracing::warn!(session = session.0, %error, "a database client sent what is not JSON-RPC");
+                farewell(&mut output, &error).await;
+            }
+            error.to_string()
+        }
+    }
+}
+
+/// Tells a client what was wrong with its input, as far as it listens; there is no request id to answer to.
+async fn farewell(output: &mut (impl AsyncWrite + Unpin), error: &io::Error) {
+    let text = Message::error(
+        serde_json::Value::Null,
+        &crate::Error::syntax(error.to_string()),
+    );
+    let bytes = text.to_json().to_string();
+    let sent =
+        tokio::time::timeout(Duration::from_secs(1), output.write_all(bytes.as_bytes())).await;
+    if let Ok(Err(error)) = sent {
+        tracing::debug!(%error, "the client is gone already");
     }
 }
 
