@@ -24,7 +24,7 @@ pub struct EalOptions {
 
 impl Default for EalOptions {
     fn default() -> Self {
-        // 16,384 mbufs and 128 large ones are 50 MiB; 32 devices of 2,048 descriptors each are another 180.
+        // The pools of one worker are 53 MiB; 32 devices of 2,048 descriptors each are another 180.
         EalOptions {
             memory_mb: 512,
             pci: false,

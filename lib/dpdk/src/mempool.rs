@@ -35,15 +35,24 @@ pub struct PoolSizes {
     pub large: u32,
 }
 
+impl PoolSizes {
+    /// What so many workers need.
+    pub fn for_workers(workers: usize) -> PoolSizes {
+        let workers = workers.clamp(1, 128) as u32;
+        // Kernel ports hold no mbufs between bursts, so that hundreds of them share this; a DPDK device
+        // brings its own pool, sized by its descriptors. 15,000 may be queued somewhere (a neighbour's answer,
+        // reassembly, a ring), and a worker has its cache (1.5 times its size) and what it lands frames in.
+        // Of the large ones, a worker lands in a burst, caches one and a half, and has one in flight.
+        PoolSizes {
+            ordinary: 15_000 + workers * 2 * CACHE_SIZE,
+            large: 128 + workers * 4 * LARGE_CACHE_SIZE,
+        }
+    }
+}
+
 impl Default for PoolSizes {
     fn default() -> Self {
-        // Kernel ports hold no mbufs between bursts, so that hundreds of them share this; a DPDK device
-        // brings its own pool, sized by its descriptors. 16,384 are what 16 workers can have in their
-        // caches, and still 10,000 to be queued somewhere. 128 large ones are four bursts of 64 KiB segments.
-        PoolSizes {
-            ordinary: 16_384,
-            large: 128,
-        }
+        PoolSizes::for_workers(1)
     }
 }
 
@@ -132,6 +141,7 @@ impl Drop for Mempool {
 /// The process's mbufs. Shared by all ports and workers.
 #[derive(Debug)]
 pub struct Mempools {
+    sizes: PoolSizes,
     pub(crate) ordinary: Mempool,
     pub(crate) large: Mempool,
 }
@@ -140,6 +150,7 @@ impl Mempools {
     /// Makes both pools. The EAL must have been started.
     pub fn new(sizes: PoolSizes) -> Result<Arc<Mempools>> {
         Ok(Arc::new(Mempools {
+            sizes,
             ordinary: Mempool::new(
                 "frames",
                 sizes.ordinary,
@@ -148,6 +159,11 @@ impl Mempools {
             )?,
             large: Mempool::new("large", sizes.large, LARGE_SIZE, LARGE_CACHE_SIZE)?,
         }))
+    }
+
+    /// How many mbufs there are of each kind.
+    pub fn sizes(&self) -> PoolSizes {
+        self.sizes
     }
 
     /// Mbufs of each kind that are in use: by frames, ports and tests that leak.

@@ -241,6 +241,17 @@ impl Port<Mbuf> for PacketSocket {
 }
 
 /// The receiving side.
+///
+/// `recvmmsg` instead of a mapped ring, as measured on a veth pair with a sender on one core and the receiver on
+/// the other (thousands of frames per second received; nanoseconds of processor time per frame, both sides):
+///
+/// | frames | TPACKET_V2, 1,024 slots of 2 KiB | `recvmmsg` of 32 |
+/// |---|---|---|
+/// | 60 bytes, as fast as possible | 136 to 220 k, 1,630 to 1,900 ns | 350 to 416 k, 1,590 to 1,740 ns |
+/// | 1,514 bytes, as fast as possible | 140 to 169 k, 1,690 to 2,020 ns | 149 to 304 k, 1,910 to 2,810 ns |
+/// | 1,514 bytes, in bursts of 32 each 0.2 ms | 60 k, 4,360 ns | 81 k, 4,000 ns |
+///
+/// The ring saves the call but copies twice, drops earlier, and pins its memory even when the port is idle.
 struct PacketRx {
     device: Arc<Device>,
     counters: Arc<Queue>,

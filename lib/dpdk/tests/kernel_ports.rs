@@ -31,7 +31,8 @@ impl Lan {
             switch: Namespace::new(),
         };
         // No router solicitations of the switch's own host on its ports.
-        lan.switch.sh("echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6");
+        lan.switch
+            .sh("echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6");
         lan.switch.veth("s1", &lan.one, "e0", "10.0.0.1/24");
         lan.switch.veth("s2", &lan.two, "e0", "10.0.0.2/24");
         lan

@@ -389,3 +389,60 @@ fn memif_between_two_ends() {
     drop((rx, tx, server, client));
     let _ = std::fs::remove_file(socket);
 }
+
+#[test]
+fn workers_share_the_queues_that_there_are() {
+    let pools = pools();
+    let mut port = open(
+        "dpdk",
+        "p",
+        &[
+            ("dpdk-devargs", "net_null6"),
+            ("n_rxq", "2"),
+            ("n_txq", "1"),
+        ],
+        &pools,
+    );
+    assert_eq!(port.rx_len(), 2);
+    let (mut one, mut two) = (port.open_rx(0).unwrap(), port.open_rx(1).unwrap());
+    let mut burst = Vec::new();
+    one.rx(&mut burst, 4);
+    two.rx(&mut burst, 4);
+    assert_eq!(burst.len(), 8);
+    let (mut first, mut second) = (port.open_tx(0).unwrap(), port.open_tx(1).unwrap());
+    first.tx(&mut burst.split_off(4));
+    second.tx(&mut burst);
+    assert_eq!(port.counters().tx_packets, 8);
+}
+
+#[test]
+fn vhost_to_virtio_user() {
+    let pools = pools();
+    let socket = std::env::temp_dir().join(format!("dpdk-vhost-{}.sock", std::process::id()));
+    let mut host = open_dpdk(&format!("net_vhost0,iface={}", socket.display()), &pools);
+    let mut guest = open_dpdk(
+        &format!("net_virtio_user0,path={}", socket.display()),
+        &pools,
+    );
+    let (mut rx, mut tx) = (host.open_rx(0).unwrap(), guest.open_tx(0).unwrap());
+    let (mut guest_rx, mut host_tx) = (guest.open_rx(0).unwrap(), host.open_tx(0).unwrap());
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    while !(host.state().link_up && guest.state().link_up) && std::time::Instant::now() < end {
+        std::thread::yield_now();
+    }
+    let mut pool = MbufPool::new(pools.clone());
+    let sent = [marked(60, 1), marked(1514, 2), marked(9000, 3)];
+    tx.tx(&mut sent.iter().map(|bytes| frame(&mut pool, bytes)).collect());
+    let got = receive(&mut *rx, 3);
+    assert!(got.iter().map(bytes).eq(sent.clone()));
+    free(got);
+    host_tx.tx(&mut sent[..2]
+        .iter()
+        .map(|bytes| frame(&mut pool, bytes))
+        .collect());
+    let got = receive(&mut *guest_rx, 2);
+    assert!(got.iter().map(bytes).eq(sent[..2].to_vec()));
+    free(got);
+    drop((rx, tx, guest_rx, host_tx, guest, host));
+    let _ = std::fs::remove_file(socket);
+}

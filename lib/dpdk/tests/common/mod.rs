@@ -17,16 +17,23 @@ use dpdk::poll::Poll;
 use dpdk::types::{self, OpenRequest};
 use dpdk::{Mbuf, MbufPool, Mempools, PoolSizes};
 
-/// Starts the EAL once, without huge pages, and makes small pools for one test.
+/// Starts the EAL once, without huge pages unless the environment asks for them, and makes small pools for one test.
 pub fn pools() -> Arc<Mempools> {
     static EAL: OnceLock<String> = OnceLock::new();
     EAL.get_or_init(|| {
         let options = EalOptions {
-            huge_pages: false,
+            huge_pages: std::env::var_os("DPDK_TEST_HUGE_PAGES").is_some(),
             memory_mb: 1024,
             ..EalOptions::default()
         };
-        eal::init(&options).expect("the EAL starts")
+        let before = std::thread::available_parallelism().unwrap();
+        let started = eal::init(&options).expect("the EAL starts");
+        assert_eq!(
+            before,
+            std::thread::available_parallelism().unwrap(),
+            "the EAL pinned its caller"
+        );
+        started
     });
     Mempools::new(PoolSizes {
         ordinary: 4096,
