@@ -33,7 +33,10 @@ pub enum Error {
     #[error("\"{0}\" is not a database address: use unix:FILE, tcp:HOST or tcp:HOST:PORT")]
     Target(String),
     /// Nobody listens.
-    #[error("{target}: database connection failed ({cause}): {}", start_hint(target))]
+    #[error(
+        "{target}: database connection failed ({cause}): {}",
+        start_hint(target)
+    )]
     Connect {
         /// Whom we tried to reach.
         target: Target,
@@ -71,7 +74,10 @@ fn start_hint(target: &Target) -> String {
     match target {
         Target::Unix(path) => {
             let dir = path.parent().unwrap_or(Path::new("."));
-            format!("is the switch running? Start it with: switchd --rundir={}", dir.display())
+            format!(
+                "is the switch running? Start it with: switchd --rundir={}",
+                dir.display()
+            )
         }
         Target::Tcp(..) => "is the switch running there, and is a manager ptcp: configured?".into(),
     }
@@ -119,7 +125,11 @@ impl FromStr for Target {
                     None => return Err(wrong()),
                     Some(port) => port.parse().map_err(|_| wrong())?,
                 };
-                if host.is_empty() { Err(wrong()) } else { Ok(Self::Tcp(host.to_owned(), port)) }
+                if host.is_empty() {
+                    Err(wrong())
+                } else {
+                    Ok(Self::Tcp(host.to_owned(), port))
+                }
             }
             _ => Err(wrong()),
         }
@@ -135,7 +145,11 @@ pub struct Replica {
 impl Replica {
     /// The rows of a table, by UUID. A table that is not there has none.
     pub fn rows(&self, table: &str) -> impl Iterator<Item = (Uuid, &Row)> {
-        self.tables.get(table).into_iter().flatten().map(|(uuid, row)| (*uuid, row))
+        self.tables
+            .get(table)
+            .into_iter()
+            .flatten()
+            .map(|(uuid, row)| (*uuid, row))
     }
 
     /// One row.
@@ -152,7 +166,11 @@ impl Replica {
     pub fn put(&mut self, table: &str, uuid: Uuid, row: Row) {
         match self.tables.get_mut(table) {
             Some(rows) => rows.insert(uuid, row),
-            None => self.tables.entry(table.into()).or_default().insert(uuid, row),
+            None => self
+                .tables
+                .entry(table.into())
+                .or_default()
+                .insert(uuid, row),
         };
     }
 
@@ -169,10 +187,20 @@ impl Replica {
     /// Folds a `<table-updates>` object of RFC 7047 section 4.1.6 into the rows. `new` holds the whole row.
     fn fold(&mut self, schema: &DatabaseSchema, updates: &Value) -> Result<()> {
         let protocol = |what: &str| Error::Protocol(format!("an update {what}"));
-        for (table, rows) in updates.as_object().ok_or_else(|| protocol("is not an object"))? {
-            let columns = &schema.table(table).map_err(|e| Error::Protocol(e.to_string()))?.columns;
-            for (uuid, change) in rows.as_object().ok_or_else(|| protocol("of a table is not an object"))? {
-                let uuid = parse_uuid(uuid).ok_or_else(|| protocol("names a row by something else than a UUID"))?;
+        for (table, rows) in updates
+            .as_object()
+            .ok_or_else(|| protocol("is not an object"))?
+        {
+            let columns = &schema
+                .table(table)
+                .map_err(|e| Error::Protocol(e.to_string()))?
+                .columns;
+            for (uuid, change) in rows
+                .as_object()
+                .ok_or_else(|| protocol("of a table is not an object"))?
+            {
+                let uuid = parse_uuid(uuid)
+                    .ok_or_else(|| protocol("names a row by something else than a UUID"))?;
                 let Some(new) = change.get("new").and_then(Value::as_object) else {
                     self.remove(table, uuid);
                     continue;
@@ -182,7 +210,10 @@ impl Replica {
                     let Some(column) = columns.get(name.as_str()) else {
                         continue;
                     };
-                    let datum = column.ty.parse_datum(value, &no_names).map_err(|e| Error::Protocol(e.to_string()))?;
+                    let datum = column
+                        .ty
+                        .parse_datum(value, &no_names)
+                        .map_err(|e| Error::Protocol(e.to_string()))?;
                     row.insert(column.name.clone(), datum);
                 }
                 self.put(table, uuid, row);
@@ -206,30 +237,48 @@ pub struct Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("schema", &self.schema.to_string()).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("schema", &self.schema.to_string())
+            .finish_non_exhaustive()
     }
 }
 
 impl Client {
     /// Connects, asks for the schema of `database` and fills the replica. If nobody listens it says so in less than a second.
     pub async fn connect(target: &Target, database: &str) -> Result<Self> {
-        let cause = |e: io::Error| Error::Connect { target: target.clone(), cause: plain(&e) };
+        let cause = |e: io::Error| Error::Connect {
+            target: target.clone(),
+            cause: plain(&e),
+        };
         let connect = async {
             Ok::<Box<dyn Stream>, io::Error>(match target {
                 Target::Unix(path) => Box::new(UnixStream::connect(path).await?),
-                Target::Tcp(host, port) => Box::new(TcpStream::connect((host.as_str(), *port)).await?),
+                Target::Tcp(host, port) => {
+                    Box::new(TcpStream::connect((host.as_str(), *port)).await?)
+                }
             })
         };
         let stream = tokio::time::timeout(CONNECT_LIMIT, connect)
             .await
             .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer")))
             .map_err(cause)?;
-        let schema =
-            DatabaseSchema { name: database.into(), version: String::new(), cksum: None, tables: BTreeMap::new() };
+        let schema = DatabaseSchema {
+            name: database.into(),
+            version: String::new(),
+            cksum: None,
+            tables: BTreeMap::new(),
+        };
         let stream = Framed::new(stream, Codec::default());
-        let mut client = Self { stream, last_id: 0, schema, replica: Replica::default(), generation: 0 };
+        let mut client = Self {
+            stream,
+            last_id: 0,
+            schema,
+            replica: Replica::default(),
+            generation: 0,
+        };
         let json = client.call("get_schema", vec![json!(database)]).await?;
-        client.schema = DatabaseSchema::from_json(&json).map_err(|e| Error::Protocol(e.to_string()))?;
+        client.schema =
+            DatabaseSchema::from_json(&json).map_err(|e| Error::Protocol(e.to_string()))?;
         client.monitor().await?;
         Ok(client)
     }
@@ -251,9 +300,17 @@ impl Client {
 
     /// Asks for all rows and for every later change of them.
     async fn monitor(&mut self) -> Result<()> {
-        let requests: serde_json::Map<_, _> =
-            self.schema.tables.keys().map(|table| (table.to_string(), json!([{}]))).collect();
-        let params = vec![json!(&*self.schema.name), json!(MONITOR_ID), Value::Object(requests)];
+        let requests: serde_json::Map<_, _> = self
+            .schema
+            .tables
+            .keys()
+            .map(|table| (table.to_string(), json!([{}])))
+            .collect();
+        let params = vec![
+            json!(&*self.schema.name),
+            json!(MONITOR_ID),
+            Value::Object(requests),
+        ];
         let rows = self.call("monitor", params).await?;
         self.replica.fold(&self.schema, &rows)
     }
@@ -265,11 +322,15 @@ impl Client {
         let mut params = vec![json!(&*self.schema.name)];
         params.extend(operations);
         let Value::Array(results) = self.call("transact", params).await? else {
-            return Err(Error::Protocol("the reply to transact is not an array".into()));
+            return Err(Error::Protocol(
+                "the reply to transact is not an array".into(),
+            ));
         };
         match results.iter().find(|result| result.get("error").is_some()) {
             Some(refusal) => Err(refused(refusal)),
-            None if results.len() < count => Err(Error::Protocol("the reply to transact lacks results".into())),
+            None if results.len() < count => Err(Error::Protocol(
+                "the reply to transact lacks results".into(),
+            )),
             None => Ok(results),
         }
     }
@@ -285,21 +346,28 @@ impl Client {
     }
 
     /// Waits until `condition` holds on the replica, at most `limit`.
-    pub async fn wait_until(&mut self, limit: Duration, mut condition: impl FnMut(&Replica) -> bool) -> Result<()> {
+    pub async fn wait_until(
+        &mut self,
+        limit: Duration,
+        mut condition: impl FnMut(&Replica) -> bool,
+    ) -> Result<()> {
         let wait = async {
             while !condition(&self.replica) {
                 self.changed().await?;
             }
             Ok(())
         };
-        tokio::time::timeout(limit, wait).await.unwrap_or(Err(Error::TimedOut(limit.as_secs())))
+        tokio::time::timeout(limit, wait)
+            .await
+            .unwrap_or(Err(Error::TimedOut(limit.as_secs())))
     }
 
     /// One request and its answer; what comes in between goes into the replica.
     async fn call(&mut self, method: &str, params: Vec<Value>) -> Result<Value> {
         self.last_id += 1;
         let id = json!(self.last_id);
-        self.send(Message::request(id.clone(), method, params)).await?;
+        self.send(Message::request(id.clone(), method, params))
+            .await?;
         loop {
             let message = self.receive().await?;
             match self.absorb(message).await? {
@@ -312,13 +380,18 @@ impl Client {
     }
 
     async fn send(&mut self, message: Message) -> Result<()> {
-        self.stream.send(message).await.map_err(|e| Error::Broken(plain(&e)))
+        self.stream
+            .send(message)
+            .await
+            .map_err(|e| Error::Broken(plain(&e)))
     }
 
     async fn receive(&mut self) -> Result<Message> {
         match self.stream.next().await {
             Some(Ok(message)) => Ok(message),
-            Some(Err(e)) if e.kind() == io::ErrorKind::InvalidData => Err(Error::Protocol(e.to_string())),
+            Some(Err(e)) if e.kind() == io::ErrorKind::InvalidData => {
+                Err(Error::Protocol(e.to_string()))
+            }
             Some(Err(e)) => Err(Error::Broken(plain(&e))),
             None => Err(Error::Broken("the server closed it".into())),
         }
@@ -362,7 +435,10 @@ impl Absorbed {
 fn refused(error: &Value) -> Error {
     let text = |key: &str| error.get(key).and_then(Value::as_str).map(str::to_owned);
     let word = text("error").unwrap_or_else(|| error.to_string());
-    Error::Refused { word, details: text("details").unwrap_or_default() }
+    Error::Refused {
+        word,
+        details: text("details").unwrap_or_default(),
+    }
 }
 
 /// The text of an I/O error without its number.
@@ -380,9 +456,26 @@ mod tests {
         for text in ["unix:/tmp/db.sock", "tcp:127.0.0.1:6641", "tcp:[::1]:6640"] {
             assert_eq!(text.parse::<Target>().unwrap().to_string(), text);
         }
-        assert_eq!("tcp:10.0.0.1".parse::<Target>().unwrap(), Target::Tcp("10.0.0.1".into(), 6640));
-        assert_eq!("tcp:[fe80::1]".parse::<Target>().unwrap(), Target::Tcp("fe80::1".into(), 6640));
-        for text in ["", "unix", "unix:", "tcp:", "tcp::1", "tcp:h:port", "tcp:[::1]x", "tcp:[::1", "ssl:h", "foo:x"] {
+        assert_eq!(
+            "tcp:10.0.0.1".parse::<Target>().unwrap(),
+            Target::Tcp("10.0.0.1".into(), 6640)
+        );
+        assert_eq!(
+            "tcp:[fe80::1]".parse::<Target>().unwrap(),
+            Target::Tcp("fe80::1".into(), 6640)
+        );
+        for text in [
+            "",
+            "unix",
+            "unix:",
+            "tcp:",
+            "tcp::1",
+            "tcp:h:port",
+            "tcp:[::1]x",
+            "tcp:[::1",
+            "ssl:h",
+            "foo:x",
+        ] {
             let error = text.parse::<Target>().unwrap_err().to_string();
             assert!(error.contains(&format!("\"{text}\"")), "{error}");
         }
@@ -390,7 +483,8 @@ mod tests {
 
     fn schema() -> DatabaseSchema {
         let column = json!({"type": {"key": "string", "min": 0, "max": "unlimited"}});
-        let schema = json!({"name": "D", "version": "1.0.0", "tables": {"T": {"columns": {"c": column}}}});
+        let schema =
+            json!({"name": "D", "version": "1.0.0", "tables": {"T": {"columns": {"c": column}}}});
         DatabaseSchema::from_json(&schema).unwrap()
     }
 
@@ -399,12 +493,24 @@ mod tests {
     #[test]
     fn updates_fold() {
         let (schema, mut replica) = (schema(), Replica::default());
-        replica.fold(&schema, &json!({"T": {ROW: {"new": {"c": ["set", ["a", "b"]], "unknown": 1}}}})).unwrap();
+        replica
+            .fold(
+                &schema,
+                &json!({"T": {ROW: {"new": {"c": ["set", ["a", "b"]], "unknown": 1}}}}),
+            )
+            .unwrap();
         let (uuid, row) = replica.singleton("T").unwrap();
         assert_eq!(row["c"].strings().collect::<Vec<_>>(), ["a", "b"]);
-        replica.fold(&schema, &json!({"T": {ROW: {"old": {"c": "a"}, "new": {"c": "x"}}}})).unwrap();
+        replica
+            .fold(
+                &schema,
+                &json!({"T": {ROW: {"old": {"c": "a"}, "new": {"c": "x"}}}}),
+            )
+            .unwrap();
         assert_eq!(replica.row("T", uuid).unwrap()["c"].as_str(), Some("x"));
-        replica.fold(&schema, &json!({"T": {ROW: {"old": {"c": "x"}}}})).unwrap();
+        replica
+            .fold(&schema, &json!({"T": {ROW: {"old": {"c": "x"}}}}))
+            .unwrap();
         assert_eq!(replica.rows("T").count(), 0);
     }
 
@@ -426,7 +532,10 @@ mod tests {
     fn refusals_print_their_details() {
         let error = refused(&json!({"error": "constraint violation", "details": "no such type"}));
         assert_eq!(error.to_string(), "no such type");
-        assert_eq!(refused(&json!({"error": "timed out"})).to_string(), "timed out");
+        assert_eq!(
+            refused(&json!({"error": "timed out"})).to_string(),
+            "timed out"
+        );
     }
 
     #[tokio::test]
@@ -434,7 +543,9 @@ mod tests {
         let target = "unix:/nonexistent/db.sock".parse().unwrap();
         let error = Client::connect(&target, "D").await.unwrap_err().to_string();
         assert!(
-            error.starts_with("unix:/nonexistent/db.sock: database connection failed (No such file or directory)"),
+            error.starts_with(
+                "unix:/nonexistent/db.sock: database connection failed (No such file or directory)"
+            ),
             "{error}"
         );
         assert!(error.contains("switchd --rundir=/nonexistent"), "{error}");

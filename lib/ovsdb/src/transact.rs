@@ -1,5 +1,5 @@
 //! The operations of RFC 7047 section 5.2 on a [`Txn`], from the JSON of a `transact` request to its JSON results.
-//! One row in [`OPERATIONS`] and one function per operation. All or nothing: the caller applies the delta, or drops it.
+//! One row in `OPERATIONS` and one function per operation. All or nothing: the caller applies the delta, or drops it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -473,3 +473,29 @@ fn a_thousand_ports() {
     switch.ok("del-br br0");
     assert_eq!(switch.ok("list Interface"), "");
 }
+
+/// Clients that change the same row at the same time retry until each of them got through.
+#[test]
+fn many_clients_at_once() {
+    let switch = Switch::new();
+    switch.ok("add-br br0");
+    std::thread::scope(|scope| {
+        for client in 0..6 {
+            let switch = &switch;
+            scope.spawn(move || {
+                for n in 0..4 {
+                    switch.ok(&format!("add-port br0 p{client}-{n} tag={n}"));
+                    switch.ok(&format!("set Open_vSwitch . external_ids:k{client}-{n}=v"));
+                }
+            });
+        }
+    });
+    assert_eq!(switch.ok("list-ports br0").lines().count(), 24);
+    assert_eq!(
+        switch
+            .ok("get Open_vSwitch . external_ids")
+            .matches("=v")
+            .count(),
+        24
+    );
+}

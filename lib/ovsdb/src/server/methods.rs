@@ -1,4 +1,4 @@
-//! The methods of RFC 7047 section 4.1 and of ovsdb-server(7): one row in [`METHODS`] and one function each.
+//! The methods of RFC 7047 section 4.1 and of ovsdb-server(7): one row in the table and one function each.
 
 use std::time::Instant;
 
