@@ -210,12 +210,22 @@ impl Match {
     }
     /// The value and mask of the bits at a place; the mask is 0 if none of them matters.
     pub fn get(&self, place: Place) -> (u128, u128) {
-        let (mut value, mut mask) = (Key::default(), Key::default());
-        for w in &self.0 {
-            value.0[w.index as usize] = w.value;
-            mask.0[w.index as usize] = w.mask;
+        let word = |index: u8| {
+            let found = self.0.binary_search_by_key(&index, |w| w.index);
+            found.map_or((0, 0), |at| {
+                (u128::from(self.0[at].value), u128::from(self.0[at].mask))
+            })
+        };
+        let (value, mask) = word(place.word);
+        if place.width > 64 {
+            let low = word(place.word + 1);
+            (value << 64 | low.0, mask << 64 | low.1)
+        } else {
+            (
+                value >> place.shift & place.ones(),
+                mask >> place.shift & place.ones(),
+            )
         }
-        (value.get(place), mask.get(place))
     }
     /// Adds bits to the match (bits that were there already are replaced).
     pub fn set(&mut self, place: Place, value: u128, mask: u128) {

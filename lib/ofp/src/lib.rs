@@ -7,3 +7,4 @@ pub mod key;
 pub mod message;
 pub mod text;
 pub mod types;
+pub mod wire;

@@ -245,7 +245,9 @@ pub mod flow_flag {
 #[allow(missing_docs, reason = "the names are the specification's")]
 pub struct FlowMod {
     pub command: FlowModCommand,
-    /// The new cookie of an added or modified flow.
+    /// With `cookie_mask` 0, the new cookie of an added or modified flow. All ones in a MODIFY: the
+    /// cookie stays, and nothing is added when no flow matches (OpenFlow 1.2 and later).
+    /// Otherwise the bits that select flows; what is modified gets `new_cookie`, if given.
     pub cookie: Cookie,
     /// Modify and delete only flows whose cookie has `cookie`'s bits under this mask.
     pub cookie_mask: u64,
@@ -529,4 +531,15 @@ pub struct Dialect {
     pub flow_format: FlowFormat,
     /// 1.0: flow mods carry a table number in the command's high byte.
     pub flow_mod_table_id: bool,
+}
+
+impl Dialect {
+    /// A connection's dialect when nothing but the version is agreed on.
+    pub const fn new(version: Version) -> Dialect {
+        Dialect {
+            version,
+            flow_format: FlowFormat::OpenFlow10,
+            flow_mod_table_id: false,
+        }
+    }
 }

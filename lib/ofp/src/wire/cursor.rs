@@ -44,7 +44,10 @@ impl<'a> Reader<'a> {
     }
     /// A big-endian number of up to 16 bytes.
     pub(crate) fn uint(&mut self, size: usize) -> Result<u128, OfError> {
-        Ok(self.bytes(size)?.iter().fold(0, |n, b| n << 8 | u128::from(*b)))
+        Ok(self
+            .bytes(size)?
+            .iter()
+            .fold(0, |n, b| n << 8 | u128::from(*b)))
     }
     /// Text in a fixed field, up to the first NUL.
     pub(crate) fn text(&mut self, size: usize) -> Result<String, OfError> {
@@ -67,15 +70,19 @@ impl<'a> Reader<'a> {
     }
     /// Says that nothing may be left.
     pub(crate) fn end(&self) -> Result<(), OfError> {
-        if self.rest.is_empty() { Ok(()) } else { Err(self.short) }
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(self.short)
+        }
     }
     /// The rest has to be zero padding.
     pub(crate) fn zeros(&mut self, otherwise: OfError) -> Result<(), OfError> {
-        if self.rest().iter().all(|b| *b == 0) { Ok(()) } else { Err(otherwise) }
-    }
-    /// A reader of the next `size` bytes.
-    pub(crate) fn sub(&mut self, size: usize) -> Result<Reader<'a>, OfError> {
-        Ok(Reader::new(self.bytes(size)?, self.short))
+        if self.rest().iter().all(|b| *b == 0) {
+            Ok(())
+        } else {
+            Err(otherwise)
+        }
     }
 }
 
@@ -108,12 +115,18 @@ pub(crate) struct Tlv<'a> {
 
 impl<'a> Tlv<'a> {
     pub(crate) fn new(bytes: &'a [u8], layout: Layout, short: OfError) -> Tlv<'a> {
-        Tlv { rest: bytes, layout, short }
+        Tlv {
+            rest: bytes,
+            layout,
+            short,
+        }
     }
 
     fn take(&mut self) -> Option<Element<'a>> {
         let field = |at: usize| {
-            self.rest.get(at..at + 2).map(|b| u16::from_be_bytes([b[0], b[1]]))
+            self.rest
+                .get(at..at + 2)
+                .map(|b| u16::from_be_bytes([b[0], b[1]]))
         };
         let (kind, size, header) = match self.layout {
             Layout::Record => (0, field(0)?, 2),
@@ -125,7 +138,11 @@ impl<'a> Tlv<'a> {
             return None;
         }
         let body = self.rest.get(header..size)?;
-        let step = if self.layout == Layout::Padded { size.next_multiple_of(8) } else { size };
+        let step = if self.layout == Layout::Padded {
+            size.next_multiple_of(8)
+        } else {
+            size
+        };
         // The last property's padding may be missing.
         self.rest = self.rest.get(step..).unwrap_or_default();
         Some(Element { kind, body })
@@ -175,10 +192,26 @@ pub(crate) fn put_tlv(
     if layout != Layout::Padded {
         pad8(out, start);
     }
-    let at = if layout == Layout::Record { start } else { start + 2 };
+    let at = if layout == Layout::Record {
+        start
+    } else {
+        start + 2
+    };
     let size = out.len() - start;
     patch_u16(out, at, size);
     pad8(out, start);
+}
+
+/// Writes a property that holds one number, in the way of the Nicira extensions: its length counts
+/// the padding that brings a number below 32 bits to 32, and 64 bits start at a multiple of 8.
+pub(crate) fn put_property(out: &mut BytesMut, kind: u16, number: &[u8]) {
+    put_tlv(out, Layout::Padded, kind, |out| {
+        if number.len() == 8 {
+            out.put_u32(0);
+        }
+        out.put_slice(number);
+        out.put_bytes(0, number.len().next_multiple_of(4) - number.len());
+    });
 }
 
 /// Writes text into a fixed field, cut at a character, with at least one NUL behind it.
@@ -215,7 +248,12 @@ mod tests {
 
     #[test]
     fn bad_lengths_are_errors_once() {
-        for bytes in [&[0, 0, 0, 3][..], &[0, 0, 0, 12, 0, 0, 0, 0], &[0, 0, 0], &[0, 0, 0, 0]] {
+        for bytes in [
+            &[0, 0, 0, 3][..],
+            &[0, 0, 0, 12, 0, 0, 0, 0],
+            &[0, 0, 0],
+            &[0, 0, 0, 0],
+        ] {
             let mut list = Tlv::new(bytes, Layout::Aligned, OfError::ActionLength);
             assert_eq!(list.next().unwrap().unwrap_err(), OfError::ActionLength);
             assert!(list.next().is_none());

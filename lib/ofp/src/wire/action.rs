@@ -1,0 +1,447 @@
+//! The table of actions on the wire: a row is a wire form (name, space, number, size, reader).
+//! Writing goes from the value to the row that the version has for it, or to what stands in for it.
+
+use super::cursor::{Layout, Reader, Tlv};
+use super::oxm;
+use crate::action::{Action, Controller, PacketInReason};
+use crate::error::OfError;
+use crate::field::{Field, NICIRA, ONF, Subfield};
+use crate::types::{GroupId, MeterId, PortNo, TableId, Version};
+use std::net::Ipv4Addr;
+
+/// Where an action's number counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Space {
+    /// The standard's, from one version to another.
+    Standard(Version, Version),
+    /// Inside an experimenter action: `experimenter` 32, `subtype` 16.
+    Experimenter(u32),
+}
+
+/// Reads what follows the type and length (or the subtype).
+type Decode = fn(&mut Reader<'_>, Context) -> Result<Action, OfError>;
+
+/// A wire form.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// The specification's name.
+    pub name: &'static str,
+    /// Where the number counts.
+    pub space: Space,
+    /// Type, or subtype of the experimenter.
+    pub number: u16,
+    /// Bytes on the wire, at least.
+    pub size: u16,
+    /// It can be longer, by multiples of 8.
+    pub longer: bool,
+    decode: Decode,
+}
+
+/// What reading a list needs to know.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context {
+    pub(crate) version: Version,
+    /// How deep in nested lists.
+    pub(crate) depth: u8,
+}
+
+/// Lists in lists at most; each level costs stack.
+const MAX_DEPTH: u8 = 32;
+
+macro_rules! rows {
+    ($($row:ident $name:literal $space:expr, $number:literal, $size:literal $longer:ident, $decode:expr;)*) => {
+        $(pub(super) const $row: Row = Row {
+            name: $name, space: $space, number: $number, size: $size,
+            longer: rows!(@$longer), decode: $decode,
+        };)*
+        /// The table.
+        pub const ACTIONS: &[Row] = &[$($row),*];
+    };
+    (@fixed) => { false };
+    (@longer) => { true };
+}
+
+const V10: Space = Space::Standard(Version::V10, Version::V10);
+const V11: Space = Space::Standard(Version::V11, Version::V11);
+const V11_UP: Space = Space::Standard(Version::V11, Version::V15);
+const V12_UP: Space = Space::Standard(Version::V12, Version::V15);
+const NX: Space = Space::Experimenter(NICIRA);
+
+rows! {
+    OUTPUT10       "OFPAT_OUTPUT"        V10, 0, 8 fixed,       |r, _| output(PortNo::from_v10(r.u16()?), r.u16()?);
+    SET_VLAN_VID10 "OFPAT_SET_VLAN_VID"  V10, 1, 8 fixed,       |r, _| set_vlan_vid(r.u16()?, true);
+    SET_VLAN_PCP10 "OFPAT_SET_VLAN_PCP"  V10, 2, 8 fixed,       |r, _| set_vlan_pcp(r.u8()?, true);
+    STRIP_VLAN     "OFPAT_STRIP_VLAN"    V10, 3, 8 fixed,       |_, _| Ok(Action::StripVlan);
+    SET_DL_SRC10   "OFPAT_SET_DL_SRC"    V10, 4, 16 fixed,      |r, _| Ok(Action::SetEthSrc(r.mac()?));
+    SET_DL_DST10   "OFPAT_SET_DL_DST"    V10, 5, 16 fixed,      |r, _| Ok(Action::SetEthDst(r.mac()?));
+    SET_NW_SRC10   "OFPAT_SET_NW_SRC"    V10, 6, 8 fixed,       |r, _| Ok(Action::SetIpv4Src(Ipv4Addr::from(r.u32()?)));
+    SET_NW_DST10   "OFPAT_SET_NW_DST"    V10, 7, 8 fixed,       |r, _| Ok(Action::SetIpv4Dst(Ipv4Addr::from(r.u32()?)));
+    SET_NW_TOS10   "OFPAT_SET_NW_TOS"    V10, 8, 8 fixed,       |r, _| set_nw_tos(r.u8()?);
+    SET_TP_SRC10   "OFPAT_SET_TP_SRC"    V10, 9, 8 fixed,       |r, _| Ok(Action::SetL4Src(r.u16()?));
+    SET_TP_DST10   "OFPAT_SET_TP_DST"    V10, 10, 8 fixed,      |r, _| Ok(Action::SetL4Dst(r.u16()?));
+    ENQUEUE        "OFPAT_ENQUEUE"       V10, 11, 16 fixed,     enqueue;
+
+    OUTPUT         "OFPAT_OUTPUT"        V11_UP, 0, 16 fixed,   |r, _| output(PortNo(r.u32()?), r.u16()?);
+    SET_VLAN_VID11 "OFPAT_SET_VLAN_VID"  V11, 1, 8 fixed,       |r, _| set_vlan_vid(r.u16()?, false);
+    SET_VLAN_PCP11 "OFPAT_SET_VLAN_PCP"  V11, 2, 8 fixed,       |r, _| set_vlan_pcp(r.u8()?, false);
+    SET_DL_SRC11   "OFPAT_SET_DL_SRC"    V11, 3, 16 fixed,      |r, _| Ok(Action::SetEthSrc(r.mac()?));
+    SET_DL_DST11   "OFPAT_SET_DL_DST"    V11, 4, 16 fixed,      |r, _| Ok(Action::SetEthDst(r.mac()?));
+    SET_NW_SRC11   "OFPAT_SET_NW_SRC"    V11, 5, 8 fixed,       |r, _| Ok(Action::SetIpv4Src(Ipv4Addr::from(r.u32()?)));
+    SET_NW_DST11   "OFPAT_SET_NW_DST"    V11, 6, 8 fixed,       |r, _| Ok(Action::SetIpv4Dst(Ipv4Addr::from(r.u32()?)));
+    SET_NW_TOS11   "OFPAT_SET_NW_TOS"    V11, 7, 8 fixed,       |r, _| set_nw_tos(r.u8()?);
+    SET_NW_ECN11   "OFPAT_SET_NW_ECN"    V11, 8, 8 fixed,       |r, _| set_nw_ecn(r.u8()?);
+    SET_TP_SRC11   "OFPAT_SET_TP_SRC"    V11, 9, 8 fixed,       |r, _| Ok(Action::SetL4Src(r.u16()?));
+    SET_TP_DST11   "OFPAT_SET_TP_DST"    V11, 10, 8 fixed,      |r, _| Ok(Action::SetL4Dst(r.u16()?));
+    PUSH_VLAN      "OFPAT_PUSH_VLAN"     V11_UP, 17, 8 fixed,   |r, _| push_vlan(r.u16()?);
+    POP_VLAN       "OFPAT_POP_VLAN"      V11_UP, 18, 8 fixed,   |_, _| Ok(Action::StripVlan);
+    SET_QUEUE      "OFPAT_SET_QUEUE"     V11_UP, 21, 8 fixed,   |r, _| Ok(Action::SetQueue(r.u32()?));
+    GROUP          "OFPAT_GROUP"         V11_UP, 22, 8 fixed,   |r, _| Ok(Action::Group(GroupId(r.u32()?)));
+    SET_NW_TTL     "OFPAT_SET_NW_TTL"    V11_UP, 23, 8 fixed,   |r, _| Ok(Action::SetIpTtl(r.u8()?));
+    DEC_NW_TTL     "OFPAT_DEC_NW_TTL"    V11_UP, 24, 8 fixed,   |_, _| Ok(Action::DecTtl(Vec::new()));
+    SET_FIELD      "OFPAT_SET_FIELD"     V12_UP, 25, 8 longer,  set_field;
+
+    RESUBMIT       "NXAST_RESUBMIT"      NX, 1, 16 fixed,       |r, _| resubmit(r.u16()?, TableId::ALL);
+    SET_TUNNEL     "NXAST_SET_TUNNEL"    NX, 2, 16 fixed,       set_tunnel;
+    NX_SET_QUEUE   "NXAST_SET_QUEUE"     NX, 4, 16 fixed,       |r, _| { r.skip(2)?; Ok(Action::SetQueue(r.u32()?)) };
+    POP_QUEUE      "NXAST_POP_QUEUE"     NX, 5, 16 fixed,       |_, _| Ok(Action::PopQueue);
+    REG_MOVE       "NXAST_REG_MOVE"      NX, 6, 24 longer,      |r, _| copy_field(r, false);
+    REG_LOAD       "NXAST_REG_LOAD"      NX, 7, 24 fixed,       reg_load;
+    NOTE           "NXAST_NOTE"          NX, 8, 16 longer,      |r, _| Ok(Action::Note(r.rest().to_vec()));
+    SET_TUNNEL64   "NXAST_SET_TUNNEL64"  NX, 9, 24 fixed,       set_tunnel64;
+    RESUBMIT_TABLE "NXAST_RESUBMIT_TABLE" NX, 14, 16 fixed,     |r, _| resubmit(r.u16()?, TableId(r.u8()?));
+    OUTPUT_REG     "NXAST_OUTPUT_REG"    NX, 15, 24 fixed,      output_reg;
+    EXIT           "NXAST_EXIT"          NX, 17, 16 fixed,      |_, _| Ok(Action::Exit);
+    NX_DEC_TTL     "NXAST_DEC_TTL"       NX, 18, 16 fixed,      |_, _| Ok(Action::DecTtl(Vec::new()));
+    CONTROLLER     "NXAST_CONTROLLER"    NX, 20, 16 fixed,      controller;
+    DEC_TTL_CNT_IDS "NXAST_DEC_TTL_CNT_IDS" NX, 21, 16 longer,  dec_ttl_cnt_ids;
+    WRITE_METADATA "NXAST_WRITE_METADATA" NX, 22, 32 fixed,     write_metadata;
+    STACK_PUSH     "NXAST_STACK_PUSH"    NX, 27, 24 fixed,      |r, _| Ok(Action::StackPush(stack(r)?));
+    STACK_POP      "NXAST_STACK_POP"     NX, 28, 24 fixed,      |r, _| Ok(Action::StackPop(writable(stack(r)?)?));
+    OUTPUT_REG2    "NXAST_OUTPUT_REG2"   NX, 32, 24 fixed,      output_reg2;
+    REG_LOAD2      "NXAST_REG_LOAD2"     NX, 33, 16 longer,     set_field;
+    CONTROLLER2    "NXAST_CONTROLLER2"   NX, 37, 16 longer,     controller2;
+    OUTPUT_TRUNC   "NXAST_OUTPUT_TRUNC"  NX, 39, 16 fixed,      output_trunc;
+    NX_GROUP       "NXAST_GROUP"         NX, 40, 16 fixed,      |r, _| { r.skip(2)?; Ok(Action::Group(GroupId(r.u32()?))) };
+    CLONE          "NXAST_CLONE"         NX, 42, 16 longer,     clone;
+    COPY_FIELD     "ONFACT_COPY_FIELD"   Space::Experimenter(ONF), 3200, 24 longer, |r, _| { r.skip(2)?; copy_field(r, true) };
+}
+
+/// Reads a list of actions.
+pub(crate) fn get_actions(bytes: &[u8], context: Context) -> Result<Vec<Action>, OfError> {
+    if context.depth > MAX_DEPTH {
+        return Err(OfError::ActionTooMany);
+    }
+    Tlv::new(bytes, Layout::Aligned, OfError::ActionLength)
+        .map(|element| {
+            let element = element?;
+            get_action(element.kind, element.body, context)
+        })
+        .collect()
+}
+
+fn get_action(kind: u16, body: &[u8], context: Context) -> Result<Action, OfError> {
+    let mut r = Reader::new(body, OfError::ActionLength);
+    let row = if kind == 0xffff {
+        let experimenter = r.u32()?;
+        if ![NICIRA, ONF].contains(&experimenter) {
+            return Err(OfError::ActionVendor);
+        }
+        let subtype = r.u16()?;
+        let here =
+            |row: &&Row| row.space == Space::Experimenter(experimenter) && row.number == subtype;
+        ACTIONS.iter().find(here).ok_or(OfError::ActionSubtype)?
+    } else {
+        let here = |row: &&Row| match row.space {
+            Space::Standard(first, last) => {
+                (first..=last).contains(&context.version) && row.number == kind
+            }
+            Space::Experimenter(_) => false,
+        };
+        ACTIONS.iter().find(here).ok_or(OfError::ActionType)?
+    };
+    let (size, least) = (body.len() + 4, usize::from(row.size));
+    if size < least || size > least && !row.longer {
+        return Err(OfError::ActionLength);
+    }
+    (row.decode)(&mut r, context)
+}
+
+fn output(port: PortNo, max_len: u16) -> Result<Action, OfError> {
+    let max_len = if port == PortNo::CONTROLLER {
+        max_len
+    } else {
+        0
+    };
+    Ok(Action::Output { port, max_len })
+}
+
+fn enqueue(r: &mut Reader<'_>, _: Context) -> Result<Action, OfError> {
+    let port = PortNo::from_v10(r.u16()?);
+    r.skip(6)?;
+    Ok(Action::Enqueue {
+        port,
+        queue: r.u32()?,
+    })
+}
+
+fn set_vlan_vid(vid: u16, push: bool) -> Result<Action, OfError> {
+    if vid > 0xfff {
+        return Err(OfError::ActionArgument);
+    }
+    Ok(Action::SetVlanVid { vid, push })
+}
+
+fn set_vlan_pcp(pcp: u8, push: bool) -> Result<Action, OfError> {
+    if pcp > 7 {
+        return Err(OfError::ActionArgument);
+    }
+    Ok(Action::SetVlanPcp { pcp, push })
+}
+
+fn set_nw_tos(tos: u8) -> Result<Action, OfError> {
+    if tos & 3 != 0 {
+        return Err(OfError::ActionArgument);
+    }
+    Ok(Action::SetIpTos(tos))
+}
+
+fn set_nw_ecn(ecn: u8) -> Result<Action, OfError> {
+    if ecn > 3 {
+        return Err(OfError::ActionArgument);
+    }
+    Ok(Action::SetIpEcn(ecn))
+}
+
+fn push_vlan(tpid: u16) -> Result<Action, OfError> {
+    match tpid {
+        0x8100 | 0x88a8 => Ok(Action::PushVlan(tpid)),
+        _ => Err(OfError::ActionArgument),
+    }
+}
+
+/// OFPAT_SET_FIELD and NXAST_REG_LOAD2: one entry, then zeros.
+fn set_field(r: &mut Reader<'_>, context: Context) -> Result<Action, OfError> {
+    let entry = oxm::get_entry(r).map_err(|error| match error {
+        OfError::MatchField => OfError::SetFieldType,
+        OfError::MatchLength => OfError::SetFieldLength,
+        OfError::ActionLength => OfError::ActionLength,
+        _ => OfError::SetFieldArgument,
+    })?;
+    r.zeros(OfError::SetFieldArgument)?;
+    let oxm::Entry {
+        field, value, mask, ..
+    } = entry;
+    let present = u128::from(crate::key::VLAN_PRESENT);
+    // OpenFlow 1.5.1 section 5.12: "the OFPVID_PRESENT bit must be a 1-bit in oxm_value and in oxm_mask".
+    let untagged = field == Field::VlanVid && value & mask & present == 0;
+    let standard_in_port = field == Field::InPortOxm && context.version != Version::V10;
+    if !field.row().writable || untagged || standard_in_port {
+        return Err(OfError::SetFieldArgument);
+    }
+    Ok(Action::SetField { field, value, mask })
+}
+
+fn resubmit(port: u16, table: TableId) -> Result<Action, OfError> {
+    let port = PortNo::from_v10(port);
+    Ok(Action::Resubmit {
+        in_port: (port != PortNo::IN_PORT).then_some(port),
+        table: (table != TableId::ALL).then_some(table),
+    })
+}
+
+fn set_tunnel(r: &mut Reader<'_>, _: Context) -> Result<Action, OfError> {
+    r.skip(2)?;
+    Ok(Action::SetTunnel {
+        id: u64::from(r.u32()?),
+        wide: false,
+    })
+}
+
+fn set_tunnel64(r: &mut Reader<'_>, _: Context) -> Result<Action, OfError> {
+    r.skip(6)?;
+    Ok(Action::SetTunnel {
+        id: r.u64()?,
+        wide: true,
+    })
+}
+
+/// Bits `start..start + width` of the field whose header comes next.
+fn subfield(r: &mut Reader<'_>, start: u16, width: u16) -> Result<Subfield, OfError> {
+    let header = oxm::get_header(r).map_err(|_| OfError::ActionArgument)?;
+    let field = header
+        .field
+        .filter(|_| !header.masked)
+        .ok_or(OfError::ActionArgument)?;
+    let bits = u16::from(field.place().width);
+    if width == 0 || start.checked_add(width).is_none_or(|end| end > bits) {
+        return Err(OfError::ActionArgument);
+    }
+    Ok(Subfield {
+        field,
+        start: start as u8,
+        width: width as u8,
+    })
+}
+
+/// `ofs_nbits`: 10 bits of offset, 6 bits of width less one.
+fn packed_subfield(r: &mut Reader<'_>, packed: u16) -> Result<Subfield, OfError> {
+    subfield(r, packed >> 6, (packed & 0x3f) + 1)
+}
+
+fn writable(subfield: Subfield) -> Result<Subfield, OfError> {
+    if subfield.field.row().writable {
+        Ok(subfield)
+    } else {
+        Err(OfError::ActionArgument)
+    }
+}
+
+fn copy_field(r: &mut Reader<'_>, gap: bool) -> Result<Action, OfError> {
+    let (width, from, to) = (r.u16()?, r.u16()?, r.u16()?);
+    if gap {
+        r.skip(2)?;
+    }
+    let source = subfield(r, from, width)?;
+    let destination = writable(subfield(r, to, width)?)?;
+    r.zeros(OfError::ActionArgument)?;
+    Ok(Action::Move {
+        source,
+        destination,
+    })
+}
+
+fn reg_load(r: &mut Reader<'_>, _: Context) -> Result<Action, OfError> {
+    let packed = r.u16()?;
+    let destination = writable(packed_subfield(r, packed)?)?;
+    let value = u128::from(r.u64()?);
+    if value >> destination.width != 0 {
+        return Err(OfError::ActionArgument);
+    }
+    Ok(Action::Load { value, destination })
+}
+
+fn output_reg(r: &mut Reader<'_>, _: Context) -> Result<Action, OfError> {
+    let packed = r.u16()?;
+    let source = packed_subfield(r, packed)?;
+    let max_len = r.u16()?;
+    r.zeros(OfError::ActionArgument)?;
+    Ok(Action::OutputReg { source, max_len })
+}
+
+fn output_reg2(r: &mut Reader<'_>, _: Context) -> Result<Action, OfError> {
+    let (packed, max_len) = (r.u16()?, r.u16()?);
+    let source = packed_subfield(r, packed)?;
+    r.zeros(OfError::ActionArgument)?;
+    Ok(Action::OutputReg { source, max_len })
+}
+
+fn stack(r: &mut Reader<'_>) -> Result<Subfield, OfError> {
+    let start = r.u16()?;
+    // The width stands behind the header, so look there first.
+    let mut ahead = *r;
+    let header = oxm::get_header(&mut ahead).map_err(|_| OfError::ActionArgument)?;
+    let width = ahead.u16()?;
+    ahead.zeros(OfError::ActionArgument)?;
+    header.field.ok_or(OfError::ActionArgument)?;
+    subfield(r, start, width)
+}
+
+pub(super) fn packet_in_reason(reason: u8) -> Option<PacketInReason> {
+    use PacketInReason as P;
+    [
+        P::NoMatch,
+        P::Action,
+        P::InvalidTtl,
+        P::ActionSet,
+        P::Group,
+        P::PacketOut,
+    ]
+    .get(usize::from(reason))
+    .copied()
+}
+
+fn controller(r: &mut Reader<'_>, _: Context) -> Result<Action, OfError> {
+    let (max_len, id) = (r.u16()?, r.u16()?);
+    let reason = packet_in_reason(r.u8()?).ok_or(OfError::ActionArgument)?;
+    Ok(Action::Controller(Box::new(Controller {
+        max_len,
+        id,
+        reason,
+        ..Controller::default()
+    })))
+}
+
+/// Properties of NXAST_CONTROLLER2.
+pub(super) mod controller_property {
+    pub(crate) const MAX_LEN: u16 = 0;
+    pub(crate) const CONTROLLER_ID: u16 = 1;
+    pub(crate) const REASON: u16 = 2;
+    pub(crate) const USERDATA: u16 = 3;
+    pub(crate) const PAUSE: u16 = 4;
+    pub(crate) const METER_ID: u16 = 5;
+}
+
+fn controller2(r: &mut Reader<'_>, _: Context) -> Result<Action, OfError> {
+    use controller_property as property;
+    r.skip(6)?;
+    let mut c = Controller {
+        max_len: u16::MAX,
+        ..Controller::default()
+    };
+    for element in Tlv::new(r.rest(), Layout::Padded, OfError::ActionLength) {
+        let element = element?;
+        let mut r = Reader::new(element.body, OfError::ActionLength);
+        match element.kind {
+            property::MAX_LEN => c.max_len = r.u16()?,
+            property::CONTROLLER_ID => c.id = r.u16()?,
+            property::REASON => {
+                c.reason = packet_in_reason(r.u8()?).ok_or(OfError::ActionArgument)?;
+            }
+            property::USERDATA => c.userdata = r.rest().to_vec(),
+            property::PAUSE => c.pause = true,
+            property::METER_ID => c.meter = Some(MeterId(r.u32()?)),
+            _ => return Err(OfError::ActionArgument),
+        }
+    }
+    Ok(Action::Controller(Box::new(c)))
+}
+
+fn dec_ttl_cnt_ids(r: &mut Reader<'_>, _: Context) -> Result<Action, OfError> {
+    let len = r.u16()?;
+    r.skip(4)?;
+    let ids: Result<Vec<u16>, _> = (0..len).map(|_| r.u16()).collect();
+    r.zeros(OfError::ActionArgument)?;
+    let ids = ids?;
+    if ids.is_empty() {
+        Err(OfError::ActionLength)
+    } else {
+        Ok(Action::DecTtl(ids))
+    }
+}
+
+fn write_metadata(r: &mut Reader<'_>, _: Context) -> Result<Action, OfError> {
+    r.skip(6)?;
+    Ok(Action::WriteMetadata {
+        value: r.u64()?,
+        mask: r.u64()?,
+    })
+}
+
+fn output_trunc(r: &mut Reader<'_>, _: Context) -> Result<Action, OfError> {
+    let port = PortNo::from_v10(r.u16()?);
+    let max_len = r.u32()?;
+    // An Ethernet header has to be left.
+    if max_len < 14 {
+        return Err(OfError::ActionArgument);
+    }
+    Ok(Action::OutputTrunc { port, max_len })
+}
+
+fn clone(r: &mut Reader<'_>, context: Context) -> Result<Action, OfError> {
+    r.skip(6)?;
+    let context = Context {
+        depth: context.depth + 1,
+        ..context
+    };
+    Ok(Action::Clone(get_actions(r.rest(), context)?))
+}

@@ -1,0 +1,376 @@
+//! Flows: flow_mod and flow_removed, each in the standard's form and in Nicira's.
+
+use super::action::get_actions;
+use super::cursor::Reader;
+use super::instruction::get_instructions;
+use super::port::put_port;
+use super::put_action::{self, put_rule};
+use super::{Context, FLOW_MOD, FLOW_REMOVED, NX_FLOW_MOD, NX_FLOW_REMOVED};
+use super::{match10, oxm, put_message};
+use crate::action::Action;
+use crate::error::OfError;
+use crate::message::{
+    Body, Dialect, Duration, FlowFormat, FlowMod, FlowModCommand, FlowRemoved, FlowRemovedReason,
+    flow_flag,
+};
+use crate::types::{Cookie, GroupId, PortNo, TableId, Version, Xid};
+use bytes::{BufMut, BytesMut};
+
+/// OpenFlow 1.0's flag bits on the wire.
+const FLAGS10: u16 = flow_flag::SEND_FLOW_REM | flow_flag::CHECK_OVERLAP;
+const EMERGENCY10: u16 = 1 << 2;
+const FLAGS13: u16 = 0x1f;
+/// In a MODIFY: keep the cookie; do not add.
+const KEEP: Cookie = Cookie(u64::MAX);
+
+/// Reads a rule's actions: a list in 1.0, instructions later.
+pub(super) fn get_rule(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Vec<Action>, OfError> {
+    match c.version {
+        Version::V10 => get_actions(r.rest(), c.actions()),
+        _ => get_instructions(r.rest(), c.actions()),
+    }
+}
+
+fn command(byte: u16) -> Result<FlowModCommand, OfError> {
+    use FlowModCommand as F;
+    [
+        F::Add,
+        F::Modify,
+        F::ModifyStrict,
+        F::Delete,
+        F::DeleteStrict,
+    ]
+    .get(usize::from(byte))
+    .copied()
+    .ok_or(OfError::FlowCommand)
+}
+
+fn is_delete(command: FlowModCommand) -> bool {
+    matches!(
+        command,
+        FlowModCommand::Delete | FlowModCommand::DeleteStrict
+    )
+}
+
+/// 1.0's `command` may hold the table in its high byte.
+fn get_command10(r: &mut Reader<'_>, dialect: &Dialect, m: &mut FlowMod) -> Result<(), OfError> {
+    let wire = r.u16()?;
+    if dialect.flow_mod_table_id {
+        m.table = TableId((wire >> 8) as u8);
+        m.command = command(wire & 0xff)?;
+    } else {
+        m.command = command(wire)?;
+    }
+    Ok(())
+}
+
+/// What follows the command in 1.0's and Nicira's form, up to the flags.
+fn get_middle10(r: &mut Reader<'_>, m: &mut FlowMod) -> Result<(), OfError> {
+    m.idle_timeout_secs = r.u16()?;
+    m.hard_timeout_secs = r.u16()?;
+    m.priority = r.u16()?;
+    m.buffer_id = r.u32()?;
+    m.out_port = PortNo::from_v10(r.u16()?);
+    let flags = r.u16()?;
+    if flags & EMERGENCY10 != 0 {
+        let timeouts = m.idle_timeout_secs != 0 || m.hard_timeout_secs != 0;
+        return Err(if timeouts {
+            OfError::FlowEmergency
+        } else {
+            OfError::FlowTableFull
+        });
+    }
+    if flags & !FLAGS10 != 0 {
+        return Err(OfError::FlowFlags);
+    }
+    m.flags = flags;
+    if m.command == FlowModCommand::Add {
+        // Adding always resets counters there; later versions have a flag for it.
+        m.flags |= flow_flag::RESET_COUNTS;
+    }
+    Ok(())
+}
+
+/// Values that a command does not use are the default ones, so that equal requests are equal.
+fn settle(mut m: FlowMod) -> Body {
+    if !is_delete(m.command) {
+        m.out_port = PortNo::ANY;
+        m.out_group = GroupId::ANY;
+    } else if m.cookie_mask == 0 {
+        m.cookie = Cookie(0);
+    }
+    Body::FlowMod(Box::new(m))
+}
+
+pub(super) fn flow_mod(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, OfError> {
+    let mut m = FlowMod::default();
+    if c.version == Version::V10 {
+        m.matching = match10::get(r)?;
+        m.cookie = Cookie(r.u64()?);
+        get_command10(r, &c.dialect, &mut m)?;
+        get_middle10(r, &mut m)?;
+        m.actions = get_rule(r, c)?;
+        return Ok(settle(m));
+    }
+    m.cookie = Cookie(r.u64()?);
+    m.cookie_mask = r.u64()?;
+    m.table = TableId(r.u8()?);
+    m.command = command(u16::from(r.u8()?))?;
+    m.idle_timeout_secs = r.u16()?;
+    m.hard_timeout_secs = r.u16()?;
+    m.priority = r.u16()?;
+    m.buffer_id = r.u32()?;
+    m.out_port = PortNo(r.u32()?);
+    m.out_group = GroupId(r.u32()?);
+    m.flags = r.u16()?;
+    let importance = r.u16()?;
+    m.importance = if c.version >= Version::V14 {
+        importance
+    } else {
+        0
+    };
+    if m.flags & !FLAGS13 != 0 {
+        return Err(OfError::FlowFlags);
+    }
+    if m.table == TableId::ALL && !is_delete(m.command) {
+        return Err(OfError::FlowTableId);
+    }
+    match m.command {
+        FlowModCommand::Add => m.cookie_mask = 0,
+        FlowModCommand::Modify | FlowModCommand::ModifyStrict if m.cookie_mask == 0 => {
+            m.cookie = KEEP;
+        }
+        _ => m.cookie.0 &= m.cookie_mask,
+    }
+    m.matching = oxm::get_match(r)?;
+    m.actions = get_rule(r, c)?;
+    Ok(settle(m))
+}
+
+pub(super) fn nx_flow_mod(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, OfError> {
+    let mut m = FlowMod {
+        cookie: Cookie(r.u64()?),
+        ..FlowMod::default()
+    };
+    get_command10(r, &c.dialect, &mut m)?;
+    get_middle10(r, &mut m)?;
+    let match_size = usize::from(r.u16()?);
+    r.skip(6)?;
+    let entries = oxm::get_nxm(r, match_size, false)?;
+    m.matching = entries.matching;
+    if entries.cookie_mask != 0 {
+        // "Add" has nothing to select.
+        if m.command == FlowModCommand::Add {
+            return Err(OfError::MatchField);
+        }
+        m.new_cookie = (m.cookie != KEEP && !is_delete(m.command)).then_some(m.cookie);
+        m.cookie = entries.cookie;
+        m.cookie_mask = entries.cookie_mask;
+    }
+    m.actions = get_rule(r, c)?;
+    Ok(settle(m))
+}
+
+pub(super) fn put_flow_mod(out: &mut BytesMut, xid: Xid, dialect: &Dialect, m: &FlowMod) {
+    let version = dialect.version;
+    let context = put_action::Context::new(version, &m.matching);
+    if version != Version::V10 {
+        put_message(out, version, &FLOW_MOD, xid, |o| {
+            put_standard(o, version, m);
+            oxm::put_match(o, &m.matching);
+            put_rule(o, &m.actions, context);
+        });
+        return;
+    }
+    let nxm = dialect.flow_format == FlowFormat::Nxm;
+    put_message(
+        out,
+        version,
+        if nxm { &NX_FLOW_MOD } else { &FLOW_MOD },
+        xid,
+        |o| {
+            if !nxm {
+                match10::put(o, &m.matching);
+            }
+            let new = match m.cookie_mask {
+                0 => m.cookie,
+                _ => m.new_cookie.unwrap_or(if is_delete(m.command) {
+                    Cookie(0)
+                } else {
+                    KEEP
+                }),
+            };
+            o.put_u64(new.0);
+            let table = if dialect.flow_mod_table_id {
+                u16::from(m.table.0) << 8
+            } else {
+                0
+            };
+            o.put_u16(table | m.command as u16);
+            o.put_u16(m.idle_timeout_secs);
+            o.put_u16(m.hard_timeout_secs);
+            o.put_u16(m.priority);
+            o.put_u32(m.buffer_id);
+            put_port(o, version, m.out_port);
+            o.put_u16(m.flags & FLAGS10);
+            if nxm {
+                let size_at = o.len();
+                o.put_u64(0);
+                oxm::put_nxm(o, size_at, &m.matching, m.cookie, m.cookie_mask);
+            }
+            put_rule(o, &m.actions, context);
+        },
+    );
+}
+
+fn put_standard(out: &mut BytesMut, version: Version, m: &FlowMod) {
+    let add = m.command == FlowModCommand::Add;
+    let cookie = match m.cookie_mask {
+        0 if add => m.cookie,
+        0 => Cookie(0),
+        _ if add => m.new_cookie.unwrap_or(m.cookie),
+        _ => m.cookie,
+    };
+    let table = match m.table {
+        TableId::ALL if !is_delete(m.command) => TableId(0),
+        table => table,
+    };
+    out.put_u64(cookie.0);
+    out.put_u64(if add { 0 } else { m.cookie_mask });
+    out.put_u8(table.0);
+    out.put_u8(m.command as u8);
+    out.put_u16(m.idle_timeout_secs);
+    out.put_u16(m.hard_timeout_secs);
+    out.put_u16(m.priority);
+    out.put_u32(m.buffer_id);
+    out.put_u32(m.out_port.0);
+    out.put_u32(m.out_group.0);
+    out.put_u16(m.flags & FLAGS13);
+    out.put_u16(if version >= Version::V14 {
+        m.importance
+    } else {
+        0
+    });
+}
+
+fn reason(byte: u8) -> Result<FlowRemovedReason, OfError> {
+    use FlowRemovedReason as F;
+    [
+        F::IdleTimeout,
+        F::HardTimeout,
+        F::Delete,
+        F::GroupDelete,
+        F::MeterDelete,
+        F::Eviction,
+    ]
+    .get(usize::from(byte))
+    .copied()
+    .ok_or(OfError::BadType)
+}
+
+/// The reason's number before 1.4 (which adds meter_delete) and 1.1 (group_delete, as Open vSwitch
+/// sends it also in 1.0).
+fn wire_reason(reason: FlowRemovedReason, version: Version) -> u8 {
+    match reason {
+        FlowRemovedReason::MeterDelete if version < Version::V14 => FlowRemovedReason::Delete as u8,
+        FlowRemovedReason::Eviction if version < Version::V14 => FlowRemovedReason::Delete as u8,
+        reason => reason as u8,
+    }
+}
+
+pub(super) fn get_duration(r: &mut Reader<'_>) -> Result<Duration, OfError> {
+    Ok(Duration {
+        secs: r.u32()?,
+        nanos: r.u32()?,
+    })
+}
+
+pub(super) fn put_duration(out: &mut BytesMut, duration: Duration) {
+    out.put_u32(duration.secs);
+    out.put_u32(duration.nanos);
+}
+
+pub(super) fn flow_removed(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, OfError> {
+    let v10 = c.version == Version::V10;
+    let mut f = FlowRemoved {
+        table: TableId::ALL,
+        ..FlowRemoved::default()
+    };
+    if v10 {
+        f.matching = match10::get(r)?;
+    }
+    f.cookie = Cookie(r.u64()?);
+    f.priority = r.u16()?;
+    f.reason = reason(r.u8()?)?;
+    let table = r.u8()?;
+    f.duration = get_duration(r)?;
+    f.idle_timeout_secs = r.u16()?;
+    f.hard_timeout_secs = r.u16()?;
+    if v10 {
+        f.hard_timeout_secs = 0;
+    } else {
+        f.table = TableId(table);
+    }
+    f.packets = r.u64()?;
+    f.bytes = r.u64()?;
+    if !v10 {
+        f.matching = oxm::get_match(r)?;
+    }
+    r.end()?;
+    Ok(Body::FlowRemoved(Box::new(f)))
+}
+
+pub(super) fn nx_flow_removed(r: &mut Reader<'_>, _: &Context<'_>) -> Result<Body, OfError> {
+    let mut f = FlowRemoved {
+        cookie: Cookie(r.u64()?),
+        priority: r.u16()?,
+        reason: reason(r.u8()?)?,
+        // One more than the table; 0: not known.
+        table: TableId(r.u8()?.wrapping_sub(1)),
+        duration: get_duration(r)?,
+        idle_timeout_secs: r.u16()?,
+        ..FlowRemoved::default()
+    };
+    let match_size = usize::from(r.u16()?);
+    f.packets = r.u64()?;
+    f.bytes = r.u64()?;
+    f.matching = oxm::get_nxm(r, match_size, false)?.matching;
+    r.end()?;
+    Ok(Body::FlowRemoved(Box::new(f)))
+}
+
+pub(super) fn put_flow_removed(out: &mut BytesMut, xid: Xid, dialect: &Dialect, f: &FlowRemoved) {
+    let version = dialect.version;
+    let v10 = version == Version::V10;
+    let nxm = v10 && dialect.flow_format == FlowFormat::Nxm;
+    put_message(
+        out,
+        version,
+        if nxm { &NX_FLOW_REMOVED } else { &FLOW_REMOVED },
+        xid,
+        |o| {
+            if v10 && !nxm {
+                match10::put(o, &f.matching);
+            }
+            o.put_u64(f.cookie.0);
+            o.put_u16(f.priority);
+            o.put_u8(wire_reason(f.reason, version));
+            o.put_u8(match (v10, nxm) {
+                (_, true) => f.table.0.wrapping_add(1),
+                (true, _) => 0,
+                _ => f.table.0,
+            });
+            put_duration(o, f.duration);
+            o.put_u16(f.idle_timeout_secs);
+            let size_at = o.len();
+            o.put_u16(if v10 { 0 } else { f.hard_timeout_secs });
+            o.put_u64(f.packets);
+            o.put_u64(f.bytes);
+            if nxm {
+                oxm::put_nxm(o, size_at, &f.matching, Cookie(0), 0);
+            } else if !v10 {
+                oxm::put_match(o, &f.matching);
+            }
+        },
+    );
+}

@@ -1,0 +1,377 @@
+//! Extensible matches: one entry is a field's id, value and mask. Nicira's NXM and OpenFlow's OXM
+//! have the same layout and differ in the ids that are preferred; either is read anywhere.
+
+use super::cursor::{Reader, pad8, patch_u16, put_uint};
+use crate::error::OfError;
+use crate::field::{FIELDS, Field, Id, Row};
+use crate::key::{Match, VLAN_PRESENT};
+use crate::types::{Cookie, PortNo};
+use bytes::{BufMut, BytesMut};
+
+/// Which ids are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flavor {
+    Nxm,
+    Oxm,
+}
+
+/// A value for some bits of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) field: Field,
+    pub(crate) value: u128,
+    pub(crate) mask: u128,
+    /// A mask was written.
+    pub(crate) masked: bool,
+}
+
+/// A header: the field, if it is known, and the size of what follows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Header {
+    pub(crate) field: Option<Field>,
+    pub(crate) masked: bool,
+    pub(crate) size: usize,
+    raw: u32,
+}
+
+/// NXM_NX_COOKIE and its masked form: selects rules by cookie inside a Nicira match. The number is
+/// that of `mpls_ttl`; the sizes differ.
+const COOKIE: [u32; 2] = [1 << 16 | 30 << 9 | 8, 1 << 16 | 30 << 9 | 1 << 8 | 16];
+
+const CLASSES: [u16; 4] = [0x0000, 0x0001, 0x8000, 0x8001];
+const NONE: u8 = u8::MAX;
+
+/// Row numbers by class and field number, so that reading a match does not search.
+const INDEX: [[u8; 128]; CLASSES.len()] = {
+    let mut index = [[NONE; 128]; CLASSES.len()];
+    let mut row = 0;
+    while row < FIELDS.len() {
+        let ids = [FIELDS[row].nxm, FIELDS[row].oxm];
+        let mut i = 0;
+        while i < ids.len() {
+            let mut class = 0;
+            while class < CLASSES.len() {
+                if let Some(id) = ids[i]
+                    && id.class == CLASSES[class]
+                {
+                    index[class][id.field as usize] = row as u8;
+                }
+                class += 1;
+            }
+            i += 1;
+        }
+        row += 1;
+    }
+    index
+};
+
+/// The row with an id, and that id.
+fn find(class: u16, number: u8, experimenter: u32) -> Option<(&'static Row, Id)> {
+    let same = |id: &Id| (id.class, id.field, id.experimenter) == (class, number, experimenter);
+    let row = match CLASSES.iter().position(|c| *c == class) {
+        Some(class) => FIELDS.get(usize::from(INDEX[class][usize::from(number)]))?,
+        None => FIELDS
+            .iter()
+            .find(|row| row.oxm.as_ref().is_some_and(same))?,
+    };
+    let id = [row.nxm, row.oxm].into_iter().flatten().find(same)?;
+    Some((row, id))
+}
+
+/// The id of a field for writing.
+pub(crate) fn id(field: Field, flavor: Flavor) -> Option<Id> {
+    let row = field.row();
+    match flavor {
+        Flavor::Nxm => row.nxm.or(row.oxm),
+        Flavor::Oxm => row.oxm.or(row.nxm),
+    }
+}
+
+/// Reads a header. The value's and mask's size must fit the field.
+pub(crate) fn get_header(r: &mut Reader<'_>) -> Result<Header, OfError> {
+    let raw = r.u32()?;
+    let (class, number) = ((raw >> 16) as u16, (raw >> 9 & 0x7f) as u8);
+    let masked = raw >> 8 & 1 != 0;
+    let mut size = (raw & 0xff) as usize;
+    let mut experimenter = 0;
+    if class == 0xffff {
+        experimenter = r.u32()?;
+        size = size.checked_sub(4).ok_or(OfError::MatchLength)?;
+    }
+    if COOKIE.contains(&raw) {
+        return Ok(Header {
+            field: None,
+            masked,
+            size,
+            raw,
+        });
+    }
+    let field = match find(class, number, experimenter) {
+        Some((row, id)) => {
+            if size != usize::from(id.size) << u8::from(masked) {
+                return Err(OfError::MatchLength);
+            }
+            Some(row.field)
+        }
+        None => None,
+    };
+    Ok(Header {
+        field,
+        masked,
+        size,
+        raw,
+    })
+}
+
+/// Converts a wire number to the field's own form: 16-bit ports become 32-bit ones.
+fn from_wire(field: Field, value: u128) -> u128 {
+    match field {
+        Field::InPort => u128::from(PortNo::from_v10(value as u16).0),
+        _ => value,
+    }
+}
+
+/// The opposite; `None`: it cannot be said.
+fn to_wire(field: Field, value: u128) -> Option<u128> {
+    match field {
+        Field::InPort => PortNo(value as u32).to_v10().map(u128::from),
+        _ => Some(value),
+    }
+}
+
+/// Reads the value, and the mask if there is one, that follow a known field's header.
+pub(crate) fn get_payload(
+    r: &mut Reader<'_>,
+    field: Field,
+    header: Header,
+) -> Result<Entry, OfError> {
+    let size = header.size >> u8::from(header.masked);
+    let full = field.full_mask();
+    let value = r.uint(size)?;
+    let mask = if header.masked {
+        r.uint(size)?
+    } else {
+        u128::MAX
+    };
+    if value & !mask != 0 {
+        return Err(OfError::MatchWildcards);
+    }
+    let value = from_wire(field, value);
+    if value & !full != 0 {
+        return Err(OfError::MatchValue);
+    }
+    let every_bit = if size == 16 {
+        u128::MAX
+    } else {
+        (1 << (size * 8)) - 1
+    };
+    let mask = if mask & every_bit == every_bit {
+        full
+    } else {
+        mask & full
+    };
+    if mask != full && mask != 0 && !field.row().maskable {
+        return Err(OfError::MatchMask);
+    }
+    Ok(Entry {
+        field,
+        value,
+        mask,
+        masked: header.masked,
+    })
+}
+
+/// Reads one entry of a known field.
+pub(crate) fn get_entry(r: &mut Reader<'_>) -> Result<Entry, OfError> {
+    let header = get_header(r)?;
+    let field = header.field.ok_or(OfError::MatchField)?;
+    get_payload(r, field, header)
+}
+
+/// A match, and the rules' cookies that it selects.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Entries {
+    pub(crate) matching: Match,
+    pub(crate) cookie: Cookie,
+    pub(crate) cookie_mask: u64,
+}
+
+/// Reads a list of entries. `loose` skips fields that are not known and asks for no prerequisites:
+/// the metadata of packet-ins, where the sender decides what is worth saying.
+pub(crate) fn get_entries(bytes: &[u8], loose: bool) -> Result<Entries, OfError> {
+    let mut r = Reader::new(bytes, OfError::MatchLength);
+    let mut entries = Entries::default();
+    while !r.is_empty() {
+        let header = get_header(&mut r)?;
+        if COOKIE.contains(&header.raw) {
+            if entries.cookie_mask != 0 {
+                return Err(OfError::MatchDuplicate);
+            }
+            let value = r.u64()?;
+            entries.cookie_mask = if header.masked { r.u64()? } else { u64::MAX };
+            if value & !entries.cookie_mask != 0 {
+                return Err(OfError::MatchWildcards);
+            }
+            entries.cookie = Cookie(value);
+            continue;
+        }
+        let Some(field) = header.field else {
+            if !loose {
+                return Err(OfError::MatchField);
+            }
+            r.skip(header.size)?;
+            continue;
+        };
+        let entry = get_payload(&mut r, field, header)?;
+        let matching = &mut entries.matching;
+        if !loose && !field.row().prereq.holds(matching) {
+            return Err(OfError::MatchPrerequisite);
+        }
+        if matching.get(field.place()).1 & field.full_mask() != 0 {
+            return Err(OfError::MatchDuplicate);
+        }
+        matching.set(field.place(), entry.value, entry.mask);
+    }
+    Ok(entries)
+}
+
+/// Writes a header without value.
+pub(crate) fn put_header(out: &mut BytesMut, id: Id, masked: bool) {
+    let experimenter = id.class == 0xffff;
+    let size = (id.size << u8::from(masked)) + if experimenter { 4 } else { 0 };
+    let number = u16::from(id.field) << 9 | u16::from(masked) << 8 | u16::from(size);
+    out.put_u16(id.class);
+    out.put_u16(number);
+    if experimenter {
+        out.put_u32(id.experimenter);
+    }
+}
+
+/// Writes an entry; nothing if the field has no id or the value cannot be said.
+pub(crate) fn put_entry(out: &mut BytesMut, field: Field, value: u128, mask: u128, flavor: Flavor) {
+    let full = field.full_mask();
+    let Some((id, wire)) = id(field, flavor).zip(to_wire(field, value & mask & full)) else {
+        return;
+    };
+    let masked = mask & full != full;
+    put_header(out, id, masked);
+    put_uint(out, wire, usize::from(id.size));
+    if masked {
+        put_uint(out, mask & full, usize::from(id.size));
+    }
+}
+
+/// Whether the VLAN bits of a match can be said as vlan_vid and vlan_pcp.
+fn vlan_fits_oxm(matching: &Match) -> bool {
+    let (value, mask) = matching.get(Field::VlanTci.place());
+    let present = u128::from(VLAN_PRESENT);
+    match mask >> 13 {
+        0 => true,
+        7 => mask & present != 0 || value & present != 0,
+        _ => false,
+    }
+}
+
+/// Whether a match says these bits with this row: several rows may share a place.
+fn chosen(row: &Row, matching: &Match, flavor: Flavor) -> bool {
+    match row.field {
+        Field::InPort | Field::IpTos => flavor == Flavor::Nxm,
+        Field::InPortOxm | Field::IpDscp => flavor == Flavor::Oxm,
+        Field::VlanTci => flavor == Flavor::Nxm || !vlan_fits_oxm(matching),
+        Field::VlanVid | Field::VlanPcp => flavor == Flavor::Oxm && vlan_fits_oxm(matching),
+        _ => row.oxm.is_none_or(|id| id.class != 0x8001) && row.prereq.holds(matching),
+    }
+}
+
+/// Calls `entry` with each field of a match, in an order in which prerequisites come first.
+pub(crate) fn for_each_entry(
+    matching: &Match,
+    flavor: Flavor,
+    mut entry: impl FnMut(Field, u128, u128),
+) {
+    let words = matching.word_set().0;
+    for row in FIELDS.iter().filter(|row| row.place.words().0 & words != 0) {
+        let (value, mask) = matching.get(row.place);
+        let full = row.field.full_mask();
+        let sayable = mask & full == full || row.maskable;
+        let needs_tag = row.field == Field::VlanPcp && !row.prereq.holds(matching);
+        if mask & full != 0 && sayable && !needs_tag && chosen(row, matching, flavor) {
+            entry(row.field, value, mask);
+        }
+    }
+}
+
+/// Writes the entries of a match.
+pub(crate) fn put_entries(out: &mut BytesMut, matching: &Match, flavor: Flavor) {
+    for_each_entry(matching, flavor, |field, value, mask| {
+        put_entry(out, field, value, mask, flavor);
+    });
+}
+
+/// Writes the entry that selects rules by cookie (Nicira's form).
+pub(crate) fn put_cookie(out: &mut BytesMut, cookie: Cookie, mask: u64) {
+    if mask == u64::MAX {
+        out.put_u32(COOKIE[0]);
+        out.put_u64(cookie.0);
+    } else if mask != 0 {
+        out.put_u32(COOKIE[1]);
+        out.put_u64(cookie.0 & mask);
+        out.put_u64(mask);
+    }
+}
+
+/// `type` of `struct ofp_match`: OXM (OpenFlow 1.3.5 section 7.2.3.1).
+const OFPMT_OXM: u16 = 1;
+
+/// Reads `struct ofp_match` with its padding.
+pub(crate) fn get_match(r: &mut Reader<'_>) -> Result<Match, OfError> {
+    get_match_with(r, false)
+}
+
+/// Reads `struct ofp_match`; `loose` as in [`get_entries`].
+pub(crate) fn get_match_with(r: &mut Reader<'_>, loose: bool) -> Result<Match, OfError> {
+    let (kind, size) = (r.u16()?, usize::from(r.u16()?));
+    if kind != OFPMT_OXM {
+        return Err(OfError::MatchType);
+    }
+    let entries = size.checked_sub(4).ok_or(OfError::MatchLength)?;
+    let bytes = r.bytes(entries).map_err(|_| OfError::MatchLength)?;
+    r.skip(size.next_multiple_of(8) - size)
+        .map_err(|_| OfError::MatchLength)?;
+    Ok(get_entries(bytes, loose)?.matching)
+}
+
+/// Writes `struct ofp_match` with its padding.
+pub(crate) fn put_match(out: &mut BytesMut, matching: &Match) {
+    let start = out.len();
+    out.put_u16(OFPMT_OXM);
+    out.put_u16(0);
+    put_entries(out, matching, Flavor::Oxm);
+    let size = out.len() - start;
+    patch_u16(out, start + 2, size);
+    pad8(out, start);
+}
+
+/// Reads a Nicira match of a given size, with the padding behind it.
+pub(crate) fn get_nxm(r: &mut Reader<'_>, size: usize, loose: bool) -> Result<Entries, OfError> {
+    let entries = get_entries(r.bytes(size).map_err(|_| OfError::MatchLength)?, loose)?;
+    r.skip(size.next_multiple_of(8) - size)
+        .map_err(|_| OfError::MatchLength)?;
+    Ok(entries)
+}
+
+/// Writes a Nicira match whose size goes to `size_at`.
+pub(crate) fn put_nxm(
+    out: &mut BytesMut,
+    size_at: usize,
+    matching: &Match,
+    cookie: Cookie,
+    cookie_mask: u64,
+) {
+    let start = out.len();
+    put_entries(out, matching, Flavor::Nxm);
+    put_cookie(out, cookie, cookie_mask);
+    let size = out.len() - start;
+    patch_u16(out, size_at, size);
+    pad8(out, start);
+}

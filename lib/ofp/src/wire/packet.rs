@@ -1,0 +1,238 @@
+//! Packets between switch and controller: packet-in in three forms, packet-out.
+
+use super::action::{get_actions, packet_in_reason};
+use super::cursor::{Layout, Reader, Tlv, patch_u16, put_property, put_tlv};
+use super::oxm::{self, Flavor};
+use super::port::{get_port, put_port};
+use super::put_action::{self, put_actions};
+use super::{Context, NX_PACKET_IN, NX_PACKET_IN2, PACKET_IN, put_message};
+use crate::action::PacketInReason;
+use crate::error::OfError;
+use crate::field::Field;
+use crate::key::Match;
+use crate::message::{Body, Dialect, PacketIn, PacketInFormat, PacketOut};
+use crate::types::{Cookie, PortNo, TableId, Version, Xid};
+use bytes::{BufMut, BytesMut};
+
+/// Packets are never buffered.
+const NO_BUFFER: u32 = u32::MAX;
+/// Bytes of a packet in one message; leaves room for metadata and userdata.
+const MAX_DATA: usize = 62_000;
+
+/// Properties of NXT_PACKET_IN2.
+mod property {
+    pub(super) const PACKET: u16 = 0;
+    pub(super) const FULL_LEN: u16 = 1;
+    pub(super) const BUFFER_ID: u16 = 2;
+    pub(super) const TABLE_ID: u16 = 3;
+    pub(super) const COOKIE: u16 = 4;
+    pub(super) const REASON: u16 = 5;
+    pub(super) const METADATA: u16 = 6;
+    pub(super) const USERDATA: u16 = 7;
+    pub(super) const CONTINUATION: u16 = 8;
+}
+
+fn get_reason(r: &mut Reader<'_>) -> Result<PacketInReason, OfError> {
+    packet_in_reason(r.u8()?).ok_or(OfError::BadType)
+}
+
+pub(super) fn packet_in(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, OfError> {
+    r.skip(4)?;
+    let mut p = PacketIn {
+        total_len: u32::from(r.u16()?),
+        table: TableId::ALL,
+        cookie: Cookie(u64::MAX),
+        ..PacketIn::default()
+    };
+    if c.version == Version::V10 {
+        let port = PortNo::from_v10(r.u16()?);
+        p.fields
+            .set(Field::InPort.place(), u128::from(port.0), u128::MAX);
+        p.reason = get_reason(r)?;
+        r.skip(1)?;
+    } else {
+        p.reason = get_reason(r)?;
+        p.table = TableId(r.u8()?);
+        p.cookie = Cookie(r.u64()?);
+        p.fields = oxm::get_match_with(r, true)?;
+        r.skip(2)?;
+    }
+    p.data = c.share(r);
+    Ok(Body::PacketIn(Box::new(p)))
+}
+
+pub(super) fn nx_packet_in(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, OfError> {
+    r.skip(4)?;
+    let mut p = PacketIn {
+        format: PacketInFormat::Nxt,
+        total_len: u32::from(r.u16()?),
+        reason: get_reason(r)?,
+        table: TableId(r.u8()?),
+        cookie: Cookie(r.u64()?),
+        ..PacketIn::default()
+    };
+    let match_size = usize::from(r.u16()?);
+    r.skip(6)?;
+    p.fields = oxm::get_nxm(r, match_size, true)?.matching;
+    r.skip(2)?;
+    p.data = c.share(r);
+    Ok(Body::PacketIn(Box::new(p)))
+}
+
+pub(super) fn nx_packet_in2(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, OfError> {
+    let mut p = PacketIn {
+        format: PacketInFormat::Nxt2,
+        table: TableId::ALL,
+        cookie: Cookie(u64::MAX),
+        ..PacketIn::default()
+    };
+    let mut total_len = None;
+    for element in Tlv::new(r.rest(), Layout::Padded, OfError::BadLength) {
+        let element = element?;
+        let mut r = Reader::new(element.body, OfError::BadLength);
+        match element.kind {
+            property::PACKET => p.data = c.share(&mut r),
+            property::FULL_LEN => total_len = Some(r.u32()?),
+            property::TABLE_ID => p.table = TableId(r.u8()?),
+            property::COOKIE => {
+                r.skip(4)?;
+                p.cookie = Cookie(r.u64()?);
+            }
+            property::REASON => p.reason = get_reason(&mut r)?,
+            property::METADATA => p.fields = oxm::get_entries(r.rest(), true)?.matching,
+            property::USERDATA => p.userdata = r.rest().to_vec(),
+            property::BUFFER_ID | property::CONTINUATION => {}
+            _ => return Err(OfError::BadType),
+        }
+    }
+    p.total_len = total_len.unwrap_or(p.data.len() as u32);
+    Ok(Body::PacketIn(Box::new(p)))
+}
+
+pub(super) fn put_packet_in(out: &mut BytesMut, xid: Xid, dialect: &Dialect, p: &PacketIn) {
+    let version = dialect.version;
+    match p.format {
+        PacketInFormat::Nxt => {
+            put_message(out, version, &NX_PACKET_IN, xid, |o| put_nx_packet_in(o, p));
+        }
+        PacketInFormat::Nxt2 => {
+            put_message(out, version, &NX_PACKET_IN2, xid, |o| {
+                put_nx_packet_in2(o, p)
+            });
+        }
+        PacketInFormat::Standard => {
+            put_message(out, version, &PACKET_IN, xid, |o| {
+                put_standard(o, version, p)
+            });
+        }
+    }
+}
+
+fn data(p: &PacketIn) -> &[u8] {
+    &p.data[..p.data.len().min(MAX_DATA)]
+}
+
+fn total_len(p: &PacketIn) -> u16 {
+    u16::try_from(p.total_len).unwrap_or(u16::MAX)
+}
+
+/// Before OpenFlow 1.4 every list of actions is one reason.
+fn old_reason(p: &PacketIn) -> u8 {
+    match p.reason {
+        PacketInReason::ActionSet | PacketInReason::Group | PacketInReason::PacketOut => {
+            PacketInReason::Action as u8
+        }
+        reason => reason as u8,
+    }
+}
+
+fn put_standard(out: &mut BytesMut, version: Version, p: &PacketIn) {
+    out.put_u32(NO_BUFFER);
+    out.put_u16(total_len(p));
+    if version == Version::V10 {
+        let port = PortNo(p.fields.get(Field::InPort.place()).0 as u32);
+        out.put_u16(port.to_v10().unwrap_or(0xffff));
+        out.put_u8(old_reason(p));
+        out.put_u8(0);
+    } else {
+        out.put_u8(if version < Version::V14 {
+            old_reason(p)
+        } else {
+            p.reason as u8
+        });
+        out.put_u8(p.table.0);
+        out.put_u64(p.cookie.0);
+        oxm::put_match(out, &p.fields);
+        out.put_u16(0);
+    }
+    out.put_slice(data(p));
+}
+
+fn put_nx_packet_in(out: &mut BytesMut, p: &PacketIn) {
+    out.put_u32(NO_BUFFER);
+    out.put_u16(total_len(p));
+    out.put_u8(old_reason(p));
+    out.put_u8(p.table.0);
+    out.put_u64(p.cookie.0);
+    let size_at = out.len();
+    out.put_u64(0);
+    oxm::put_nxm(out, size_at, &p.fields, Cookie(0), 0);
+    out.put_u16(0);
+    out.put_slice(data(p));
+}
+
+fn put_nx_packet_in2(out: &mut BytesMut, p: &PacketIn) {
+    put_tlv(out, Layout::Padded, property::PACKET, |o| {
+        o.put_slice(data(p))
+    });
+    if p.total_len as usize != data(p).len() {
+        put_property(out, property::FULL_LEN, &p.total_len.to_be_bytes());
+    }
+    if p.table != TableId::ALL {
+        put_property(out, property::TABLE_ID, &[p.table.0]);
+    }
+    if p.cookie.0 != u64::MAX {
+        put_property(out, property::COOKIE, &p.cookie.0.to_be_bytes());
+    }
+    put_property(out, property::REASON, &[p.reason as u8]);
+    put_tlv(out, Layout::Padded, property::METADATA, |o| {
+        oxm::put_entries(o, &p.fields, Flavor::Oxm);
+    });
+    if !p.userdata.is_empty() {
+        put_tlv(out, Layout::Padded, property::USERDATA, |o| {
+            o.put_slice(&p.userdata)
+        });
+    }
+}
+
+pub(super) fn packet_out(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, OfError> {
+    let buffer_id = r.u32()?;
+    let in_port = get_port(r, c.version)?;
+    let actions_size = usize::from(r.u16()?);
+    r.skip(if c.version == Version::V10 { 0 } else { 6 })?;
+    let actions = get_actions(r.bytes(actions_size)?, c.actions())?;
+    Ok(Body::PacketOut(Box::new(PacketOut {
+        in_port,
+        buffer_id,
+        actions,
+        data: c.share(r),
+    })))
+}
+
+pub(super) fn put_packet_out(out: &mut BytesMut, version: Version, p: &PacketOut) {
+    out.put_u32(p.buffer_id);
+    put_port(out, version, p.in_port);
+    let size_at = out.len();
+    out.put_u16(0);
+    out.put_bytes(0, if version == Version::V10 { 0 } else { 6 });
+    let start = out.len();
+    put_actions(
+        out,
+        &p.actions,
+        put_action::Context::new(version, &Match::default()),
+    );
+    let size = out.len() - start;
+    patch_u16(out, size_at, size);
+    let room = usize::from(u16::MAX).saturating_sub(size + 64);
+    out.put_slice(&p.data[..p.data.len().min(room)]);
+}
