@@ -178,25 +178,19 @@ impl Log {
         Ok(())
     }
 
-    /// Makes everything durable that was appended.
+    /// Makes everything durable that was appended. If it fails, nobody knows how much is; later appends are refused.
     pub fn sync(&mut self) -> io::Result<()> {
-        if self.is_dirty {
-            self.is_dirty = false;
-            self.file
-                .sync_data()
-                .inspect_err(|_| self.is_broken = true)?;
+        if !std::mem::take(&mut self.is_dirty) {
+            return Ok(());
         }
-        match self.is_broken {
-            true => Err(io::Error::other(
-                "an earlier write to the database file failed",
-            )),
-            false => Ok(()),
-        }
+        self.file.sync_data().inspect_err(|_| self.is_broken = true)
     }
 
     /// Whether the log has grown enough that [`Log::compact`] pays.
     pub fn wants_compaction(&self) -> bool {
-        self.size_bytes > COMPACT_MIN_BYTES.max(self.compacted_bytes.saturating_mul(COMPACT_FACTOR))
+        !self.is_broken
+            && self.size_bytes
+                > COMPACT_MIN_BYTES.max(self.compacted_bytes.saturating_mul(COMPACT_FACTOR))
     }
 
     /// Replaces the file by one that holds just `db`, which must be what was logged.

@@ -282,9 +282,7 @@ impl<H: CommitHook> Server<H> {
             }
         }
         let outputs = std::mem::take(&mut self.outputs);
-        let Some(error) = failed.filter(|_| !outputs.is_empty()) else {
-            return outputs;
-        };
+        let Some(error) = failed else { return outputs };
         self.counters.log_errors += 1;
         tracing::error!(%error, "the database file cannot be written; closing all sessions");
         let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();
