@@ -55,9 +55,17 @@ fn take_apart(text: &str) -> Result<Parts<'_>> {
     Ok(match rest.strip_prefix(':') {
         Some(rest) => {
             let (key, rest) = rest.split_at(word_len(rest));
-            Parts { column, key: Some(key), rest }
+            Parts {
+                column,
+                key: Some(key),
+                rest,
+            }
         }
-        None => Parts { column, key: None, rest },
+        None => Parts {
+            column,
+            key: None,
+            rest,
+        },
     })
 }
 
@@ -71,12 +79,23 @@ pub struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    fn new(table: &'a TableSchema, parts: Parts<'_>, verb: &str, symbols: &mut Symbols) -> Result<Self> {
+    fn new(
+        table: &'a TableSchema,
+        parts: Parts<'_>,
+        verb: &str,
+        symbols: &mut Symbols,
+    ) -> Result<Self> {
         let column = lookup::column(table, parts.column)?;
         if parts.key.is_some() && !column.ty.is_map() {
-            fail!("cannot specify key to {verb} for non-map column {}", column.name);
+            fail!(
+                "cannot specify key to {verb} for non-map column {}",
+                column.name
+            );
         }
-        let key = parts.key.map(|key| read_atom(key, &column.ty.key, symbols)).transpose()?;
+        let key = parts
+            .key
+            .map(|key| read_atom(key, &column.ty.key, symbols))
+            .transpose()?;
         Ok(Self { column, key })
     }
 
@@ -105,12 +124,18 @@ impl<'a> Assignment<'a> {
     pub fn parse(table: &'a TableSchema, text: &str, symbols: &mut Symbols) -> Result<Self> {
         let parts = take_apart(text)?;
         let place = Place::new(table, parts, "set", symbols)?;
-        let Some(value) = parts.rest.strip_prefix('=').filter(|value| !value.is_empty()) else {
+        let Some(value) = parts
+            .rest
+            .strip_prefix('=')
+            .filter(|value| !value.is_empty())
+        else {
             fail!("{text}: argument does not end in \"=\" followed by a value.");
         };
         let ty = &place.column.ty;
         let datum = match (&place.key, &ty.value) {
-            (Some(key), Some(base)) => Datum::map([(key.clone(), read_atom(value, base, symbols)?)]),
+            (Some(key), Some(base)) => {
+                Datum::map([(key.clone(), read_atom(value, base, symbols)?)])
+            }
             _ => read_datum(value, ty, symbols)?,
         };
         Ok(Self { place, datum })
@@ -130,33 +155,71 @@ impl<'a> Condition<'a> {
     pub fn parse(table: &'a TableSchema, text: &str, symbols: &mut Symbols) -> Result<Self> {
         let parts = take_apart(text)?;
         let place = Place::new(table, parts, "check", symbols)?;
-        let fitting = OPERATORS.iter().filter(|(word, _)| parts.rest.starts_with(word));
-        let found = fitting.max_by_key(|(word, _)| word.len()).map(|(word, op)| (*op, &parts.rest[word.len()..]));
+        let fitting = OPERATORS
+            .iter()
+            .filter(|(word, _)| parts.rest.starts_with(word));
+        let found = fitting
+            .max_by_key(|(word, _)| word.len())
+            .map(|(word, op)| (*op, &parts.rest[word.len()..]));
         let Some((operator, value)) = found.filter(|(_, value)| !value.is_empty()) else {
-            let words: Vec<_> = OPERATORS.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-            let (last, others) = words.split_last().map_or(("", &[][..]), |(last, others)| (last.as_str(), others));
-            fail!("{text}: argument does not end in {}, or {last} followed by a value.", others.join(", "));
+            let words: Vec<_> = OPERATORS
+                .iter()
+                .map(|(word, _)| format!("\"{word}\""))
+                .collect();
+            let (last, others) = words
+                .split_last()
+                .map_or(("", &[][..]), |(last, others)| (last.as_str(), others));
+            fail!(
+                "{text}: argument does not end in {}, or {last} followed by a value.",
+                others.join(", ")
+            );
         };
         let ty = &place.column.ty;
         let datum = match (&place.key, &ty.value, operator) {
-            (Some(_), Some(base), Operator::Compare(_)) => Datum::scalar(read_atom(value, base, symbols)?),
-            (Some(_), Some(base), _) => {
-                read_datum(value, &ColumnType { key: base.clone(), value: None, min: 0, max: None }, symbols)?
+            (Some(_), Some(base), Operator::Compare(_)) => {
+                Datum::scalar(read_atom(value, base, symbols)?)
             }
+            (Some(_), Some(base), _) => read_datum(
+                value,
+                &ColumnType {
+                    key: base.clone(),
+                    value: None,
+                    min: 0,
+                    max: None,
+                },
+                symbols,
+            )?,
             (_, _, Operator::Compare(_)) => read_datum(value, ty, symbols)?,
-            _ => read_datum(value, &ColumnType { min: 0, max: None, ..ty.clone() }, symbols)?,
+            _ => read_datum(
+                value,
+                &ColumnType {
+                    min: 0,
+                    max: None,
+                    ..ty.clone()
+                },
+                symbols,
+            )?,
         };
-        Ok(Self { place, operator, datum })
+        Ok(Self {
+            place,
+            operator,
+            datum,
+        })
     }
 
     /// Whether a row fulfils it.
     pub fn holds(&self, row: &Row) -> bool {
-        let Some(datum) = row.get(&self.place.column.name) else { return false };
+        let Some(datum) = row.get(&self.place.column.name) else {
+            return false;
+        };
         let of_key;
         let datum = match &self.place.key {
             None => datum,
             Some(key) => {
-                let value = datum.pairs().find(|(k, _)| *k == key).map(|(_, value)| value.clone());
+                let value = datum
+                    .pairs()
+                    .find(|(k, _)| *k == key)
+                    .map(|(_, value)| value.clone());
                 if value.is_none() && matches!(self.operator, Operator::Compare(_)) {
                     return false;
                 }
@@ -166,7 +229,9 @@ impl<'a> Condition<'a> {
         };
         match self.operator {
             Operator::Compare(wanted) => wanted(compare(datum, &self.datum)),
-            Operator::Relate(wanted) => wanted(subset(datum, &self.datum), subset(&self.datum, datum)),
+            Operator::Relate(wanted) => {
+                wanted(subset(datum, &self.datum), subset(&self.datum, datum))
+            }
             Operator::Disjoint => !intersects(datum, &self.datum),
         }
     }
@@ -174,9 +239,23 @@ impl<'a> Condition<'a> {
 
 /// The larger number of elements wins, then the first different key, then the first different value.
 fn compare(a: &Datum, b: &Datum) -> Ordering {
-    let keys = |datum: &Datum| datum.atoms().chain(datum.pairs().map(|(key, _)| key)).cloned().collect::<Vec<_>>();
-    let values = |datum: &Datum| datum.pairs().map(|(_, value)| value.clone()).collect::<Vec<_>>();
-    a.len().cmp(&b.len()).then_with(|| keys(a).cmp(&keys(b))).then_with(|| values(a).cmp(&values(b)))
+    let keys = |datum: &Datum| {
+        datum
+            .atoms()
+            .chain(datum.pairs().map(|(key, _)| key))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    let values = |datum: &Datum| {
+        datum
+            .pairs()
+            .map(|(_, value)| value.clone())
+            .collect::<Vec<_>>()
+    };
+    a.len()
+        .cmp(&b.len())
+        .then_with(|| keys(a).cmp(&keys(b)))
+        .then_with(|| values(a).cmp(&values(b)))
 }
 
 fn subset(a: &Datum, b: &Datum) -> bool {
@@ -204,10 +283,13 @@ mod tests {
 
     fn schema() -> DatabaseSchema {
         let set = json!({"type": {"key": "integer", "min": 0, "max": "unlimited"}});
-        let map = json!({"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}});
+        let map =
+            json!({"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}});
         let columns = json!({"set": set, "map": map, "tag": {"type": {"key": "integer", "min": 0, "max": 1}}, "name": {"type": "string"}});
-        DatabaseSchema::from_json(&json!({"name": "D", "version": "1.0.0", "tables": {"T": {"columns": columns}}}))
-            .unwrap()
+        DatabaseSchema::from_json(
+            &json!({"name": "D", "version": "1.0.0", "tables": {"T": {"columns": columns}}}),
+        )
+        .unwrap()
     }
 
     fn row() -> Row {
@@ -222,7 +304,9 @@ mod tests {
     fn holds(text: &str) -> std::result::Result<bool, String> {
         let schema = schema();
         let condition = Condition::parse(&schema.tables["T"], text, &mut Symbols::default());
-        condition.map(|condition| condition.holds(&row())).map_err(|e| e.to_string())
+        condition
+            .map(|condition| condition.holds(&row()))
+            .map_err(|e| e.to_string())
     }
 
     #[test]
@@ -274,12 +358,24 @@ mod tests {
     #[test]
     fn errors() {
         assert!(
-            holds("set").unwrap_err().ends_with("\"{<=}\", \"{>=}\", \"{in}\", or \"{not-in}\" followed by a value.")
+            holds("set")
+                .unwrap_err()
+                .ends_with("\"{<=}\", \"{>=}\", \"{in}\", or \"{not-in}\" followed by a value.")
         );
-        assert!(holds("set{bad}1").unwrap_err().starts_with("set{bad}1: argument does not end in \"=\", \"!=\", "));
+        assert!(
+            holds("set{bad}1")
+                .unwrap_err()
+                .starts_with("set{bad}1: argument does not end in \"=\", \"!=\", ")
+        );
         assert_eq!(holds(":x=1").unwrap_err(), ":x=1: missing column name");
-        assert_eq!(holds("tag:1=1").unwrap_err(), "cannot specify key to check for non-map column tag");
-        assert_eq!(holds("tag=x").unwrap_err(), "\"x\" is not a valid integer or range");
+        assert_eq!(
+            holds("tag:1=1").unwrap_err(),
+            "cannot specify key to check for non-map column tag"
+        );
+        assert_eq!(
+            holds("tag=x").unwrap_err(),
+            "\"x\" is not a valid integer or range"
+        );
     }
 
     #[test]
@@ -287,23 +383,39 @@ mod tests {
         let schema = schema();
         let assign = |text| {
             let assignment = Assignment::parse(&schema.tables["T"], text, &mut Symbols::default());
-            assignment.map(|a| (a.place.key.is_some(), a.place.column.ty.print(&a.datum))).map_err(|e| e.to_string())
+            assignment
+                .map(|a| (a.place.key.is_some(), a.place.column.ty.print(&a.datum)))
+                .map_err(|e| e.to_string())
         };
         assert_eq!(assign("map:a=b,c=d"), Ok((true, "{a=\"b,c=d\"}".into())));
         assert_eq!(assign("map=a=b,c=d"), Ok((false, "{a=b, c=d}".into())));
         assert_eq!(assign("map:\"q:r\"=s"), Ok((true, "{\"q:r\"=s}".into())));
         assert_eq!(assign("set=1-3"), Ok((false, "[1, 2, 3]".into())));
         for text in ["map", "map:a", "map:a=", "set!=1"] {
-            assert_eq!(assign(text), Err(format!("{text}: argument does not end in \"=\" followed by a value.")));
+            assert_eq!(
+                assign(text),
+                Err(format!(
+                    "{text}: argument does not end in \"=\" followed by a value."
+                ))
+            );
         }
-        assert!(assign("map:=x").unwrap_err().starts_with("An empty string is not valid"));
-        assert_eq!(assign("tag:1=1").unwrap_err(), "cannot specify key to set for non-map column tag");
+        assert!(
+            assign("map:=x")
+                .unwrap_err()
+                .starts_with("An empty string is not valid")
+        );
+        assert_eq!(
+            assign("tag:1=1").unwrap_err(),
+            "cannot specify key to set for non-map column tag"
+        );
     }
 
     #[test]
     fn places() {
         let schema = schema();
-        let error = Place::parse(&schema.tables["T"], "map:a:b", &mut Symbols::default()).unwrap_err().to_string();
+        let error = Place::parse(&schema.tables["T"], "map:a:b", &mut Symbols::default())
+            .unwrap_err()
+            .to_string();
         assert_eq!(error, "map:a:b: trailing garbage \":b\" in argument");
     }
 

@@ -44,7 +44,14 @@ enum Edit {
 impl<'a> Draft<'a> {
     /// A draft without changes.
     pub fn new(schema: &'a DatabaseSchema, base: &'a Replica) -> Self {
-        Self { schema, base, now: base.clone(), born: Vec::new(), dead: BTreeSet::new(), edits: BTreeMap::new() }
+        Self {
+            schema,
+            base,
+            now: base.clone(),
+            born: Vec::new(),
+            dead: BTreeSet::new(),
+            edits: BTreeMap::new(),
+        }
     }
 
     /// The rows as they will be.
@@ -53,9 +60,18 @@ impl<'a> Draft<'a> {
     }
 
     /// A new row, all columns at their defaults. `chosen` is a UUID that the user wants, `stand_in` one that others use for it already.
-    pub fn insert(&mut self, table: &TableSchema, stand_in: Option<Uuid>, chosen: Option<Uuid>) -> Uuid {
+    pub fn insert(
+        &mut self,
+        table: &TableSchema,
+        stand_in: Option<Uuid>,
+        chosen: Option<Uuid>,
+    ) -> Uuid {
         let uuid = chosen.or(stand_in).unwrap_or_else(Uuid::new_v4);
-        self.born.push(Birth { table: table.name.clone(), uuid, chosen: chosen.is_some() });
+        self.born.push(Birth {
+            table: table.name.clone(),
+            uuid,
+            chosen: chosen.is_some(),
+        });
         self.now.put(&table.name, uuid, table.default_row());
         uuid
     }
@@ -72,7 +88,13 @@ impl<'a> Draft<'a> {
     }
 
     /// Changes a column in a way that leaves alone what others may do to its other elements.
-    pub fn merge(&mut self, table: &str, uuid: Uuid, column: &str, change: impl FnOnce(&mut Datum)) {
+    pub fn merge(
+        &mut self,
+        table: &str,
+        uuid: Uuid,
+        column: &str,
+        change: impl FnOnce(&mut Datum),
+    ) {
         self.edit(table, uuid, column, Edit::Merged, change);
     }
 
@@ -94,8 +116,21 @@ impl<'a> Draft<'a> {
         });
     }
 
-    fn edit(&mut self, table: &str, uuid: Uuid, column: &str, edit: Edit, change: impl FnOnce(&mut Datum)) {
-        let Some(datum) = self.now.row_mut(table, uuid).and_then(|row| row.get_mut(column)) else { return };
+    fn edit(
+        &mut self,
+        table: &str,
+        uuid: Uuid,
+        column: &str,
+        edit: Edit,
+        change: impl FnOnce(&mut Datum),
+    ) {
+        let Some(datum) = self
+            .now
+            .row_mut(table, uuid)
+            .and_then(|row| row.get_mut(column))
+        else {
+            return;
+        };
         change(datum);
         let edits = self.edits.entry((table.into(), uuid)).or_default();
         let known = edits.entry(column.into()).or_insert(edit);
@@ -106,13 +141,17 @@ impl<'a> Draft<'a> {
 
     /// The table of a row that was made in this run.
     pub fn born_in(&self, uuid: Uuid) -> Option<&str> {
-        self.born.iter().find(|birth| birth.uuid == uuid).map(|birth| &*birth.table)
+        self.born
+            .iter()
+            .find(|birth| birth.uuid == uuid)
+            .map(|birth| &*birth.table)
     }
 
     /// The rows of `table` that are new or have changed columns.
     pub fn changed<'d>(&'d self, table: &'d str) -> impl Iterator<Item = &'d Row> {
         let rows = self.now.rows(table);
-        rows.filter(|(uuid, row)| self.base.row(table, *uuid) != Some(*row)).map(|(_, row)| row)
+        rows.filter(|(uuid, row)| self.base.row(table, *uuid) != Some(*row))
+            .map(|(_, row)| row)
     }
 
     /// What makes the draft true; nothing if it changes nothing.
@@ -120,7 +159,9 @@ impl<'a> Draft<'a> {
         let mut waits = Vec::new();
         let mut changes: Vec<_> = self.living().map(|birth| self.insertion(birth)).collect();
         for ((table, uuid), edits) in &self.edits {
-            let (Some(before), Some(after)) = (self.base.row(table, *uuid), self.now.row(table, *uuid)) else {
+            let (Some(before), Some(after)) =
+                (self.base.row(table, *uuid), self.now.row(table, *uuid))
+            else {
                 continue;
             };
             let change = self.row_change(table, *uuid, edits, before, after);
@@ -133,7 +174,11 @@ impl<'a> Draft<'a> {
             }
         }
         for (table, uuid) in &self.dead {
-            let root = self.schema.tables.get(table).is_some_and(|table| table.is_root);
+            let root = self
+                .schema
+                .tables
+                .get(table)
+                .is_some_and(|table| table.is_root);
             if root && self.base.row(table, *uuid).is_some() {
                 changes.push(json!({ "op": "delete", "table": &**table, "where": is(*uuid) }));
             }
@@ -148,15 +193,23 @@ impl<'a> Draft<'a> {
     }
 
     fn living(&self) -> impl Iterator<Item = &Birth> {
-        self.born.iter().filter(|birth| !self.dead.contains(&(birth.table.clone(), birth.uuid)))
+        self.born
+            .iter()
+            .filter(|birth| !self.dead.contains(&(birth.table.clone(), birth.uuid)))
     }
 
     fn insertion(&self, birth: &Birth) -> Value {
         let mut columns = serde_json::Map::new();
-        if let (Some(row), Some(table)) = (self.now.row(&birth.table, birth.uuid), self.schema.tables.get(&birth.table))
-        {
+        if let (Some(row), Some(table)) = (
+            self.now.row(&birth.table, birth.uuid),
+            self.schema.tables.get(&birth.table),
+        ) {
             for (name, datum) in row.iter() {
-                if table.columns.get(name).is_some_and(|column| column.ty.default_datum() != *datum) {
+                if table
+                    .columns
+                    .get(name)
+                    .is_some_and(|column| column.ty.default_datum() != *datum)
+                {
                     columns.insert(name.to_string(), self.to_json(datum));
                 }
             }
@@ -178,9 +231,12 @@ impl<'a> Draft<'a> {
         after: &Row,
     ) -> Vec<Value> {
         let (mut columns, mut mutations) = (serde_json::Map::new(), Vec::new());
-        let Some(schema) = self.schema.tables.get(table) else { return Vec::new() };
+        let Some(schema) = self.schema.tables.get(table) else {
+            return Vec::new();
+        };
         for (name, edit) in edits {
-            let (Some(column), Some(old), Some(new)) = (schema.columns.get(name), before.get(name), after.get(name))
+            let (Some(column), Some(old), Some(new)) =
+                (schema.columns.get(name), before.get(name), after.get(name))
             else {
                 continue;
             };
@@ -194,7 +250,8 @@ impl<'a> Draft<'a> {
         }
         let mut operations = Vec::new();
         if !columns.is_empty() {
-            operations.push(json!({ "op": "update", "table": table, "where": is(uuid), "row": columns }));
+            operations
+                .push(json!({ "op": "update", "table": table, "where": is(uuid), "row": columns }));
         }
         if !mutations.is_empty() {
             operations.push(json!({ "op": "mutate", "table": table, "where": is(uuid), "mutations": mutations }));
@@ -208,9 +265,17 @@ impl<'a> Draft<'a> {
         let (gone, come) = match (old, new) {
             (Datum::Set(old), Datum::Set(new)) => (Datum::Set(old - new), Datum::Set(new - old)),
             (Datum::Map(old), Datum::Map(new)) => (
-                Datum::Set(old.iter().filter(|(k, v)| new.get(k) != Some(v)).map(|(k, _)| k.clone()).collect()),
+                Datum::Set(
+                    old.iter()
+                        .filter(|(k, v)| new.get(k) != Some(v))
+                        .map(|(k, _)| k.clone())
+                        .collect(),
+                ),
                 Datum::Map(
-                    new.iter().filter(|(k, v)| old.get(k) != Some(v)).map(|(k, v)| (k.clone(), v.clone())).collect(),
+                    new.iter()
+                        .filter(|(k, v)| old.get(k) != Some(v))
+                        .map(|(k, v)| (k.clone(), v.clone()))
+                        .collect(),
                 ),
             ),
             _ => return Vec::new(),
@@ -238,9 +303,11 @@ impl<'a> Draft<'a> {
         let Value::Array(items) = json else { return };
         if let [Value::String(tag), Value::String(text)] = items.as_mut_slice() {
             let uuid = ovsdb::value::parse_uuid(text).filter(|_| tag == "uuid");
-            if let Some(birth) =
-                uuid.and_then(|uuid| self.born.iter().find(|birth| birth.uuid == uuid && !birth.chosen))
-            {
+            if let Some(birth) = uuid.and_then(|uuid| {
+                self.born
+                    .iter()
+                    .find(|birth| birth.uuid == uuid && !birth.chosen)
+            }) {
                 *tag = "named-uuid".into();
                 *text = wire_name(birth.uuid);
             }
@@ -265,7 +332,8 @@ mod tests {
 
     fn schema() -> DatabaseSchema {
         let set = json!({"type": {"key": "integer", "min": 0, "max": "unlimited"}});
-        let map = json!({"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}});
+        let map =
+            json!({"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}});
         let refs = json!({"type": {"key": {"type": "uuid", "refTable": "Leaf"}, "min": 0, "max": "unlimited"}});
         let json = json!({"name": "D", "version": "1.0.0", "tables": {
             "Root": {"isRoot": true, "columns": {"set": set, "map": map, "refs": refs, "name": {"type": "string"}}},
@@ -277,7 +345,9 @@ mod tests {
     fn base(schema: &DatabaseSchema) -> (Replica, Uuid) {
         let (mut replica, uuid) = (Replica::default(), Uuid::new_v4());
         let row = schema.tables["Root"].default_row();
-        let row = row.with("set", Datum::set([1, 2])).with("map", Datum::map([("a", "b"), ("c", "d")]));
+        let row = row
+            .with("set", Datum::set([1, 2]))
+            .with("map", Datum::map([("a", "b"), ("c", "d")]));
         replica.put("Root", uuid, row);
         (replica, uuid)
     }
@@ -299,13 +369,18 @@ mod tests {
         let (base, uuid) = base(&schema);
         let mut draft = Draft::new(&schema, &base);
         draft.replace("Root", uuid, "set", Datum::set([3]));
-        draft.merge("Root", uuid, "map", |now| *now = Datum::map([("a", "x"), ("e", "f")]));
+        draft.merge("Root", uuid, "map", |now| {
+            *now = Datum::map([("a", "x"), ("e", "f")])
+        });
         let operations = draft.operations();
         assert_eq!(operations[0]["op"], "wait");
         assert_eq!(operations[1]["row"], json!({"set": 3}));
         assert_eq!(
             operations[2]["mutations"],
-            json!([["map", "delete", ["set", ["a", "c"]]], ["map", "insert", ["map", [["a", "x"], ["e", "f"]]]]])
+            json!([
+                ["map", "delete", ["set", ["a", "c"]]],
+                ["map", "insert", ["map", [["a", "x"], ["e", "f"]]]]
+            ])
         );
     }
 
@@ -321,10 +396,16 @@ mod tests {
         let operations = draft.operations();
         assert_eq!(operations.len(), 3);
         let name = operations[1]["uuid-name"].clone();
-        assert_eq!(operations[2]["mutations"], json!([["refs", "insert", ["named-uuid", name]]]));
+        assert_eq!(
+            operations[2]["mutations"],
+            json!([["refs", "insert", ["named-uuid", name]]])
+        );
         assert_eq!(draft.stand_ins().collect::<Vec<_>>(), [leaf]);
         let mut draft = Draft::new(&schema, &base);
         draft.delete("Root", uuid);
-        assert_eq!(draft.operations(), [json!({"op": "delete", "table": "Root", "where": is(uuid)})]);
+        assert_eq!(
+            draft.operations(),
+            [json!({"op": "delete", "table": "Root", "where": is(uuid)})]
+        );
     }
 }

@@ -39,8 +39,10 @@ impl Error {
 }
 
 fn set_up(failures: &[(String, String)]) -> String {
-    let lines: Vec<_> =
-        failures.iter().map(|(name, cause)| format!("Error detected while setting up '{name}': {cause}")).collect();
+    let lines: Vec<_> = failures
+        .iter()
+        .map(|(name, cause)| format!("Error detected while setting up '{name}': {cause}"))
+        .collect();
     lines.join("\nvsctl: ")
 }
 

@@ -9,13 +9,20 @@ pub fn text(print: Print) -> String {
     match print {
         Print::Help => help(),
         Print::Version => format!("vsctl (Tsunagi) {}\n", env!("CARGO_PKG_VERSION")),
-        Print::Commands => COMMANDS.iter().map(|c| format!("{},{},{}\n", brackets(c), c.name, c.args)).collect(),
+        Print::Commands => COMMANDS
+            .iter()
+            .map(|c| format!("{},{},{}\n", brackets(c), c.name, c.args))
+            .collect(),
         Print::Options => FLAGS.iter().map(option_lines).collect(),
     }
 }
 
 fn brackets(command: &Command) -> String {
-    command.options.iter().map(|option| format!("[{option}] ")).collect()
+    command
+        .options
+        .iter()
+        .map(|option| format!("[{option}] "))
+        .collect()
 }
 
 fn option_lines(flag: &crate::options::Flag) -> String {
@@ -23,7 +30,9 @@ fn option_lines(flag: &crate::options::Flag) -> String {
         Value::No => (String::new(), String::new()),
         Value::Yes(name) | Value::Maybe(name) => (format!("={name}"), format!(" {name}")),
     };
-    let short = flag.short.map_or(String::new(), |letter| format!("-{letter}{short}\n"));
+    let short = flag
+        .short
+        .map_or(String::new(), |letter| format!("-{letter}{short}\n"));
     format!("--{}{long}\n{short}", flag.long)
 }
 
@@ -42,7 +51,9 @@ fn help() -> String {
     }
     text += "\nOptions:\n";
     for flag in FLAGS.iter().filter(|flag| !flag.doc.is_empty()) {
-        let short = flag.short.map_or(String::new(), |letter| format!("-{letter}, "));
+        let short = flag
+            .short
+            .map_or(String::new(), |letter| format!("-{letter}, "));
         let value = match flag.value {
             Value::No => String::new(),
             Value::Yes(name) => format!("={name}"),
@@ -55,7 +66,10 @@ fn help() -> String {
         text += &match handle {
             Handle::Only => entry(table, "as \".\""),
             Handle::Column(column) => entry(table, &format!("by {column}")),
-            Handle::Via(from, column) => entry(table, &format!("by the name of the {from} whose {column} it is")),
+            Handle::Via(from, column) => entry(
+                table,
+                &format!("by the name of the {from} whose {column} it is"),
+            ),
         };
     }
     text
@@ -75,7 +89,11 @@ mod tests {
 
     #[test]
     fn every_row_is_in_the_texts() {
-        let (help, commands, options) = (text(Print::Help), text(Print::Commands), text(Print::Options));
+        let (help, commands, options) = (
+            text(Print::Help),
+            text(Print::Commands),
+            text(Print::Options),
+        );
         for command in COMMANDS {
             assert!(help.contains(command.doc), "{}", command.name);
             assert!(commands.contains(&format!(",{},{}\n", command.name, command.args)));

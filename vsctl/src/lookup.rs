@@ -47,12 +47,21 @@ fn fold(name: &str) -> String {
 }
 
 /// The items that `name` is, or else abbreviates.
-fn matching<'a, T>(name: &str, items: impl Iterator<Item = &'a T> + Clone, name_of: impl Fn(&T) -> &str) -> Vec<&'a T> {
+fn matching<'a, T>(
+    name: &str,
+    items: impl Iterator<Item = &'a T> + Clone,
+    name_of: impl Fn(&T) -> &str,
+) -> Vec<&'a T> {
     let name = fold(name);
-    let exact: Vec<_> = items.clone().filter(|item| fold(name_of(item)) == name).collect();
+    let exact: Vec<_> = items
+        .clone()
+        .filter(|item| fold(name_of(item)) == name)
+        .collect();
     match exact.is_empty() {
         false => exact,
-        true => items.filter(|item| !name.is_empty() && fold(name_of(item)).starts_with(&name)).collect(),
+        true => items
+            .filter(|item| !name.is_empty() && fold(name_of(item)).starts_with(&name))
+            .collect(),
     }
 }
 
@@ -61,8 +70,14 @@ pub fn table<'a>(schema: &'a DatabaseSchema, name: &str) -> Result<&'a TableSche
     let near = matching(name, schema.tables.values(), |table| &table.name);
     match near.as_slice() {
         [table] => Ok(table),
-        [] => fail!("unknown table \"{name}\"{}", hint(name, schema.tables.keys().map(|name| &**name))),
-        _ => fail!("\"{name}\" matches multiple table names: {}", names(near.iter().map(|table| &*table.name))),
+        [] => fail!(
+            "unknown table \"{name}\"{}",
+            hint(name, schema.tables.keys().map(|name| &**name))
+        ),
+        _ => fail!(
+            "\"{name}\" matches multiple table names: {}",
+            names(near.iter().map(|table| &*table.name))
+        ),
     }
 }
 
@@ -89,7 +104,12 @@ fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// The row of `table` that the user means; `None` if there is none.
-pub fn find_row(rows: &Replica, table: &str, word: &str, symbols: &Symbols) -> Result<Option<Uuid>> {
+pub fn find_row(
+    rows: &Replica,
+    table: &str,
+    word: &str,
+    symbols: &Symbols,
+) -> Result<Option<Uuid>> {
     if word.starts_with('@') {
         return match symbols.get(word) {
             Some(uuid) => Ok(rows.row(table, uuid).map(|_| uuid)),
@@ -103,8 +123,13 @@ pub fn find_row(rows: &Replica, table: &str, word: &str, symbols: &Symbols) -> R
         Some((_, Handle::Only)) if word == "." => rows.rows(table).map(|(uuid, _)| uuid).collect(),
         Some((_, Handle::Column(column))) => called(rows, table, column, word),
         Some((_, Handle::Via(from, column))) => {
-            let from_rows = called(rows, from, "name", word).into_iter().filter_map(|uuid| rows.row(from, uuid));
-            from_rows.flat_map(|row| row.uuids(column)).filter(|uuid| rows.row(table, *uuid).is_some()).collect()
+            let from_rows = called(rows, from, "name", word)
+                .into_iter()
+                .filter_map(|uuid| rows.row(from, uuid));
+            from_rows
+                .flat_map(|row| row.uuids(column))
+                .filter(|uuid| rows.row(table, *uuid).is_some())
+                .collect()
         }
         _ => Vec::new(),
     };
@@ -121,15 +146,24 @@ pub fn row(rows: &Replica, table: &str, word: &str, symbols: &Symbols) -> Result
         return Ok(uuid);
     }
     let known: Vec<_> = match HANDLES.iter().find(|(name, _)| *name == table) {
-        Some((_, Handle::Column(column))) => rows.rows(table).map(|(_, row)| row.str(column)).collect(),
+        Some((_, Handle::Column(column))) => {
+            rows.rows(table).map(|(_, row)| row.str(column)).collect()
+        }
         _ => Vec::new(),
     };
     fail!("no row \"{word}\" in table {table}{}", hint(word, known))
 }
 
 fn called(rows: &Replica, table: &str, column: &str, word: &str) -> Vec<Uuid> {
-    let is = |atom: &Atom| atom.as_str().map_or_else(|| atom.to_string() == word, |text| text == word);
-    let rows = rows.rows(table).filter(|(_, row)| row.get(column).and_then(|datum| datum.as_atom()).is_some_and(is));
+    let is = |atom: &Atom| {
+        atom.as_str()
+            .map_or_else(|| atom.to_string() == word, |text| text == word)
+    };
+    let rows = rows.rows(table).filter(|(_, row)| {
+        row.get(column)
+            .and_then(|datum| datum.as_atom())
+            .is_some_and(is)
+    });
     rows.map(|(uuid, _)| uuid).collect()
 }
 
@@ -139,9 +173,14 @@ fn by_prefix(rows: &Replica, table: &str, word: &str) -> Result<Option<Uuid>> {
         return Ok(None);
     }
     let prefix = word.to_ascii_lowercase();
-    let mut near = rows.rows(table).map(|(uuid, _)| uuid).filter(|uuid| uuid.to_string().starts_with(&prefix));
+    let mut near = rows
+        .rows(table)
+        .map(|(uuid, _)| uuid)
+        .filter(|uuid| uuid.to_string().starts_with(&prefix));
     match (near.next(), near.next()) {
-        (Some(_), Some(_)) => fail!("\"{word}\" is the beginning of more than one UUID in table {table}"),
+        (Some(_), Some(_)) => {
+            fail!("\"{word}\" is the beginning of more than one UUID in table {table}")
+        }
         (first, _) => Ok(first),
     }
 }
@@ -163,21 +202,37 @@ mod tests {
     #[test]
     fn tables_and_columns() {
         let schema = schema();
-        let table = |name| table(&schema, name).map(|t| t.name.to_string()).map_err(|e| e.to_string());
+        let table = |name| {
+            table(&schema, name)
+                .map(|t| t.name.to_string())
+                .map_err(|e| e.to_string())
+        };
         for name in ["Open_vSwitch", "open-VSWITCH", "open", "o"] {
             assert_eq!(table(name).unwrap(), "Open_vSwitch");
         }
-        assert_eq!(table("c").unwrap_err(), "\"c\" matches multiple table names: CT_Zone, Controller");
-        assert_eq!(table("prot").unwrap_err(), "unknown table \"prot\" (did you mean Port?)");
+        assert_eq!(
+            table("c").unwrap_err(),
+            "\"c\" matches multiple table names: CT_Zone, Controller"
+        );
+        assert_eq!(
+            table("prot").unwrap_err(),
+            "unknown table \"prot\" (did you mean Port?)"
+        );
         assert!(table("").is_err());
-        let column =
-            |name| column(&schema.tables["Open_vSwitch"], name).map(|c| c.name.to_string()).map_err(|e| e.to_string());
+        let column = |name| {
+            column(&schema.tables["Open_vSwitch"], name)
+                .map(|c| c.name.to_string())
+                .map_err(|e| e.to_string())
+        };
         assert_eq!(column("Fail-Mode").unwrap(), "fail_mode");
         assert_eq!(column("flow").unwrap(), "flow");
-        let ambiguous =
-            "Open_vSwitch contains more than one column whose name matches \"fl\": flood_vlans, flow, flow_tables";
+        let ambiguous = "Open_vSwitch contains more than one column whose name matches \"fl\": flood_vlans, flow, flow_tables";
         assert_eq!(column("fl").unwrap_err(), ambiguous);
-        assert!(column("fial_mode").unwrap_err().ends_with("(did you mean fail_mode?)"));
+        assert!(
+            column("fial_mode")
+                .unwrap_err()
+                .ends_with("(did you mean fail_mode?)")
+        );
         assert!(column("_uuid").is_err());
     }
 
@@ -188,7 +243,9 @@ mod tests {
         rows.put(
             "Bridge",
             uuid(0x11),
-            Row::new().with("name", Datum::scalar("br0")).with("controller", Datum::scalar(uuid(0x22))),
+            Row::new()
+                .with("name", Datum::scalar("br0"))
+                .with("controller", Datum::scalar(uuid(0x22))),
         );
         rows.put("Controller", uuid(0x22), Row::new());
         rows.put("Open_vSwitch", uuid(0x33), Row::new());
@@ -203,14 +260,28 @@ mod tests {
             ("Queue", "44444444-4444-4444-4444-444444444444", 0x44),
             ("Queue", "44444444-44", 0x44),
         ] {
-            assert_eq!(row(&rows, table, word, &symbols).unwrap(), uuid(want), "{table} {word}");
+            assert_eq!(
+                row(&rows, table, word, &symbols).unwrap(),
+                uuid(want),
+                "{table} {word}"
+            );
         }
-        for (table, word) in
-            [("Bridge", "br9"), ("Bridge", "111"), ("Queue", "."), ("Queue", "55"), ("Controller", "br1")]
-        {
-            assert_eq!(find_row(&rows, table, word, &symbols).unwrap(), None, "{table} {word}");
+        for (table, word) in [
+            ("Bridge", "br9"),
+            ("Bridge", "111"),
+            ("Queue", "."),
+            ("Queue", "55"),
+            ("Controller", "br1"),
+        ] {
+            assert_eq!(
+                find_row(&rows, table, word, &symbols).unwrap(),
+                None,
+                "{table} {word}"
+            );
         }
-        let error = row(&rows, "Bridge", "br9", &symbols).unwrap_err().to_string();
+        let error = row(&rows, "Bridge", "br9", &symbols)
+            .unwrap_err()
+            .to_string();
         assert_eq!(error, "no row \"br9\" in table Bridge (did you mean br0?)");
     }
 }

@@ -20,7 +20,10 @@ use std::process::ExitCode;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let args: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
     match run::run(&args, std::env::var("OVS_CTL_TIMEOUT").ok().as_deref()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -79,7 +79,13 @@ const fn flag(
     apply: fn(&mut Options, &str) -> Result<()>,
     doc: &'static str,
 ) -> Flag {
-    Flag { long, short, value, apply, doc }
+    Flag {
+        long,
+        short,
+        value,
+        apply,
+        doc,
+    }
 }
 
 /// All options.
@@ -124,7 +130,13 @@ pub const FLAGS: &[Flag] = &[
         },
         "print the output of each command on one line",
     ),
-    flag("timeout", Some('t'), Value::Yes("SECS"), set_timeout, "give up after SECS seconds ($OVS_CTL_TIMEOUT)"),
+    flag(
+        "timeout",
+        Some('t'),
+        Value::Yes("SECS"),
+        set_timeout,
+        "give up after SECS seconds ($OVS_CTL_TIMEOUT)",
+    ),
     flag(
         "retry",
         None,
@@ -155,7 +167,13 @@ pub const FLAGS: &[Flag] = &[
         },
         "print values as string, bare or json",
     ),
-    flag("no-headings", None, Value::No, no_headings, "print tables without their headings"),
+    flag(
+        "no-headings",
+        None,
+        Value::No,
+        no_headings,
+        "print tables without their headings",
+    ),
     flag("no-heading", None, Value::No, no_headings, ""),
     flag(
         "pretty",
@@ -167,8 +185,20 @@ pub const FLAGS: &[Flag] = &[
         },
         "print JSON on many lines",
     ),
-    flag("bare", None, Value::No, bare, "same as --format=list --data=bare --no-headings"),
-    flag("max-column-width", None, Value::Yes("N"), max_width, "cut the columns of tables at N characters"),
+    flag(
+        "bare",
+        None,
+        Value::No,
+        bare,
+        "same as --format=list --data=bare --no-headings",
+    ),
+    flag(
+        "max-column-width",
+        None,
+        Value::Yes("N"),
+        max_width,
+        "cut the columns of tables at N characters",
+    ),
     flag(
         "json",
         None,
@@ -179,8 +209,20 @@ pub const FLAGS: &[Flag] = &[
         },
         "print one JSON value per command",
     ),
-    flag("verbose", Some('v'), Value::Maybe("SPEC"), ignore, "accepted, there is nothing to log"),
-    flag("no-syslog", None, Value::No, ignore, "accepted, nothing goes to syslog"),
+    flag(
+        "verbose",
+        Some('v'),
+        Value::Maybe("SPEC"),
+        ignore,
+        "accepted, there is nothing to log",
+    ),
+    flag(
+        "no-syslog",
+        None,
+        Value::No,
+        ignore,
+        "accepted, nothing goes to syslog",
+    ),
     flag("log-file", None, Value::Maybe("FILE"), ignore, ""),
     flag("syslog-method", None, Value::Yes("METHOD"), ignore, ""),
     flag("syslog-target", None, Value::Yes("TARGET"), ignore, ""),
@@ -260,7 +302,10 @@ fn max_width(options: &mut Options, text: &str) -> Result<()> {
 fn word<T: Copy>(words: &[(&str, T)], text: &str, what: &str) -> Result<T> {
     match words.iter().find(|(word, _)| *word == text) {
         Some((_, value)) => Ok(*value),
-        None => fail!("unknown {what} format \"{text}\"{}", hint(text, words.iter().map(|(word, _)| *word))),
+        None => fail!(
+            "unknown {what} format \"{text}\"{}",
+            hint(text, words.iter().map(|(word, _)| *word))
+        ),
     }
 }
 
@@ -284,12 +329,17 @@ impl Options {
     }
 
     /// Takes the options off the front of `args`; what is left begins with the first command's own options, with its name or with `--`.
-    pub fn parse<'a>(mut args: &'a [String], timeout_env: Option<&str>) -> Result<(Self, &'a [String])> {
+    pub fn parse<'a>(
+        mut args: &'a [String],
+        timeout_env: Option<&str>,
+    ) -> Result<(Self, &'a [String])> {
         let mut options = Self::new(timeout_env)?;
         while let Some((arg, rest)) = args.split_first() {
             let used = if let Some(long) = arg.strip_prefix("--").filter(|long| !long.is_empty()) {
                 options.long(long, rest)?
-            } else if let Some(letters) = arg.strip_prefix('-').filter(|letters| !letters.is_empty() && *letters != "-")
+            } else if let Some(letters) = arg
+                .strip_prefix('-')
+                .filter(|letters| !letters.is_empty() && *letters != "-")
             {
                 Some(options.letters(letters, rest)?)
             } else {
@@ -305,8 +355,12 @@ impl Options {
 
     /// One `--option`; the number of further arguments that it took, or `None` if it belongs to a command.
     fn long(&mut self, text: &str, rest: &[String]) -> Result<Option<usize>> {
-        let (name, given) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
-        let Some(flag) = find_flag(name)? else { return Ok(None) };
+        let (name, given) = text
+            .split_once('=')
+            .map_or((text, None), |(name, value)| (name, Some(value)));
+        let Some(flag) = find_flag(name)? else {
+            return Ok(None);
+        };
         match (flag.value, given, rest.first()) {
             (Value::No, Some(_), _) => fail!("option '--{}' doesn't allow an argument", flag.long),
             (Value::Yes(_), None, None) => fail!("option '--{}' requires an argument", flag.long),
@@ -338,11 +392,19 @@ fn find_flag(name: &str) -> Result<Option<&'static Flag>> {
     if let Some(flag) = FLAGS.iter().find(|flag| flag.long == name) {
         return Ok(Some(flag));
     }
-    let of_commands = || COMMANDS.iter().flat_map(|command| command.options).map(|o| o.trim_matches(['-', '=']));
+    let of_commands = || {
+        COMMANDS
+            .iter()
+            .flat_map(|command| command.options)
+            .map(|o| o.trim_matches(['-', '=']))
+    };
     if of_commands().any(|option| option == name) {
         return Ok(None);
     }
-    let near: Vec<_> = FLAGS.iter().filter(|flag| flag.long.starts_with(name)).collect();
+    let near: Vec<_> = FLAGS
+        .iter()
+        .filter(|flag| flag.long.starts_with(name))
+        .collect();
     match near.as_slice() {
         [flag] => Ok(Some(flag)),
         [] if of_commands().any(|option| option.starts_with(name)) => Ok(None),
@@ -351,8 +413,14 @@ fn find_flag(name: &str) -> Result<Option<&'static Flag>> {
             fail!("unrecognized option '--{name}'{}", hint(name, known))
         }
         _ => {
-            let near: Vec<_> = near.iter().map(|flag| format!("'--{}'", flag.long)).collect();
-            fail!("option '--{name}' is ambiguous; possibilities: {}", near.join(" "))
+            let near: Vec<_> = near
+                .iter()
+                .map(|flag| format!("'--{}'", flag.long))
+                .collect();
+            fail!(
+                "option '--{name}' is ambiguous; possibilities: {}",
+                near.join(" ")
+            )
         }
     }
 }
@@ -363,7 +431,9 @@ mod tests {
 
     fn parse(line: &str) -> std::result::Result<(Options, Vec<String>), String> {
         let args: Vec<_> = line.split(' ').map(str::to_owned).collect();
-        Options::parse(&args, None).map(|(o, rest)| (o, rest.to_vec())).map_err(|e| e.to_string())
+        Options::parse(&args, None)
+            .map(|(o, rest)| (o, rest.to_vec()))
+            .map_err(|e| e.to_string())
     }
 
     #[test]
@@ -374,7 +444,11 @@ mod tests {
             "--timeout=5 --no-wait --db=unix:/x list-br",
         ] {
             let (options, rest) = parse(line).unwrap();
-            assert_eq!((options.wait, options.timeout), (false, Some(Duration::from_secs(5))), "{line}");
+            assert_eq!(
+                (options.wait, options.timeout),
+                (false, Some(Duration::from_secs(5))),
+                "{line}"
+            );
             assert_eq!(options.db.to_string(), "unix:/x");
             assert_eq!(rest, ["list-br"]);
         }
@@ -386,19 +460,34 @@ mod tests {
     fn errors_name_the_option() {
         let error = |line| parse(line).unwrap_err();
         assert_eq!(error("--bogus"), "unrecognized option '--bogus'");
-        assert_eq!(error("--onelin3 x"), "unrecognized option '--onelin3' (did you mean oneline?)");
+        assert_eq!(
+            error("--onelin3 x"),
+            "unrecognized option '--onelin3' (did you mean oneline?)"
+        );
         assert_eq!(error("-t"), "option requires an argument -- 't'");
-        assert_eq!(error("-t x list-br"), "value x on -t or --timeout is invalid");
-        assert_eq!(error("--oneline=x"), "option '--oneline' doesn't allow an argument");
+        assert_eq!(
+            error("-t x list-br"),
+            "value x on -t or --timeout is invalid"
+        );
+        assert_eq!(
+            error("--oneline=x"),
+            "option '--oneline' doesn't allow an argument"
+        );
         assert_eq!(error("-X"), "invalid option -- 'X'");
-        assert_eq!(error("-f jsn x"), "unknown output format \"jsn\" (did you mean json?)");
+        assert_eq!(
+            error("-f jsn x"),
+            "unknown output format \"jsn\" (did you mean json?)"
+        );
         assert!(error("--no x").contains("ambiguous"));
     }
 
     #[test]
     fn the_environment_sets_a_timeout() {
         let args = ["list-br".to_owned()];
-        assert_eq!(Options::parse(&args, Some("7")).unwrap().0.timeout, Some(Duration::from_secs(7)));
+        assert_eq!(
+            Options::parse(&args, Some("7")).unwrap().0.timeout,
+            Some(Duration::from_secs(7))
+        );
         assert_eq!(Options::parse(&args, Some("0")).unwrap().0.timeout, None);
         assert!(Options::parse(&args, Some("x")).is_err());
     }

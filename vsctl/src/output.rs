@@ -26,7 +26,15 @@ pub struct Style {
 impl Default for Style {
     fn default() -> Self {
         let (table, data) = (TableFormat::List, DataFormat::String);
-        Self { oneline: false, headings: true, table, data, max_width: None, pretty: false, json: false }
+        Self {
+            oneline: false,
+            headings: true,
+            table,
+            data,
+            max_width: None,
+            pretty: false,
+            json: false,
+        }
     }
 }
 
@@ -47,8 +55,13 @@ pub enum TableFormat {
 
 impl TableFormat {
     /// The words of `--format`.
-    pub const WORDS: &[(&str, Self)] =
-        &[("table", Self::Table), ("list", Self::List), ("html", Self::Html), ("csv", Self::Csv), ("json", Self::Json)];
+    pub const WORDS: &[(&str, Self)] = &[
+        ("table", Self::Table),
+        ("list", Self::List),
+        ("html", Self::Html),
+        ("csv", Self::Csv),
+        ("json", Self::Json),
+    ];
 }
 
 /// Formats of values in tables.
@@ -64,7 +77,11 @@ pub enum DataFormat {
 
 impl DataFormat {
     /// The words of `--data`.
-    pub const WORDS: &[(&str, Self)] = &[("string", Self::String), ("bare", Self::Bare), ("json", Self::Json)];
+    pub const WORDS: &[(&str, Self)] = &[
+        ("string", Self::String),
+        ("bare", Self::Bare),
+        ("json", Self::Json),
+    ];
 }
 
 /// One piece of output.
@@ -79,12 +96,18 @@ pub enum Cell {
 impl Cell {
     /// A value of no particular column.
     pub fn atom(atom: Atom) -> Self {
-        Self::Datum(ColumnType::scalar(BaseType::any(atom.atom_type())), Datum::scalar(atom))
+        Self::Datum(
+            ColumnType::scalar(BaseType::any(atom.atom_type())),
+            Datum::scalar(atom),
+        )
     }
 
     /// The UUID of a row.
     pub fn uuid(uuid: Uuid) -> Self {
-        Self::Datum(ColumnType::scalar(BaseType::any(AtomType::Uuid)), Datum::scalar(uuid))
+        Self::Datum(
+            ColumnType::scalar(BaseType::any(AtomType::Uuid)),
+            Datum::scalar(uuid),
+        )
     }
 
     /// The text in the given format.
@@ -94,8 +117,15 @@ impl Cell {
             (Self::Datum(ty, datum), DataFormat::String) => ty.print(datum),
             (Self::Datum(_, datum), DataFormat::Json) => datum.to_json().to_string(),
             (Self::Datum(_, datum), DataFormat::Bare) => {
-                let pairs = datum.pairs().map(|(key, value)| format!("{}={}", bare(key), bare(value)));
-                datum.atoms().map(bare).chain(pairs).collect::<Vec<_>>().join(" ")
+                let pairs = datum
+                    .pairs()
+                    .map(|(key, value)| format!("{}={}", bare(key), bare(value)));
+                datum
+                    .atoms()
+                    .map(bare)
+                    .chain(pairs)
+                    .collect::<Vec<_>>()
+                    .join(" ")
             }
         }
     }
@@ -104,17 +134,22 @@ impl Cell {
     pub fn to_json(&self) -> Value {
         match self {
             Self::Text(text) => json!(text),
-            Self::Datum(_, Datum::Map(map)) => {
-                Value::Object(map.iter().map(|(key, value)| (bare(key), atom_json(value))).collect())
+            Self::Datum(_, Datum::Map(map)) => Value::Object(
+                map.iter()
+                    .map(|(key, value)| (bare(key), atom_json(value)))
+                    .collect(),
+            ),
+            Self::Datum(ty, Datum::Set(set)) if ty.max == Some(1) => {
+                set.first().map_or(Value::Null, atom_json)
             }
-            Self::Datum(ty, Datum::Set(set)) if ty.max == Some(1) => set.first().map_or(Value::Null, atom_json),
             Self::Datum(_, Datum::Set(set)) => set.iter().map(atom_json).collect(),
         }
     }
 }
 
 fn bare(atom: &Atom) -> String {
-    atom.as_str().map_or_else(|| atom.to_string(), str::to_owned)
+    atom.as_str()
+        .map_or_else(|| atom.to_string(), str::to_owned)
 }
 
 fn atom_json(atom: &Atom) -> Value {
@@ -163,10 +198,13 @@ impl Node {
         });
         for item in &self.items {
             match item {
-                Item::Value(column, cell) => {
-                    lines.push(format!("{margin}    {column}: {}", cell.text(DataFormat::String)))
+                Item::Value(column, cell) => lines.push(format!(
+                    "{margin}    {column}: {}",
+                    cell.text(DataFormat::String)
+                )),
+                Item::Nodes(_, nodes) => {
+                    nodes.iter().for_each(|node| node.lines(indent + 4, lines))
                 }
-                Item::Nodes(_, nodes) => nodes.iter().for_each(|node| node.lines(indent + 4, lines)),
             }
         }
     }
@@ -175,9 +213,17 @@ impl Node {
         let name = self.kind.map_or("_uuid", |(_, column)| column);
         let items = self.items.iter().map(|item| match item {
             Item::Value(column, cell) => ((*column).to_owned(), cell.to_json()),
-            Item::Nodes(column, nodes) => ((*column).to_owned(), nodes.iter().map(Self::to_json).collect()),
+            Item::Nodes(column, nodes) => (
+                (*column).to_owned(),
+                nodes.iter().map(Self::to_json).collect(),
+            ),
         });
-        Value::Object([(name.to_owned(), self.name.to_json())].into_iter().chain(items).collect())
+        Value::Object(
+            [(name.to_owned(), self.name.to_json())]
+                .into_iter()
+                .chain(items)
+                .collect(),
+        )
     }
 }
 
@@ -197,7 +243,12 @@ pub enum Output {
 impl Output {
     /// Lines of plain text.
     pub fn lines<T: Into<String>>(lines: impl IntoIterator<Item = T>) -> Self {
-        Self::Lines(lines.into_iter().map(|line| Cell::Text(line.into())).collect())
+        Self::Lines(
+            lines
+                .into_iter()
+                .map(|line| Cell::Text(line.into()))
+                .collect(),
+        )
     }
 
     fn to_json(&self) -> Value {
@@ -224,7 +275,12 @@ pub fn render(outputs: &[Output], style: &Style) -> String {
         let lines = match output {
             _ if style.json => vec![json_text(&output.to_json(), style)],
             Output::Table(table) => {
-                if tables > 0 && matches!(style.table, TableFormat::List | TableFormat::Table | TableFormat::Csv) {
+                if tables > 0
+                    && matches!(
+                        style.table,
+                        TableFormat::List | TableFormat::Table | TableFormat::Csv
+                    )
+                {
                     text.push('\n');
                 }
                 tables += 1;
@@ -232,7 +288,10 @@ pub fn render(outputs: &[Output], style: &Style) -> String {
                 continue;
             }
             Output::None => Vec::new(),
-            Output::Lines(cells) => cells.iter().map(|cell| cell.text(DataFormat::String)).collect(),
+            Output::Lines(cells) => cells
+                .iter()
+                .map(|cell| cell.text(DataFormat::String))
+                .collect(),
             Output::Tree(node) => {
                 let mut lines = Vec::new();
                 node.lines(0, &mut lines);
@@ -256,7 +315,13 @@ fn json_text(json: &Value, style: &Style) -> String {
 
 impl Table {
     fn render(&self, style: &Style, out: &mut String) {
-        let rows = || self.rows.iter().map(|row| row.iter().map(|cell| cell.text(style.data)).collect::<Vec<_>>());
+        let rows = || {
+            self.rows.iter().map(|row| {
+                row.iter()
+                    .map(|cell| cell.text(style.data))
+                    .collect::<Vec<_>>()
+            })
+        };
         match style.table {
             TableFormat::List => self.render_list(rows(), style.headings, out),
             TableFormat::Table => self.render_table(rows().collect(), style, out),
@@ -280,28 +345,44 @@ impl Table {
                     Cell::Text(text) => json!(text),
                     Cell::Datum(_, datum) => datum.to_json(),
                 };
-                let data: Value = self.rows.iter().map(|row| row.iter().map(cell).collect::<Value>()).collect();
+                let data: Value = self
+                    .rows
+                    .iter()
+                    .map(|row| row.iter().map(cell).collect::<Value>())
+                    .collect();
                 let json = json!({ "headings": self.headings, "data": data });
                 out.extend([json_text(&json, style).as_str(), "\n"]);
             }
         }
     }
 
-    fn render_list(&self, rows: impl Iterator<Item = Vec<String>>, headings: bool, out: &mut String) {
+    fn render_list(
+        &self,
+        rows: impl Iterator<Item = Vec<String>>,
+        headings: bool,
+        out: &mut String,
+    ) {
         for (index, row) in rows.enumerate() {
             if index > 0 {
                 out.push('\n');
             }
             for (heading, cell) in self.headings.iter().zip(row) {
-                *out += &if headings { format!("{heading:20}: {cell}\n") } else { cell + "\n" };
+                *out += &if headings {
+                    format!("{heading:20}: {cell}\n")
+                } else {
+                    cell + "\n"
+                };
             }
         }
     }
 
     fn render_table(&self, mut rows: Vec<Vec<String>>, style: &Style, out: &mut String) {
         let count = |text: &str| text.chars().count();
-        let mut widths: Vec<_> =
-            self.headings.iter().map(|heading| if style.headings { count(heading) } else { 0 }).collect();
+        let mut widths: Vec<_> = self
+            .headings
+            .iter()
+            .map(|heading| if style.headings { count(heading) } else { 0 })
+            .collect();
         for row in &mut rows {
             for (width, cell) in widths.iter_mut().zip(row) {
                 if let Some(max) = style.max_width {
@@ -315,7 +396,11 @@ impl Table {
             rows.insert(1, widths.iter().map(|width| "-".repeat(*width)).collect());
         }
         for row in rows {
-            let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+            let cells: Vec<_> = row
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell:width$}"))
+                .collect();
             out.extend([cells.join(" ").trim_end(), "\n"]);
         }
     }
@@ -331,7 +416,11 @@ fn csv(cell: &str) -> String {
 fn html_row(tag: &str, cells: &[String], out: &mut String) {
     out.push_str("  <tr>\n");
     for cell in cells {
-        let text = cell.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+        let text = cell
+            .replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('>', "&gt;")
+            .replace('"', "&quot;");
         *out += &format!("    <{tag}>{text}</{tag}>\n");
     }
     out.push_str("  </tr>\n");
@@ -342,20 +431,38 @@ mod tests {
     use super::*;
 
     fn strings(max: Option<usize>) -> ColumnType {
-        ColumnType { key: BaseType::any(AtomType::String), value: None, min: 0, max }
+        ColumnType {
+            key: BaseType::any(AtomType::String),
+            value: None,
+            min: 0,
+            max,
+        }
     }
 
     fn table() -> Output {
         let name = |name: &str| Cell::atom(name.into());
         let rows = vec![
-            vec![name("p1"), Cell::Datum(strings(None), Datum::set(["a,b", "c"]))],
+            vec![
+                name("p1"),
+                Cell::Datum(strings(None), Datum::set(["a,b", "c"])),
+            ],
             vec![name("x y"), Cell::Datum(strings(Some(1)), Datum::empty())],
         ];
-        Output::Table(Table { headings: vec!["name".into(), "mcast_snooping_enable".into()], rows })
+        Output::Table(Table {
+            headings: vec!["name".into(), "mcast_snooping_enable".into()],
+            rows,
+        })
     }
 
     fn rendered(table: TableFormat, data: DataFormat) -> String {
-        render(&[self::table()], &Style { table, data, ..Style::default() })
+        render(
+            &[self::table()],
+            &Style {
+                table,
+                data,
+                ..Style::default()
+            },
+        )
     }
 
     #[test]
@@ -366,21 +473,43 @@ mod tests {
         assert_eq!(rendered(TableFormat::Table, DataFormat::Bare), table);
         let csv = "name,mcast_snooping_enable\np1,\"[\"\"a,b\"\", c]\"\n\"\"\"x y\"\"\",[]\n";
         assert_eq!(rendered(TableFormat::Csv, DataFormat::String), csv);
-        assert!(rendered(TableFormat::Html, DataFormat::String).contains("    <td>[&quot;a,b&quot;, c]</td>\n"));
+        assert!(
+            rendered(TableFormat::Html, DataFormat::String)
+                .contains("    <td>[&quot;a,b&quot;, c]</td>\n")
+        );
         let json = "{\"data\":[[\"p1\",[\"set\",[\"a,b\",\"c\"]]],[\"x y\",[\"set\",[]]]],\"headings\":[\"name\",\"mcast_snooping_enable\"]}\n";
         assert_eq!(rendered(TableFormat::Json, DataFormat::String), json);
     }
 
     #[test]
     fn several_outputs() {
-        let outputs = [Output::lines(["a\\", "b"]), Output::None, table(), Output::lines(["c"])];
-        let style = Style { oneline: true, headings: false, data: DataFormat::Bare, ..Style::default() };
-        assert_eq!(render(&outputs, &style), "a\\\\\\nb\n\np1\na,b c\n\nx y\n\nc\n");
-        let style = Style { json: true, ..Style::default() };
+        let outputs = [
+            Output::lines(["a\\", "b"]),
+            Output::None,
+            table(),
+            Output::lines(["c"]),
+        ];
+        let style = Style {
+            oneline: true,
+            headings: false,
+            data: DataFormat::Bare,
+            ..Style::default()
+        };
+        assert_eq!(
+            render(&outputs, &style),
+            "a\\\\\\nb\n\np1\na,b c\n\nx y\n\nc\n"
+        );
+        let style = Style {
+            json: true,
+            ..Style::default()
+        };
         let json = "[\"a\\\\\",\"b\"]\nnull\n[{\"mcast_snooping_enable\":[\"a,b\",\"c\"],\"name\":\"p1\"},{\"mcast_snooping_enable\":null,\"name\":\"x y\"}]\n[\"c\"]\n";
         assert_eq!(render(&outputs, &style), json);
         let empty = Output::Table(Table::default());
-        assert_eq!(render(&[empty.clone(), Output::None, empty], &Style::default()), "\n");
+        assert_eq!(
+            render(&[empty.clone(), Output::None, empty], &Style::default()),
+            "\n"
+        );
     }
 
     #[test]
@@ -390,9 +519,16 @@ mod tests {
             name: Cell::atom("p1".into()),
             items: vec![Item::Value("tag", Cell::atom(5.into()))],
         };
-        let root = Node { kind: None, name: Cell::uuid(Uuid::nil()), items: vec![Item::Nodes("ports", vec![port])] };
+        let root = Node {
+            kind: None,
+            name: Cell::uuid(Uuid::nil()),
+            items: vec![Item::Nodes("ports", vec![port])],
+        };
         let text = format!("{}\n    Port p1\n        tag: 5\n", Uuid::nil());
-        assert_eq!(render(&[Output::Tree(root.clone())], &Style::default()), text);
+        assert_eq!(
+            render(&[Output::Tree(root.clone())], &Style::default()),
+            text
+        );
         let json = json!({"_uuid": Uuid::nil().to_string(), "ports": [{"name": "p1", "tag": 5}]});
         assert_eq!(Output::Tree(root).to_json(), json);
     }

@@ -39,7 +39,9 @@ pub async fn run(args: &[String], timeout_env: Option<&str>) -> Result<()> {
         None => session.await,
         Some(limit) => {
             let too_late = || Err(ClientError::TimedOut(limit.as_secs()).into());
-            tokio::time::timeout(limit, session).await.unwrap_or_else(|_| too_late())
+            tokio::time::timeout(limit, session)
+                .await
+                .unwrap_or_else(|_| too_late())
         }
     }
 }
@@ -69,25 +71,45 @@ async fn session(options: &Options, calls: &[Call<'_>]) -> Result<()> {
         };
         let generation = client.generation();
         match commit(&mut client, options, &plan).await {
-            Err(ClientError::Refused { .. }) if attempt < ATTEMPTS_MAX && client.generation() != generation => {
+            Err(ClientError::Refused { .. })
+                if attempt < ATTEMPTS_MAX && client.generation() != generation =>
+            {
                 attempt += 1
             }
             results => break (plan, results),
         }
     };
-    plan.warnings.iter().for_each(|warning| eprintln!("vsctl: warning: {warning}"));
+    plan.warnings
+        .iter()
+        .for_each(|warning| eprintln!("vsctl: warning: {warning}"));
     let results = results?;
-    emit(&true_uuids(render(&plan.outputs, &options.style), &plan, &results))?;
-    match next_cfg(&results) {
-        Some(next_cfg) => applied(&mut client, &plan, next_cfg).await,
-        None => Ok(()),
+    emit(&true_uuids(
+        render(&plan.outputs, &options.style),
+        &plan,
+        &results,
+    ))?;
+    if results.is_empty() {
+        return Ok(());
+    }
+    let next_cfg = next_cfg(&results);
+    if let Some(next_cfg) = next_cfg {
+        applied(&mut client, next_cfg).await?;
+    }
+    for warning in warn_no_effect(client.replica(), &plan.touched) {
+        eprintln!("vsctl: warning: {warning}");
+    }
+    match failures(client.replica(), &plan.ifaces) {
+        failures if next_cfg.is_some() && !failures.is_empty() => Err(Error::SetUp(failures)),
+        _ => Ok(()),
     }
 }
 
 async fn connect(options: &Options) -> Result<Client> {
     loop {
         match Client::connect(&options.db, DATABASE).await {
-            Err(ClientError::Connect { .. }) if options.retry => tokio::time::sleep(RETRY_PAUSE).await,
+            Err(ClientError::Connect { .. }) if options.retry => {
+                tokio::time::sleep(RETRY_PAUSE).await
+            }
             result => return Ok(result?),
         }
     }
@@ -95,29 +117,63 @@ async fn connect(options: &Options) -> Result<Client> {
 
 /// Runs the commands on a draft.
 fn plan(client: &Client, calls: &[Call<'_>]) -> Result<Plan> {
-    let writes = calls.iter().any(|call| call.command.access == Access::Write);
-    let mut context = Context::new(client.schema(), Draft::new(client.schema(), client.replica()));
+    let writes = calls
+        .iter()
+        .any(|call| call.command.access == Access::Write);
+    let mut context = Context::new(
+        client.schema(),
+        Draft::new(client.schema(), client.replica()),
+    );
     if writes {
         context.root()?;
     }
-    let outputs = calls.iter().map(|call| (call.command.run)(&mut context, call)).collect::<Result<Vec<_>>>()?;
+    let outputs = calls
+        .iter()
+        .map(|call| (call.command.run)(&mut context, call))
+        .collect::<Result<Vec<_>>>()?;
     context.symbols.check()?;
-    let Context { schema, draft, symbols, mut warnings, touched } = context;
+    let Context {
+        schema,
+        draft,
+        symbols,
+        mut warnings,
+        touched,
+    } = context;
     for (name, uuid) in symbols.unused() {
-        let table = draft.born_in(uuid).and_then(|table| schema.tables.get(table));
+        let table = draft
+            .born_in(uuid)
+            .and_then(|table| schema.tables.get(table));
         if table.is_some_and(|table| !table.is_root) {
             warnings.push(format!(
                 "row id \"{name}\" was created but no reference to it was inserted, so it will not actually appear in the database"
             ));
         }
     }
-    let operations = if writes { draft.operations() } else { Vec::new() };
-    let ifaces = draft.changed("Interface").map(|row| row.str("name").to_owned()).collect();
-    Ok(Plan { outputs, warnings, operations, stand_ins: draft.stand_ins().collect(), touched, ifaces })
+    let operations = if writes {
+        draft.operations()
+    } else {
+        Vec::new()
+    };
+    let ifaces = draft
+        .changed("Interface")
+        .map(|row| row.str("name").to_owned())
+        .collect();
+    Ok(Plan {
+        outputs,
+        warnings,
+        operations,
+        stand_ins: draft.stand_ins().collect(),
+        touched,
+        ifaces,
+    })
 }
 
 /// Sends the transaction, if there is one. The results begin with those of the plan's operations.
-async fn commit(client: &mut Client, options: &Options, plan: &Plan) -> std::result::Result<Vec<Value>, ClientError> {
+async fn commit(
+    client: &mut Client,
+    options: &Options,
+    plan: &Plan,
+) -> std::result::Result<Vec<Value>, ClientError> {
     if plan.operations.is_empty() || options.dry_run {
         return Ok(Vec::new());
     }
@@ -125,7 +181,8 @@ async fn commit(client: &mut Client, options: &Options, plan: &Plan) -> std::res
     if options.wait {
         let table = "Open_vSwitch";
         operations.push(json!({ "op": "mutate", "table": table, "where": [], "mutations": [["next_cfg", "+=", 1]] }));
-        operations.push(json!({ "op": "select", "table": table, "where": [], "columns": ["next_cfg"] }));
+        operations
+            .push(json!({ "op": "select", "table": table, "where": [], "columns": ["next_cfg"] }));
     }
     let line: Vec<_> = std::env::args().skip(1).collect();
     operations.push(json!({ "op": "comment", "comment": format!("vsctl: {}", line.join(" ")) }));
@@ -134,12 +191,18 @@ async fn commit(client: &mut Client, options: &Options, plan: &Plan) -> std::res
 
 /// The configuration's number, if the transaction asked for it.
 fn next_cfg(results: &[Value]) -> Option<i64> {
-    results.iter().find_map(|result| result.get("rows")?.get(0)?.get("next_cfg")?.as_i64())
+    results
+        .iter()
+        .find_map(|result| result.get("rows")?.get(0)?.get("next_cfg")?.as_i64())
 }
 
 /// Output with the UUIDs that the server gave to the new rows.
 fn true_uuids(mut text: String, plan: &Plan, results: &[Value]) -> String {
-    let inserts = plan.operations.iter().zip(results).filter(|(operation, _)| operation["op"] == "insert");
+    let inserts = plan
+        .operations
+        .iter()
+        .zip(results)
+        .filter(|(operation, _)| operation["op"] == "insert");
     for (stand_in, (_, result)) in plan.stand_ins.iter().zip(inserts) {
         if let Some(uuid) = result["uuid"].get(1).and_then(Value::as_str) {
             text = text.replace(&stand_in.to_string(), uuid);
@@ -148,11 +211,11 @@ fn true_uuids(mut text: String, plan: &Plan, results: &[Value]) -> String {
     text
 }
 
-/// Waits until the switch has applied configuration number `next_cfg`, and tells what became of it.
-async fn applied(client: &mut Client, plan: &Plan, next_cfg: i64) -> Result<()> {
+/// Waits until the switch has applied configuration number `next_cfg`.
+async fn applied(client: &mut Client, next_cfg: i64) -> Result<()> {
     let reached = |rows: &Replica| {
-        rows.singleton("Open_vSwitch")
-            .and_then(|(_, root)| root.int("cur_cfg"))
+        let root = rows.singleton("Open_vSwitch");
+        root.and_then(|(_, root)| root.int("cur_cfg"))
             .is_some_and(|cur_cfg| cur_cfg >= next_cfg)
     };
     match client.wait_until(PATIENCE, reached).await {
@@ -163,37 +226,44 @@ async fn applied(client: &mut Client, plan: &Plan, next_cfg: i64) -> Result<()> 
             while !reached(client.replica()) {
                 client.changed().await?;
             }
+            Ok(())
         }
-        result => result?,
-    }
-    for warning in warn_no_effect(client.replica(), &plan.touched) {
-        eprintln!("vsctl: warning: {warning}");
-    }
-    match failures(client.replica(), &plan.ifaces) {
-        failures if failures.is_empty() => Ok(()),
-        failures => Err(Error::SetUp(failures)),
+        result => Ok(result?),
     }
 }
 
 /// The interfaces among `names` that do not work, each with its cause.
 fn failures(rows: &Replica, names: &[String]) -> Vec<(String, String)> {
-    let ours =
-        rows.rows("Interface").map(|(_, row)| row).filter(|row| names.iter().any(|name| name == row.str("name")));
+    let ours = rows
+        .rows("Interface")
+        .map(|(_, row)| row)
+        .filter(|row| names.iter().any(|name| name == row.str("name")));
     let broken = ours.filter(|row| !row.str("error").is_empty() || row.int("ofport") == Some(-1));
-    let cause = |text: &str| if text.is_empty() { "the switch could not open it".into() } else { text.into() };
-    broken.map(|row| (row.str("name").to_owned(), cause(row.str("error")))).collect()
+    let cause = |text: &str| {
+        if text.is_empty() {
+            "the switch could not open it".into()
+        } else {
+            text.into()
+        }
+    };
+    broken
+        .map(|row| (row.str("name").to_owned(), cause(row.str("error"))))
+        .collect()
 }
 
 /// Names what was set in vain: `Table.column` or `Table.column:key`, as the daemon lists them in the root row.
 fn warn_no_effect(rows: &Replica, touched: &BTreeSet<(Name, Name, Option<String>)>) -> Vec<String> {
     let root = rows.singleton("Open_vSwitch").map(|(_, root)| root);
-    let listed = root.and_then(|root| root.key(NO_EFFECT.0, NO_EFFECT.1)).unwrap_or("");
+    let listed = root
+        .and_then(|root| root.key(NO_EFFECT.0, NO_EFFECT.1))
+        .unwrap_or("");
     let places = touched.iter().map(|(table, column, key)| match key {
         Some(key) => format!("{table}.{column}:{key}"),
         None => format!("{table}.{column}"),
     });
     let idle = places.filter(|place| listed.split(',').any(|item| item.trim() == place));
-    idle.map(|place| format!("{place} is stored but has no effect yet")).collect()
+    idle.map(|place| format!("{place} is stored but has no effect yet"))
+        .collect()
 }
 
 /// Prints to standard output. Nobody reading it any more is no error.
@@ -214,8 +284,14 @@ mod tests {
     fn interfaces_that_do_not_work_are_named() {
         let mut rows = Replica::default();
         let mut put = |name: &str, error: Option<&str>, ofport: Option<i64>| {
-            let row = Row::new().with("name", Datum::scalar(name)).with("error", Datum::optional(error));
-            rows.put("Interface", Uuid::new_v4(), row.with("ofport", Datum::optional(ofport)));
+            let row = Row::new()
+                .with("name", Datum::scalar(name))
+                .with("error", Datum::optional(error));
+            rows.put(
+                "Interface",
+                Uuid::new_v4(),
+                row.with("ofport", Datum::optional(ofport)),
+            );
         };
         put("good", None, Some(1));
         put("bad", Some("no such device"), Some(-1));
@@ -239,17 +315,22 @@ mod tests {
     fn what_has_no_effect_is_named() {
         let mut rows = Replica::default();
         let listed = Datum::map([(NO_EFFECT.1, "Bridge.ipfix, Interface.options:foo")]);
-        rows.put("Open_vSwitch", Uuid::new_v4(), Row::new().with(NO_EFFECT.0, listed));
-        let place =
-            |table: &str, column: &str, key: Option<&str>| (table.into(), column.into(), key.map(str::to_owned));
+        rows.put(
+            "Open_vSwitch",
+            Uuid::new_v4(),
+            Row::new().with(NO_EFFECT.0, listed),
+        );
+        let place = |table: &str, column: &str, key: Option<&str>| {
+            (table.into(), column.into(), key.map(str::to_owned))
+        };
         let touched = BTreeSet::from([
             place("Bridge", "ipfix", None),
             place("Interface", "options", None),
             place("Interface", "options", Some("foo")),
             place("Interface", "options", Some("bar")),
         ]);
-        let warnings =
-            ["Bridge.ipfix", "Interface.options:foo"].map(|place| format!("{place} is stored but has no effect yet"));
+        let warnings = ["Bridge.ipfix", "Interface.options:foo"]
+            .map(|place| format!("{place} is stored but has no effect yet"));
         assert_eq!(warn_no_effect(&rows, &touched), warnings);
     }
 }

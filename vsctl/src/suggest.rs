@@ -19,7 +19,15 @@ fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Opt
 
 /// `-` and `_` are typed for each other, and case is not remembered.
 fn fold(word: &str) -> Vec<char> {
-    word.chars().map(|c| if c == '_' { '-' } else { c.to_ascii_lowercase() }).collect()
+    word.chars()
+        .map(|c| {
+            if c == '_' {
+                '-'
+            } else {
+                c.to_ascii_lowercase()
+            }
+        })
+        .collect()
 }
 
 /// Edits (insert, delete, replace, swap of neighbours) that turn `a` into `b`.

@@ -50,20 +50,29 @@ impl Symbols {
     }
 
     fn symbol(&mut self, name: &str) -> &mut Symbol {
-        let fresh = || Symbol { uuid: Uuid::new_v4(), defined: false, referred: false };
+        let fresh = || Symbol {
+            uuid: Uuid::new_v4(),
+            defined: false,
+            referred: false,
+        };
         self.symbols.entry(name.to_owned()).or_insert_with(fresh)
     }
 
     /// The row of a defined name.
     pub fn get(&self, name: &str) -> Option<Uuid> {
-        self.symbols.get(name).filter(|symbol| symbol.defined).map(|symbol| symbol.uuid)
+        self.symbols
+            .get(name)
+            .filter(|symbol| symbol.defined)
+            .map(|symbol| symbol.uuid)
     }
 
     /// Every name that is used must be defined somewhere.
     pub fn check(&self) -> Result<()> {
         match self.symbols.iter().find(|(_, symbol)| !symbol.defined) {
             Some((name, _)) => {
-                fail!("row id \"{name}\" is referenced but never created (e.g. with \"-- --id={name} create ...\")")
+                fail!(
+                    "row id \"{name}\" is referenced but never created (e.g. with \"-- --id={name} create ...\")"
+                )
             }
             None => Ok(()),
         }
@@ -71,7 +80,10 @@ impl Symbols {
 
     /// Defined names that nothing refers to.
     pub fn unused(&self) -> impl Iterator<Item = (&str, Uuid)> {
-        let unused = self.symbols.iter().filter(|(_, symbol)| symbol.defined && !symbol.referred);
+        let unused = self
+            .symbols
+            .iter()
+            .filter(|(_, symbol)| symbol.defined && !symbol.referred);
         unused.map(|(name, symbol)| (name.as_str(), symbol.uuid))
     }
 }
@@ -91,15 +103,30 @@ mod tests {
     fn names_mean_one_row() {
         let mut symbols = Symbols::default();
         let row = symbols.refer("@a");
-        assert!(symbols.check().unwrap_err().to_string().contains("\"@a\" is referenced but never created"));
+        assert!(
+            symbols
+                .check()
+                .unwrap_err()
+                .to_string()
+                .contains("\"@a\" is referenced but never created")
+        );
         assert_eq!(symbols.create("@a").unwrap(), row);
         assert!(symbols.create("@a").is_err());
-        assert!(symbols.create("a").unwrap_err().to_string().contains("does not begin with \"@\""));
+        assert!(
+            symbols
+                .create("a")
+                .unwrap_err()
+                .to_string()
+                .contains("does not begin with \"@\"")
+        );
         let row = Uuid::new_v4();
         symbols.bind("@b", row).unwrap();
         assert_eq!(symbols.get("@b"), Some(row));
         symbols.refer("@c");
         assert!(symbols.bind("@c", row).is_err());
-        assert_eq!(symbols.unused().map(|(name, _)| name).collect::<Vec<_>>(), ["@b"]);
+        assert_eq!(
+            symbols.unused().map(|(name, _)| name).collect::<Vec<_>>(),
+            ["@b"]
+        );
     }
 }

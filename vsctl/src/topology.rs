@@ -53,14 +53,17 @@ pub struct Iface {
 
 /// The VLAN of a port row that poses as a bridge.
 fn fake_vlan(port: &Row) -> Option<i64> {
-    port.int("tag").filter(|tag| port.bool("fake_bridge") && (0..=4095).contains(tag))
+    port.int("tag")
+        .filter(|tag| port.bool("fake_bridge") && (0..=4095).contains(tag))
 }
 
 impl Topology {
     /// Reads the rows.
     pub fn new(rows: &Replica) -> Self {
         let mut topology = Self::default();
-        let Some((_, root)) = rows.singleton("Open_vSwitch") else { return topology };
+        let Some((_, root)) = rows.singleton("Open_vSwitch") else {
+            return topology;
+        };
         for uuid in root.uuids("bridges") {
             if let Some(bridge) = rows.row("Bridge", uuid) {
                 topology.add_bridge(rows, uuid, bridge);
@@ -71,22 +74,52 @@ impl Topology {
 
     fn add_bridge(&mut self, rows: &Replica, bridge_row: Uuid, bridge: &Row) {
         let name = bridge.str("name");
-        self.bridges.insert(name.into(), Bridge { row: bridge_row, fake: None });
-        let ports = || bridge.uuids("ports").filter_map(|uuid| Some((uuid, rows.row("Port", uuid)?)));
+        self.bridges.insert(
+            name.into(),
+            Bridge {
+                row: bridge_row,
+                fake: None,
+            },
+        );
+        let ports = || {
+            bridge
+                .uuids("ports")
+                .filter_map(|uuid| Some((uuid, rows.row("Port", uuid)?)))
+        };
         let mut by_vlan = BTreeMap::new();
         for (_, port) in ports() {
             if let Some(vlan) = fake_vlan(port) {
                 by_vlan.insert(vlan, port.str("name"));
-                self.bridges
-                    .insert(port.str("name").into(), Bridge { row: bridge_row, fake: Some((name.into(), vlan)) });
+                self.bridges.insert(
+                    port.str("name").into(),
+                    Bridge {
+                        row: bridge_row,
+                        fake: Some((name.into(), vlan)),
+                    },
+                );
             }
         }
         for (row, port) in ports() {
-            let seen_on = port.int("tag").and_then(|tag| by_vlan.get(&tag)).copied().unwrap_or(name);
-            self.ports.insert(port.str("name").into(), Port { row, bridge: seen_on.into(), bridge_row });
+            let seen_on = port
+                .int("tag")
+                .and_then(|tag| by_vlan.get(&tag))
+                .copied()
+                .unwrap_or(name);
+            self.ports.insert(
+                port.str("name").into(),
+                Port {
+                    row,
+                    bridge: seen_on.into(),
+                    bridge_row,
+                },
+            );
             for row in port.uuids("interfaces") {
                 if let Some(iface) = rows.row("Interface", row) {
-                    let iface_of = Iface { row, port: port.str("name").into(), bridge: seen_on.into() };
+                    let iface_of = Iface {
+                        row,
+                        port: port.str("name").into(),
+                        bridge: seen_on.into(),
+                    };
                     self.ifaces.insert(iface.str("name").into(), iface_of);
                 }
             }
@@ -97,13 +130,20 @@ impl Topology {
     pub fn bridge(&self, name: &str) -> Result<&Bridge> {
         match self.bridges.get(name) {
             Some(bridge) => Ok(bridge),
-            None => fail!("no bridge named {name}{}", hint(name, self.bridges.keys().map(String::as_str))),
+            None => fail!(
+                "no bridge named {name}{}",
+                hint(name, self.bridges.keys().map(String::as_str))
+            ),
         }
     }
 
     /// The port that must be there and not be the local port of a bridge.
     pub fn port(&self, name: &str) -> Result<&Port> {
-        match self.ports.get(name).filter(|_| !self.bridges.contains_key(name)) {
+        match self
+            .ports
+            .get(name)
+            .filter(|_| !self.bridges.contains_key(name))
+        {
             Some(port) => Ok(port),
             None => fail!("no port named {name}{}", hint(name, self.port_names())),
         }
@@ -111,41 +151,61 @@ impl Topology {
 
     /// The interface that must be there and not be a bridge's own.
     pub fn iface(&self, name: &str) -> Result<&Iface> {
-        match self.ifaces.get(name).filter(|_| !self.bridges.contains_key(name)) {
+        match self
+            .ifaces
+            .get(name)
+            .filter(|_| !self.bridges.contains_key(name))
+        {
             Some(iface) => Ok(iface),
-            None => fail!("no interface named {name}{}", hint(name, self.iface_names())),
+            None => fail!(
+                "no interface named {name}{}",
+                hint(name, self.iface_names())
+            ),
         }
     }
 
     fn port_names(&self) -> impl Iterator<Item = &str> {
-        self.ports.keys().filter(|name| !self.bridges.contains_key(*name)).map(String::as_str)
+        self.ports
+            .keys()
+            .filter(|name| !self.bridges.contains_key(*name))
+            .map(String::as_str)
     }
 
     fn iface_names(&self) -> impl Iterator<Item = &str> {
-        self.ifaces.keys().filter(|name| !self.bridges.contains_key(*name)).map(String::as_str)
+        self.ifaces
+            .keys()
+            .filter(|name| !self.bridges.contains_key(*name))
+            .map(String::as_str)
     }
 
     /// The ports of a bridge, by name, without its local port.
     pub fn ports_of<'a>(&'a self, bridge: &'a str) -> impl Iterator<Item = &'a str> {
-        self.port_names().filter(move |name| self.ports[*name].bridge == bridge)
+        self.port_names()
+            .filter(move |name| self.ports[*name].bridge == bridge)
     }
 
     /// The names of the interfaces of a bridge, without its own.
     pub fn ifaces_of<'a>(&'a self, bridge: &'a str) -> impl Iterator<Item = &'a str> {
-        self.iface_names().filter(move |name| self.ifaces[*name].bridge == bridge)
+        self.iface_names()
+            .filter(move |name| self.ifaces[*name].bridge == bridge)
     }
 
     /// The names of the interfaces of a port.
     pub fn ifaces_of_port<'a>(&'a self, port: &'a str) -> impl Iterator<Item = &'a str> {
-        self.ifaces.iter().filter(move |(_, iface)| iface.port == port).map(|(name, _)| name.as_str())
+        self.ifaces
+            .iter()
+            .filter(move |(_, iface)| iface.port == port)
+            .map(|(name, _)| name.as_str())
     }
 
     /// The fake bridges of a real one.
     pub fn fakes_of<'a>(&'a self, parent: &'a str) -> impl Iterator<Item = (&'a str, i64)> {
-        self.bridges.iter().filter_map(move |(name, bridge)| match &bridge.fake {
-            Some((of, vlan)) if of == parent => Some((name.as_str(), *vlan)),
-            _ => None,
-        })
+        self.bridges
+            .iter()
+            .filter_map(move |(name, bridge)| match &bridge.fake {
+                Some((of, vlan)) if of == parent => Some((name.as_str(), *vlan)),
+                _ => None,
+            })
     }
 
     /// Refuses to make `what` ("a bridge", "a port", "an interface") called `name` if the name is in use.
@@ -155,10 +215,16 @@ impl Topology {
             fail!("{prefix} a bridge named {name} already exists");
         }
         if let Some(port) = self.ports.get(name) {
-            fail!("{prefix} a port named {name} already exists on bridge {}", port.bridge);
+            fail!(
+                "{prefix} a port named {name} already exists on bridge {}",
+                port.bridge
+            );
         }
         if let Some(iface) = self.ifaces.get(name) {
-            fail!("{prefix} an interface named {name} already exists on bridge {}", iface.bridge);
+            fail!(
+                "{prefix} an interface named {name} already exists on bridge {}",
+                iface.bridge
+            );
         }
         Ok(())
     }

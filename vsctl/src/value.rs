@@ -25,10 +25,15 @@ pub fn read_datum(text: &str, ty: &ColumnType, symbols: &mut Symbols) -> Result<
     };
     let (len, what) = (datum.len(), if ty.is_map() { "pair" } else { "value" });
     if len < ty.min {
-        fail!("{text}: {len} {what}(s) specified but the minimum number is {}", ty.min);
+        fail!(
+            "{text}: {len} {what}(s) specified but the minimum number is {}",
+            ty.min
+        );
     }
     match ty.max {
-        Some(max) if len > max => fail!("{text}: {len} {what}(s) specified but the maximum number is {max}"),
+        Some(max) if len > max => {
+            fail!("{text}: {len} {what}(s) specified but the maximum number is {max}")
+        }
         _ => Ok(datum),
     }
 }
@@ -133,7 +138,10 @@ impl<'a> Reader<'a> {
             let word = self.word()?;
             let key = read_atom(word, &self.ty.key, symbols)?;
             if !self.take('=') {
-                fail!("{}: \"=\" and a value are missing after the key {word}", self.text);
+                fail!(
+                    "{}: \"=\" and a value are missing after the key {word}",
+                    self.text
+                );
             }
             let datum = match self.rest().is_empty() {
                 true => read_atom("", value, symbols)?,
@@ -190,7 +198,12 @@ impl<'a> Reader<'a> {
         let len = word_len(rest);
         let after = rest[len..].chars().next();
         match (len, after) {
-            (0, Some(c)) => fail!("{}: unexpected \"{c}\" parsing {}{}", self.text, describe(self.ty), quote_hint(c)),
+            (0, Some(c)) => fail!(
+                "{}: unexpected \"{c}\" parsing {}{}",
+                self.text,
+                describe(self.ty),
+                quote_hint(c)
+            ),
             (_, Some(c)) if !DELIMITERS.contains(c) => {
                 fail!("{}: missing quote at end of quoted string", self.text)
             }
@@ -219,7 +232,11 @@ fn elements(word: &str, base: &BaseType, symbols: &mut Symbols) -> Result<Vec<At
         return Ok(vec![read_atom(word, base, symbols)?]);
     }
     // A sign is not the dash of a range, so the dash is looked for behind the first character.
-    let dash = word.char_indices().skip(1).find(|(_, c)| *c == '-').map(|(at, _)| at);
+    let dash = word
+        .char_indices()
+        .skip(1)
+        .find(|(_, c)| *c == '-')
+        .map(|(at, _)| at);
     let (first, last) = dash.map_or((word, word), |at| (&word[..at], &word[at + 1..]));
     let (Ok(first), Ok(last)) = (first.parse::<i64>(), last.parse::<i64>()) else {
         fail!("\"{word}\" is not a valid integer or range");
@@ -228,10 +245,13 @@ fn elements(word: &str, base: &BaseType, symbols: &mut Symbols) -> Result<Vec<At
         fail!("\"{word}\" is not a valid range. Range end cannot be before start.");
     }
     for end in [first, last] {
-        base.check(&Atom::Integer(end)).map_err(|e| Error::Usage(e.to_string()))?;
+        base.check(&Atom::Integer(end))
+            .map_err(|e| Error::Usage(e.to_string()))?;
     }
     if last.saturating_sub(first) >= RANGE_LIMIT {
-        fail!("\"{word}\" is not a valid range. Range size cannot be more than {RANGE_LIMIT} elements.");
+        fail!(
+            "\"{word}\" is not a valid range. Range size cannot be more than {RANGE_LIMIT} elements."
+        );
     }
     Ok((first..=last).map(Atom::Integer).collect())
 }
@@ -260,22 +280,39 @@ mod tests {
     use proptest::prelude::*;
 
     fn integers(max: Option<usize>) -> ColumnType {
-        let key =
-            BaseType { atom: AtomType::Integer, constraint: Constraint::Range(Some(0.into()), Some(4095.into())) };
-        ColumnType { key, value: None, min: 0, max }
+        let key = BaseType {
+            atom: AtomType::Integer,
+            constraint: Constraint::Range(Some(0.into()), Some(4095.into())),
+        };
+        ColumnType {
+            key,
+            value: None,
+            min: 0,
+            max,
+        }
     }
 
     fn of(atom: AtomType, min: usize, max: Option<usize>) -> ColumnType {
-        ColumnType { key: BaseType::any(atom), value: None, min, max }
+        ColumnType {
+            key: BaseType::any(atom),
+            value: None,
+            min,
+            max,
+        }
     }
 
     fn strings_to_strings() -> ColumnType {
-        ColumnType { value: Some(BaseType::any(AtomType::String)), ..of(AtomType::String, 0, None) }
+        ColumnType {
+            value: Some(BaseType::any(AtomType::String)),
+            ..of(AtomType::String, 0, None)
+        }
     }
 
     fn read(text: &str, ty: &ColumnType) -> std::result::Result<String, String> {
         let datum = read_datum(text, ty, &mut Symbols::default());
-        datum.map(|datum| ty.print(&datum)).map_err(|e| e.to_string())
+        datum
+            .map(|datum| ty.print(&datum))
+            .map_err(|e| e.to_string())
     }
 
     #[test]
@@ -301,34 +338,93 @@ mod tests {
             assert_eq!(read(text, &map).unwrap(), want, "{text}");
         }
         assert_eq!(read("[a]", &of(AtomType::String, 1, Some(1))).unwrap(), "a");
-        assert_eq!(read("yes", &of(AtomType::Boolean, 1, Some(1))).unwrap(), "true");
+        assert_eq!(
+            read("yes", &of(AtomType::Boolean, 1, Some(1))).unwrap(),
+            "true"
+        );
     }
 
     #[test]
     fn wrong_values() {
-        let (vlans, map, name) = (integers(Some(4096)), strings_to_strings(), of(AtomType::String, 1, Some(1)));
+        let (vlans, map, name) = (
+            integers(Some(4096)),
+            strings_to_strings(),
+            of(AtomType::String, 1, Some(1)),
+        );
         let cases: [(&ColumnType, &str, &str); 21] = [
             (&vlans, "abc", "\"abc\" is not a valid integer or range"),
             (&vlans, "0-", "\"0-\" is not a valid integer or range"),
             (&vlans, "1-2-3", "\"1-2-3\" is not a valid integer or range"),
-            (&vlans, "3-1", "\"3-1\" is not a valid range. Range end cannot be before start."),
-            (&vlans, "5000", "constraint violation: 5000 is not in the valid range 0 to 4095 (inclusive)"),
-            (&vlans, "-5", "constraint violation: -5 is not in the valid range 0 to 4095 (inclusive)"),
+            (
+                &vlans,
+                "3-1",
+                "\"3-1\" is not a valid range. Range end cannot be before start.",
+            ),
+            (
+                &vlans,
+                "5000",
+                "constraint violation: 5000 is not in the valid range 0 to 4095 (inclusive)",
+            ),
+            (
+                &vlans,
+                "-5",
+                "constraint violation: -5 is not in the valid range 0 to 4095 (inclusive)",
+            ),
             (&vlans, "1,2,2", "1,2,2: set contains duplicate value"),
             (&vlans, "[4,5", "[4,5: missing \"]\" at end of data"),
-            (&vlans, "4]", "4]: unexpected \"]\" parsing set of up to 4096 integers"),
-            (&vlans, "1,,2", "1,,2: unexpected \",\" parsing set of up to 4096 integers"),
+            (
+                &vlans,
+                "4]",
+                "4]: unexpected \"]\" parsing set of up to 4096 integers",
+            ),
+            (
+                &vlans,
+                "1,,2",
+                "1,,2: unexpected \",\" parsing set of up to 4096 integers",
+            ),
             (&map, "{a=b", "{a=b: missing \"}\" at end of data"),
             (&map, "{a=b}x", "{a=b}x: trailing garbage after \"}\""),
-            (&map, "[a=b]", "[a=b]: unexpected \"[\" parsing map of (string, string) pairs"),
-            (&map, "a=b=c", "a=b=c: unexpected \"=\" parsing map of (string, string) pairs"),
+            (
+                &map,
+                "[a=b]",
+                "[a=b]: unexpected \"[\" parsing map of (string, string) pairs",
+            ),
+            (
+                &map,
+                "a=b=c",
+                "a=b=c: unexpected \"=\" parsing map of (string, string) pairs",
+            ),
             (&map, "a=b,a=c", "a=b,a=c: map contains duplicate key"),
-            (&map, "a", "a: \"=\" and a value are missing after the key a"),
-            (&map, "a=", "An empty string is not valid as input; use \"\" to represent the empty string"),
-            (&name, "\"x y", "\"x y: missing quote at end of quoted string"),
-            (&name, "\"bad\\q\"", "\"bad\\q\": bad escape in quoted string"),
-            (&name, "a b", "a b: 2 value(s) specified but the maximum number is 1"),
-            (&name, "[]", "[]: 0 value(s) specified but the minimum number is 1"),
+            (
+                &map,
+                "a",
+                "a: \"=\" and a value are missing after the key a",
+            ),
+            (
+                &map,
+                "a=",
+                "An empty string is not valid as input; use \"\" to represent the empty string",
+            ),
+            (
+                &name,
+                "\"x y",
+                "\"x y: missing quote at end of quoted string",
+            ),
+            (
+                &name,
+                "\"bad\\q\"",
+                "\"bad\\q\": bad escape in quoted string",
+            ),
+            (
+                &name,
+                "a b",
+                "a b: 2 value(s) specified but the maximum number is 1",
+            ),
+            (
+                &name,
+                "[]",
+                "[]: 0 value(s) specified but the minimum number is 1",
+            ),
         ];
         for (ty, text, want) in cases {
             assert_eq!(read(text, ty).unwrap_err(), want);
@@ -338,9 +434,15 @@ mod tests {
                 .unwrap_err()
                 .contains("unexpected \":\" parsing string (put the value in double")
         );
-        assert_eq!(read("zzz", &of(AtomType::Uuid, 1, Some(1))).unwrap_err(), "\"zzz\" is not a valid UUID");
         assert_eq!(
-            read("0-9223372036854775807", &of(AtomType::Integer, 0, None)).unwrap_err().matches("size").count(),
+            read("zzz", &of(AtomType::Uuid, 1, Some(1))).unwrap_err(),
+            "\"zzz\" is not a valid UUID"
+        );
+        assert_eq!(
+            read("0-9223372036854775807", &of(AtomType::Integer, 0, None))
+                .unwrap_err()
+                .matches("size")
+                .count(),
             1
         );
     }

@@ -1,155 +1,12 @@
-//! The same command lines for the stock `ovs-vsctl` and for ours, on two stock `ovsdb-server`s: they print the same, exit the same
+//! The same command lines for the stock `ovs-vsctl` and for ours, on two stock `ovsdb-server`s and on ours: they print the same, exit the same
 //! and leave the same in the database. Needs Debian's `openvswitch-switch` and `openvswitch-common`.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+mod support;
+
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-const SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
-
-/// A database server of its own directory, gone when dropped.
-struct Server {
-    child: Child,
-    dir: PathBuf,
-}
-
-impl Server {
-    fn start(name: &str) -> Self {
-        let dir = std::env::temp_dir().join(format!("vsctl-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        let made = Command::new("ovsdb-tool").arg("create").arg(dir.join("db")).arg(SCHEMA).status();
-        assert!(made.expect("ovsdb-tool of openvswitch-common").success());
-        let child = Command::new("ovsdb-server")
-            .arg(dir.join("db"))
-            .arg(format!("--remote=punix:{}", dir.join("sock").display()))
-            .arg(format!("--unixctl={}", dir.join("ctl").display()))
-            .args(["--no-chdir", "-vconsole:off", "-vsyslog:off"])
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("ovsdb-server of openvswitch-switch");
-        let server = Self { child, dir };
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while std::os::unix::net::UnixStream::connect(server.dir.join("sock")).is_err() {
-            assert!(Instant::now() < deadline, "ovsdb-server does not listen");
-            std::thread::yield_now();
-        }
-        server
-    }
-
-    fn target(&self) -> String {
-        format!("unix:{}", self.dir.join("sock").display())
-    }
-
-    fn run(&self, program: impl AsRef<Path>, line: &str) -> Ran {
-        let output = Command::new(program.as_ref())
-            .args([format!("--db={}", self.target()), "--no-wait".into(), "--timeout=20".into()])
-            .args(words(line))
-            .output();
-        Ran::from(output.expect("the program runs"))
-    }
-
-    fn ours(&self, line: &str) -> Ran {
-        self.run(env!("CARGO_BIN_EXE_vsctl"), line)
-    }
-
-    fn stock(&self, line: &str) -> Ran {
-        self.run("ovs-vsctl", line)
-    }
-
-    /// Everything in the database, without the UUIDs and in an order that does not depend on them.
-    fn contents(&self) -> Vec<String> {
-        let dump =
-            Command::new("ovsdb-client").args(["-f", "csv", "dump", &self.target(), "Open_vSwitch"]).output().unwrap();
-        sorted(&without_uuids(&String::from_utf8_lossy(&dump.stdout)))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(&self.dir);
-    }
-}
-
-/// What a program did.
-#[derive(Debug, PartialEq)]
-struct Ran {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl From<Output> for Ran {
-    fn from(output: Output) -> Self {
-        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
-    }
-}
-
-/// Splits at spaces; single quotes keep words together.
-fn words(line: &str) -> Vec<String> {
-    let (mut words, mut word, mut quoted, mut any) = (Vec::new(), String::new(), false, false);
-    for c in line.chars() {
-        match c {
-            '\'' => (quoted, any) = (!quoted, true),
-            ' ' if !quoted => {
-                if any {
-                    words.push(std::mem::take(&mut word));
-                }
-                any = false;
-            }
-            c => {
-                word.push(c);
-                any = true;
-            }
-        }
-    }
-    if any {
-        words.push(word);
-    }
-    words
-}
-
-fn without_uuids(text: &str) -> String {
-    let is_uuid = |word: &[u8]| {
-        word.iter()
-            .enumerate()
-            .all(|(at, b)| if [8, 13, 18, 23].contains(&at) { *b == b'-' } else { b.is_ascii_hexdigit() })
-    };
-    let (bytes, mut out, mut at) = (text.as_bytes(), Vec::new(), 0);
-    while at < bytes.len() {
-        match bytes.get(at..at + 36) {
-            Some(word) if is_uuid(word) => {
-                out.extend(b"UUID");
-                at += 36;
-            }
-            _ => {
-                out.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-fn sorted(text: &str) -> Vec<String> {
-    let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
-    lines.sort();
-    lines
-}
-
-/// The words of an error without the name of the program, the stock tool's log lines and our hints.
-fn essence(err: &str) -> String {
-    let mut out = String::new();
-    for line in err.lines().filter(|line| !line.contains("|WARN|") && !line.starts_with("vsctl: warning: ")) {
-        let line = line.strip_prefix("ovs-").unwrap_or(line);
-        let end = [" (did you mean ", " (put the value "].iter().filter_map(|hint| line.find(hint)).min();
-        out += &line[..end.unwrap_or(line.len())];
-        out.push('\n');
-    }
-    without_uuids(&out)
-}
+use support::{Ran, Server, essence, sorted, without_uuids, words};
 
 /// How alike the two have to be.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -189,7 +46,10 @@ const LINES: &[(Like, &str)] = &[
     (All, "add-port br9 p9"),
     (All, "add-port br0 ''"),
     (All, "add-br p1"),
-    (All, "add-port br0 p2 tag=10 -- set interface p2 type=vxlan options:remote_ip=10.0.0.2 options:key=flow"),
+    (
+        All,
+        "add-port br0 p2 tag=10 -- set interface p2 type=vxlan options:remote_ip=10.0.0.2 options:key=flow",
+    ),
     (All, "add-port br0 p3 tagz=10"),
     (All, "add-port br0 p3 tag=abc"),
     (All, "add-port br0 p3 tag=5000"),
@@ -260,8 +120,14 @@ const LINES: &[(Like, &str)] = &[
     (ButWords, "set interface p1 options=a"),
     (All, "set interface p1 options:a"),
     (All, "set interface p1 options:=x"),
-    (All, "set interface p1 options:a=b:c=d options:b=true options:n=5 options:z=[] 'options:e=\"\"' options:u=é"),
-    (All, "set interface p1 'options:\"q:r\"=s' 'options:d=\"\\u0041\\n\"'"),
+    (
+        All,
+        "set interface p1 options:a=b:c=d options:b=true options:n=5 options:z=[] 'options:e=\"\"' options:u=é",
+    ),
+    (
+        All,
+        "set interface p1 'options:\"q:r\"=s' 'options:d=\"\\u0041\\n\"'",
+    ),
     (All, "set interface p1 'options:a=\"x y'"),
     (ButWords, "set interface p1 'options:a=\"bad\\q\"'"),
     (All, "get interface p1 options"),
@@ -329,7 +195,10 @@ const LINES: &[(Like, &str)] = &[
     (All, "--if-exists del-br nope"),
     (All, "add-bond br0 b0 e1"),
     (All, "add-bond br0 b0 e1 lacp=active"),
-    (All, "add-bond br0 b0 e1 e2 lacp=active bond_mode=balance-tcp"),
+    (
+        All,
+        "add-bond br0 b0 e1 e2 lacp=active bond_mode=balance-tcp",
+    ),
     (All, "add-bond br0 b0 e1 e2"),
     (All, "--may-exist add-bond br0 b0 e2 e1"),
     (All, "--may-exist add-bond br0 b0 e1 e3"),
@@ -340,13 +209,19 @@ const LINES: &[(Like, &str)] = &[
     (All, "del-port e1"),
     (All, "--with-iface del-port e1"),
     (All, "--with-iface del-port zz"),
-    (All, "br-set-external-id br0 k v -- br-set-external-id br0 k2 'v w'"),
+    (
+        All,
+        "br-set-external-id br0 k v -- br-set-external-id br0 k2 'v w'",
+    ),
     (All, "br-get-external-id br0"),
     (All, "br-get-external-id br0 k"),
     (All, "br-get-external-id br0 zz"),
     (All, "br-set-external-id br0 k"),
     (All, "get-controller br0"),
-    (All, "--inactivity-probe=5000 set-controller br0 tcp:1.2.3.4 ptcp:6653"),
+    (
+        All,
+        "--inactivity-probe=5000 set-controller br0 tcp:1.2.3.4 ptcp:6653",
+    ),
     (All, "get-controller br0"),
     (All, "set-controller br0 foo"),
     (All, "set-controller br9 tcp:1.2.3.4"),
@@ -373,18 +248,27 @@ const LINES: &[(Like, &str)] = &[
     (All, "find port 'tag{bad}1'"),
     (All, "find port tag:3=4"),
     (All, "find port name=a,b"),
-    (All, "create qos type=linux-htb other-config:max-rate=1 queues:0=@q -- --id=@q create queue dscp=1"),
+    (
+        All,
+        "create qos type=linux-htb other-config:max-rate=1 queues:0=@q -- --id=@q create queue dscp=1",
+    ),
     (All, "create queue dscp=99"),
     (All, "create qos queues:0=@zz"),
     (All, "create qos foo=1"),
     (All, "create qos"),
-    (All, "-- --id=@a create qos type=x -- --id=@a create qos type=y"),
+    (
+        All,
+        "-- --id=@a create qos type=x -- --id=@a create qos type=y",
+    ),
     (All, "--id=x get bridge br0"),
     (All, "--id=@y get bridge br0"),
     (All, "--if-exists --id=@r get bridge br0"),
     (All, "-- --id=@n create qos type=y -- set port p1 qos=@n"),
     (All, "get qos p1 type"),
-    (All, "--id=11111111-2222-3333-4444-555555555555 create queue dscp=3"),
+    (
+        All,
+        "--id=11111111-2222-3333-4444-555555555555 create queue dscp=3",
+    ),
     (All, "get queue 1111 dscp"),
     (All, "get queue 111 dscp"),
     (All, "destroy queue 1111 zz"),
@@ -394,16 +278,28 @@ const LINES: &[(Like, &str)] = &[
     (All, "--all destroy qos x"),
     (All, "--all destroy queue"),
     (All, "destroy bridge br0"),
-    (All, "-- --id=@m create mirror name=m1 select_all=true -- set bridge br0 mirrors=@m"),
-    (All, "-- --id=@p get port p1 -- set mirror m1 select_dst_port=@p"),
+    (
+        All,
+        "-- --id=@m create mirror name=m1 select_all=true -- set bridge br0 mirrors=@m",
+    ),
+    (
+        All,
+        "-- --id=@p get port p1 -- set mirror m1 select_dst_port=@p",
+    ),
     (All, "clear bridge br0 mirrors"),
     (All, "comment hello world"),
     (All, "wait-until bridge br0 name=br0"),
     (All, "--oneline list-br -- add-br br1 -- list-br"),
     (All, "--dry-run list-br -- add-br br2 -- list-br"),
-    (All, "add-br nb -- get bridge nb name -- list-ports nb -- del-br nb -- list-br"),
+    (
+        All,
+        "add-br nb -- get bridge nb name -- list-ports nb -- del-br nb -- list-br",
+    ),
     (All, "add-port br0 px -- del-port px -- list-ports br0"),
-    (All, "add-port br0 px -- del-br br0 -- list-br -- add-br br0"),
+    (
+        All,
+        "add-port br0 px -- del-br br0 -- list-br -- add-br br0",
+    ),
     (All, "get port px name"),
     (All, "list"),
     (All, "list bridge br9"),
@@ -412,29 +308,55 @@ const LINES: &[(Like, &str)] = &[
     (All, "--columns= list port"),
     (All, "get open . next_cfg"),
     (All, "get port . name"),
-    (All, "set open . other_config:pmd-cpu-mask=0x1 external-ids:a=b"),
+    (
+        All,
+        "set open . other_config:pmd-cpu-mask=0x1 external-ids:a=b",
+    ),
     (All, "add-br 'a b' -- add-br é -- add-br -x"),
     (All, "list-br"),
     (All, "clear open . bridges"),
     (All, "list-br"),
 ];
 
-#[test]
-fn the_same_lines_do_the_same() {
-    let (theirs, ours) = (Server::start("theirs"), Server::start("ours"));
+/// Runs all lines: the stock tool on the stock server against our tool on `server`.
+fn same_lines(server: &Server) {
+    let stock = Server::stock();
     for (like, line) in LINES {
-        let (want, got) = (theirs.stock(line), ours.ours(line));
+        let (want, got) = (stock.theirs(line), server.ours(line));
         assert_eq!(got.code, want.code, "{line}\n{want:?}\n{got:?}");
-        assert_eq!(sorted(&without_uuids(&got.out)), sorted(&without_uuids(&want.out)), "{line}");
+        assert_eq!(
+            sorted(&without_uuids(&got.out)),
+            sorted(&without_uuids(&want.out)),
+            "{line}"
+        );
         match like {
             All => assert_eq!(essence(&got.err), essence(&want.err), "{line}"),
-            ButWords => assert!(got.err.starts_with("vsctl: ") && got.err.lines().count() == 1, "{line}\n{}", got.err),
+            ButWords => assert!(
+                got.err.starts_with("vsctl: ") && got.err.lines().count() == 1,
+                "{line}\n{}",
+                got.err
+            ),
         }
-        let (got, want) = (ours.contents(), theirs.contents());
-        let only = |a: &[String], b: &[String]| a.iter().filter(|line| !b.contains(line)).cloned().collect::<Vec<_>>();
+        let (got, want) = (server.contents(), stock.contents());
+        let only = |a: &[String], b: &[String]| {
+            a.iter()
+                .filter(|line| !b.contains(line))
+                .cloned()
+                .collect::<Vec<_>>()
+        };
         assert_eq!(only(&got, &want), only(&want, &got), "{line}");
         assert_eq!(got.len(), want.len(), "{line}");
     }
+}
+
+#[test]
+fn the_same_lines_do_the_same() {
+    same_lines(&Server::stock());
+}
+
+#[test]
+fn the_same_lines_do_the_same_on_our_server() {
+    same_lines(&Server::own());
 }
 
 /// Makes a database that has something of everything that is shown.
@@ -483,37 +405,80 @@ const READS: &[&str] = &[
 
 #[test]
 fn the_same_database_prints_the_same() {
-    let server = Server::start("reads");
+    same_prints(&Server::stock());
+}
+
+#[test]
+fn the_same_database_on_our_server_prints_the_same() {
+    same_prints(&Server::own());
+}
+
+fn same_prints(server: &Server) {
     for line in MAKE {
-        assert_eq!(server.stock(line).code, Some(0), "{line}");
+        assert_eq!(server.theirs(line).code, Some(0), "{line}");
     }
     for line in READS {
-        let (want, got) = (server.stock(line), server.ours(line));
+        let (want, got) = (server.theirs(line), server.ours(line));
         assert_eq!((got.out, got.code), (want.out, want.code), "{line}");
     }
 }
 
 /// What the stock tool lets pass, or hangs on.
 const STRICTER: &[(&str, i32, &str)] = &[
-    ("add-br fk br0 1x", 1, "add-br: vlan must be between 0 and 4095"),
-    ("add-bond br0 b9 f1 f1", 1, "the interface f1 is named more than once"),
-    ("set-manager ptcp:1 ptcp:1", 1, "the target \"ptcp:1\" is named more than once"),
-    ("--inactivity-probe=x set-controller br0 tcp:1.1.1.1", 1, "--inactivity-probe wants a number of milliseconds"),
-    ("get bridge br0 optionz -- list-br", 1, "Bridge does not contain a column whose name matches \"optionz\""),
-    ("ad-br br0", 1, "unknown command 'ad-br'; use --help for help (did you mean add-br?)"),
-    ("set interfaec br0 type=x", 1, "unknown table \"interfaec\" (did you mean Interface?)"),
-    ("list-ports br1", 1, "no bridge named br1 (did you mean br0?)"),
     (
-        "-- --id=@c create controller target='\"tcp:1\"' -- set bridge br0 controller=@c -- set bridge br0 mirrors=11111111-2222-3333-4444-555555555555",
+        "add-br fk br0 1x",
         1,
-        "Table Bridge column mirrors row UUID references nonexistent row UUID in table Mirror.",
+        "add-br: vlan must be between 0 and 4095",
     ),
-    ("-t 1 wait-until bridge br7", 142, "timed out after 1 seconds"),
+    (
+        "add-bond br0 b9 f1 f1",
+        1,
+        "the interface f1 is named more than once",
+    ),
+    (
+        "set-manager ptcp:1 ptcp:1",
+        1,
+        "the target \"ptcp:1\" is named more than once",
+    ),
+    (
+        "--inactivity-probe=x set-controller br0 tcp:1.1.1.1",
+        1,
+        "--inactivity-probe wants a number of milliseconds",
+    ),
+    (
+        "get bridge br0 optionz -- list-br",
+        1,
+        "Bridge does not contain a column whose name matches \"optionz\"",
+    ),
+    (
+        "ad-br br0",
+        1,
+        "unknown command 'ad-br'; use --help for help (did you mean add-br?)",
+    ),
+    (
+        "set interfaec br0 type=x",
+        1,
+        "unknown table \"interfaec\" (did you mean Interface?)",
+    ),
+    (
+        "list-ports br1",
+        1,
+        "no bridge named br1 (did you mean br0?)",
+    ),
+    (
+        "-t 1 wait-until bridge br7",
+        142,
+        "timed out after 1 seconds",
+    ),
 ];
 
 #[test]
 fn stricter_than_stock() {
-    let server = Server::start("stricter");
+    stricter_than_stock_on(&Server::stock());
+    stricter_than_stock_on(&Server::own());
+}
+
+fn stricter_than_stock_on(server: &Server) {
     assert_eq!(server.ours("add-br br0").code, Some(0));
     let before = server.contents();
     for (line, code, err) in STRICTER {
@@ -524,40 +489,74 @@ fn stricter_than_stock() {
     }
 }
 
+#[test]
+fn a_refusal_is_printed_plainly_and_changes_nothing() {
+    for server in [Server::stock(), Server::own()] {
+        assert_eq!(server.ours("add-br br0").code, Some(0));
+        let before = server.contents();
+        let ran = server
+            .ours("add-br br1 -- set bridge br0 mirrors=11111111-2222-3333-4444-555555555555");
+        assert_eq!(ran.code, Some(1));
+        assert!(
+            ran.err.starts_with("vsctl: ") && ran.err.contains("mirrors") && !ran.err.contains('{'),
+            "{}",
+            ran.err
+        );
+        assert_eq!(server.contents(), before);
+    }
+}
+
 /// The manual says that `add` keeps the value of a key that is there; the stock tool of 3.1 replaces it.
 #[test]
 fn add_keeps_what_is_there() {
-    let server = Server::start("add");
-    let ran = server.ours("set open . other_config:a=b -- add open . other_config a=x c=d -- get open . other_config");
+    let server = Server::stock();
+    let ran = server.ours(
+        "set open . other_config:a=b -- add open . other_config a=x c=d -- get open . other_config",
+    );
     assert_eq!(ran.out, "{a=b, c=d}\n");
 }
 
 #[test]
 fn a_new_row_is_printed_with_its_true_uuid() {
-    let server = Server::start("uuid");
+    let server = Server::stock();
     let made = server.ours("create queue dscp=1 -- list queue").out;
     let uuid = made.lines().next().unwrap().to_owned();
     assert_eq!(made.matches(&uuid).count(), 2, "{made}");
-    assert_eq!(server.stock("--bare --columns=_uuid list queue").out.trim(), uuid);
+    assert_eq!(
+        server
+            .theirs("--bare --columns=_uuid list queue")
+            .out
+            .trim(),
+        uuid
+    );
 }
 
 #[test]
 fn json_for_every_command() {
-    let server = Server::start("json");
+    let server = Server::stock();
     let got = server.ours(
         "--json add-br br0 -- list-br -- get bridge br0 name fail_mode other_config -- --columns=name,tag list port",
     );
-    assert_eq!(got.out, "null\n[\"br0\"]\n[\"br0\",null,{}]\n[{\"name\":\"br0\",\"tag\":null}]\n");
+    assert_eq!(
+        got.out,
+        "null\n[\"br0\"]\n[\"br0\",null,{}]\n[{\"name\":\"br0\",\"tag\":null}]\n"
+    );
     let show = without_uuids(&server.ours("--json show").out);
     let bridge = "{\"controller\":[],\"name\":\"br0\",\"ports\":[{\"interfaces\":[{\"name\":\"br0\",\"type\":\"internal\"}],\"name\":\"br0\"}]}";
-    assert_eq!(show, format!("{{\"_uuid\":\"UUID\",\"bridges\":[{bridge}],\"manager_options\":[]}}\n"));
+    assert_eq!(
+        show,
+        format!("{{\"_uuid\":\"UUID\",\"bridges\":[{bridge}],\"manager_options\":[]}}\n")
+    );
 }
 
 #[test]
 fn nobody_listens() {
     let started = Instant::now();
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_vsctl")).env("OVS_RUNDIR", "/nonexistent").arg("show").output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_vsctl"))
+        .env("OVS_RUNDIR", "/nonexistent")
+        .arg("show")
+        .output()
+        .unwrap();
     let got = Ran::from(output);
     assert!(started.elapsed() < Duration::from_secs(1));
     assert_eq!(got.code, Some(1));
@@ -568,12 +567,19 @@ fn nobody_listens() {
 /// Clients that change one bridge at the same time do not undo each other.
 #[test]
 fn many_at_once() {
-    let server = Server::start("many");
+    many_at_once_on(&Server::stock());
+    many_at_once_on(&Server::own());
+}
+
+fn many_at_once_on(server: &Server) {
     assert_eq!(server.ours("add-br br0").code, Some(0));
     std::thread::scope(|scope| {
         let add = |n| {
-            let server = &server;
-            scope.spawn(move || server.ours(&format!("add-port br0 p{n} tag={n} -- --may-exist add-br br1")))
+            scope.spawn(move || {
+                server.ours(&format!(
+                    "add-port br0 p{n} tag={n} -- --may-exist add-br br1"
+                ))
+            })
         };
         for ran in (0..12).map(add).collect::<Vec<_>>() {
             let ran = ran.join().unwrap();
@@ -587,24 +593,49 @@ fn many_at_once() {
 /// Something sets `cur_cfg` as the switch does, and what it writes beside it decides the exit code.
 #[test]
 fn waits_for_the_switch() {
-    let server = Server::start("waits");
-    assert_eq!(server.ours("add-br br0 -- add-port br0 p1 -- add-port br0 p2").code, Some(0));
+    waits_for_the_switch_on(&Server::stock());
+    waits_for_the_switch_on(&Server::own());
+}
+
+fn waits_for_the_switch_on(server: &Server) {
+    assert_eq!(
+        server
+            .ours("add-br br0 -- add-port br0 p1 -- add-port br0 p2")
+            .code,
+        Some(0)
+    );
     let waiting = |line: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vsctl"));
-        command.args([format!("--db={}", server.target()), "-t20".into()]).args(words(line));
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        command
+            .args([format!("--db={}", server.target()), "-t20".into()])
+            .args(words(line));
+        command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
     };
     let apply = |cfg: u32, more: &str| {
         assert_eq!(
-            server.ours(&format!("wait-until open . next_cfg={cfg} -- {more} set open . cur_cfg={cfg}")).code,
+            server
+                .ours(&format!(
+                    "wait-until open . next_cfg={cfg} -- {more} set open . cur_cfg={cfg}"
+                ))
+                .code,
             Some(0)
         );
     };
     let child = waiting("set interface p1 type=foo -- list-br");
-    apply(1, "set interface p1 'error=\"no type foo\"' ofport=-1 -- set interface p2 'error=\"old\"' --");
+    apply(
+        1,
+        "set interface p1 'error=\"no type foo\"' ofport=-1 -- set interface p2 'error=\"old\"' --",
+    );
     let ran = Ran::from(child.wait_with_output().unwrap());
     assert_eq!((ran.code, ran.out.as_str()), (Some(65), "br0\n"));
-    assert_eq!(ran.err, "vsctl: Error detected while setting up 'p1': no type foo\n");
+    assert_eq!(
+        ran.err,
+        "vsctl: Error detected while setting up 'p1': no type foo\n"
+    );
     let child = waiting("set interface p1 type=internal options:foo=1 options:bar=2");
     apply(
         2,
@@ -612,5 +643,8 @@ fn waits_for_the_switch() {
     );
     let ran = Ran::from(child.wait_with_output().unwrap());
     assert_eq!(ran.code, Some(0), "{}", ran.err);
-    assert_eq!(ran.err, "vsctl: warning: Interface.options:foo is stored but has no effect yet\n");
+    assert_eq!(
+        ran.err,
+        "vsctl: warning: Interface.options:foo is stored but has no effect yet\n"
+    );
 }

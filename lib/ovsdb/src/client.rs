@@ -550,4 +550,36 @@ mod tests {
         );
         assert!(error.contains("switchd --rundir=/nonexistent"), "{error}");
     }
+
+    /// A server that answers the first request with `bytes` and closes.
+    async fn answered(name: &str, bytes: &'static [u8]) -> Error {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let path = std::env::temp_dir().join(format!("ovsdb-client-{}-{name}", std::process::id()));
+        let listener = tokio::net::UnixListener::bind(&path).unwrap();
+        let server = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await.unwrap();
+            stream.write_all(bytes).await.unwrap();
+        };
+        let target = Target::Unix(path.clone());
+        let (result, ()) = tokio::join!(Client::connect(&target, "D"), server);
+        std::fs::remove_file(&path).unwrap();
+        result.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn bad_servers_are_errors() {
+        assert!(matches!(answered("silent", b"").await, Error::Broken(_)));
+        assert!(matches!(
+            answered("noise", b"]]{").await,
+            Error::Protocol(_)
+        ));
+        assert!(matches!(
+            answered("schema", br#"{"id":1,"result":7,"error":null}"#).await,
+            Error::Protocol(_)
+        ));
+        let refusal =
+            br#"{"id":1,"result":null,"error":{"error":"unknown database","details":"no D here"}}"#;
+        assert_eq!(answered("refusal", refusal).await.to_string(), "no D here");
+    }
 }

@@ -27,7 +27,9 @@ pub fn add_br(context: &mut Context<'_>, call: &Call<'_>) -> Result<Output> {
     };
     let topology = context.topology();
     match topology.bridges.get(name) {
-        Some(bridge) if call.has("--may-exist") => return may_exist(call, bridge, parent).map(|()| Output::None),
+        Some(bridge) if call.has("--may-exist") => {
+            return may_exist(call, bridge, parent).map(|()| Output::None);
+        }
         _ => topology.check_free("a bridge", name)?,
     }
     match parent {
@@ -43,7 +45,9 @@ fn may_exist(call: &Call<'_>, bridge: &Bridge, parent: Option<(&str, i64)>) -> R
     match (&bridge.fake, parent) {
         (Some((_, vlan)), None) => fail!("\"{typed}\" but {name} is a VLAN bridge for VLAN {vlan}"),
         (None, Some(_)) => fail!("\"{typed}\" but {name} is not a VLAN bridge"),
-        (Some((is, _)), Some((want, _))) if is != want => fail!("\"{typed}\" but {name} has the wrong parent {is}"),
+        (Some((is, _)), Some((want, _))) if is != want => {
+            fail!("\"{typed}\" but {name} has the wrong parent {is}")
+        }
         (Some((_, is)), Some((_, want))) if *is != want => {
             fail!("\"{typed}\" but {name} is a VLAN bridge for the wrong VLAN {is}")
         }
@@ -53,14 +57,30 @@ fn may_exist(call: &Call<'_>, bridge: &Bridge, parent: Option<(&str, i64)>) -> R
 
 fn add_real(context: &mut Context<'_>, name: &str) -> Result<()> {
     let port = insert_local_port(context, name)?;
-    let bridge = context.insert("Bridge", [("name", Datum::scalar(name)), ("ports", Datum::scalar(port))])?;
+    let bridge = context.insert(
+        "Bridge",
+        [
+            ("name", Datum::scalar(name)),
+            ("ports", Datum::scalar(port)),
+        ],
+    )?;
     let root = context.root()?;
-    context.draft.add_ref("Open_vSwitch", root, "bridges", bridge);
+    context
+        .draft
+        .add_ref("Open_vSwitch", root, "bridges", bridge);
     Ok(())
 }
 
-fn add_fake(context: &mut Context<'_>, topology: &Topology, name: &str, parent: &str, vlan: i64) -> Result<()> {
-    let Some(of) = topology.bridges.get(parent) else { fail!("parent bridge {parent} does not exist") };
+fn add_fake(
+    context: &mut Context<'_>,
+    topology: &Topology,
+    name: &str,
+    parent: &str,
+    vlan: i64,
+) -> Result<()> {
+    let Some(of) = topology.bridges.get(parent) else {
+        fail!("parent bridge {parent} does not exist")
+    };
     if of.fake.is_some() {
         fail!("cannot create bridge with fake bridge as parent");
     }
@@ -68,15 +88,31 @@ fn add_fake(context: &mut Context<'_>, topology: &Topology, name: &str, parent: 
         fail!("bridge {parent} already has a child VLAN bridge {other} on VLAN {vlan}");
     }
     let port = insert_local_port(context, name)?;
-    context.draft.replace("Port", port, "tag", Datum::scalar(vlan));
-    context.draft.replace("Port", port, "fake_bridge", Datum::scalar(true));
+    context
+        .draft
+        .replace("Port", port, "tag", Datum::scalar(vlan));
+    context
+        .draft
+        .replace("Port", port, "fake_bridge", Datum::scalar(true));
     context.draft.add_ref("Bridge", of.row, "ports", port);
     Ok(())
 }
 
 fn insert_local_port(context: &mut Context<'_>, name: &str) -> Result<Uuid> {
-    let iface = context.insert("Interface", [("name", Datum::scalar(name)), ("type", Datum::scalar("internal"))])?;
-    context.insert("Port", [("name", Datum::scalar(name)), ("interfaces", Datum::scalar(iface))])
+    let iface = context.insert(
+        "Interface",
+        [
+            ("name", Datum::scalar(name)),
+            ("type", Datum::scalar("internal")),
+        ],
+    )?;
+    context.insert(
+        "Port",
+        [
+            ("name", Datum::scalar(name)),
+            ("interfaces", Datum::scalar(iface)),
+        ],
+    )
 }
 
 /// `del-br BRIDGE`
@@ -88,14 +124,20 @@ pub fn del_br(context: &mut Context<'_>, call: &Call<'_>) -> Result<Output> {
     let bridge = topology.bridge(name)?;
     let real = bridge.fake.is_none();
     for (port, of) in &topology.ports {
-        let on_it = if real { of.bridge_row == bridge.row } else { of.bridge == name || port == name };
+        let on_it = if real {
+            of.bridge_row == bridge.row
+        } else {
+            of.bridge == name || port == name
+        };
         if on_it {
             super::port::delete(context, &topology, port);
         }
     }
     if real {
         let root = context.root()?;
-        context.draft.remove_ref("Open_vSwitch", root, "bridges", bridge.row);
+        context
+            .draft
+            .remove_ref("Open_vSwitch", root, "bridges", bridge.row);
         context.draft.delete("Bridge", bridge.row);
     }
     Ok(Output::None)
@@ -104,9 +146,20 @@ pub fn del_br(context: &mut Context<'_>, call: &Call<'_>) -> Result<Output> {
 /// `[--real|--fake] list-br`
 pub fn list_br(context: &mut Context<'_>, call: &Call<'_>) -> Result<Output> {
     let (real, fake) = (call.has("--real"), call.has("--fake"));
-    let wanted = |bridge: &Bridge| if bridge.fake.is_some() { fake || !real } else { real || !fake };
+    let wanted = |bridge: &Bridge| {
+        if bridge.fake.is_some() {
+            fake || !real
+        } else {
+            real || !fake
+        }
+    };
     let bridges = context.topology().bridges;
-    Ok(Output::lines(bridges.into_iter().filter(|(_, bridge)| wanted(bridge)).map(|(name, _)| name)))
+    Ok(Output::lines(
+        bridges
+            .into_iter()
+            .filter(|(_, bridge)| wanted(bridge))
+            .map(|(name, _)| name),
+    ))
 }
 
 /// `br-exists BRIDGE`
@@ -120,14 +173,22 @@ pub fn br_exists(context: &mut Context<'_>, call: &Call<'_>) -> Result<Output> {
 /// `br-to-vlan BRIDGE`
 pub fn br_to_vlan(context: &mut Context<'_>, call: &Call<'_>) -> Result<Output> {
     let topology = context.topology();
-    let vlan = topology.bridge(call.arg(0))?.fake.as_ref().map_or(0, |(_, vlan)| *vlan);
+    let vlan = topology
+        .bridge(call.arg(0))?
+        .fake
+        .as_ref()
+        .map_or(0, |(_, vlan)| *vlan);
     Ok(Output::lines([vlan.to_string()]))
 }
 
 /// `br-to-parent BRIDGE`
 pub fn br_to_parent(context: &mut Context<'_>, call: &Call<'_>) -> Result<Output> {
     let topology = context.topology();
-    let parent = topology.bridge(call.arg(0))?.fake.as_ref().map_or(call.arg(0), |(parent, _)| parent);
+    let parent = topology
+        .bridge(call.arg(0))?
+        .fake
+        .as_ref()
+        .map_or(call.arg(0), |(parent, _)| parent);
     Ok(Output::lines([parent]))
 }
 
@@ -158,9 +219,14 @@ pub fn br_set_external_id(context: &mut Context<'_>, call: &Call<'_>) -> Result<
 /// `br-get-external-id BRIDGE [KEY]`
 pub fn br_get_external_id(context: &mut Context<'_>, call: &Call<'_>) -> Result<Output> {
     let (table, row, prefix) = external_ids(&context.topology(), call.arg(0))?;
-    let ids = context.draft.now().row(table, row).and_then(|row| row.get("external_ids"));
+    let ids = context
+        .draft
+        .now()
+        .row(table, row)
+        .and_then(|row| row.get("external_ids"));
     let pairs = ids.into_iter().flat_map(Datum::pairs);
-    let own = pairs.filter_map(|(key, value)| Some((key.as_str()?.strip_prefix(prefix)?, value.as_str()?)));
+    let own = pairs
+        .filter_map(|(key, value)| Some((key.as_str()?.strip_prefix(prefix)?, value.as_str()?)));
     Ok(match call.args.get(1) {
         Some(wanted) => Output::lines(own.filter(|(key, _)| key == wanted).map(|(_, value)| value)),
         None => Output::lines(own.map(|(key, value)| format!("{key}={value}"))),

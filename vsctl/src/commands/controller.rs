@@ -20,19 +20,34 @@ struct Targets {
 
 impl Targets {
     fn of_bridge(context: &Context<'_>, name: &str) -> Result<Self> {
-        Ok(Self { table: "Bridge", row: real_bridge(context, name)?, column: "controller", of: "Controller" })
+        Ok(Self {
+            table: "Bridge",
+            row: real_bridge(context, name)?,
+            column: "controller",
+            of: "Controller",
+        })
     }
 
     fn of_root(context: &mut Context<'_>) -> Result<Self> {
-        Ok(Self { table: "Open_vSwitch", row: context.root()?, column: "manager_options", of: "Manager" })
+        Ok(Self {
+            table: "Open_vSwitch",
+            row: context.root()?,
+            column: "manager_options",
+            of: "Manager",
+        })
     }
 
     /// Prints the targets, in order.
     fn get(&self, context: &Context<'_>) -> Output {
         let rows = context.draft.now();
-        let refs = rows.row(self.table, self.row).into_iter().flat_map(|row| row.uuids(self.column));
-        let mut targets: Vec<_> =
-            refs.filter_map(|uuid| rows.row(self.of, uuid)).map(|row| row.str("target")).collect();
+        let refs = rows
+            .row(self.table, self.row)
+            .into_iter()
+            .flat_map(|row| row.uuids(self.column));
+        let mut targets: Vec<_> = refs
+            .filter_map(|uuid| rows.row(self.of, uuid))
+            .map(|row| row.str("target"))
+            .collect();
         targets.sort_unstable();
         Output::lines(targets)
     }
@@ -50,12 +65,19 @@ impl Targets {
                 fail!("the target \"{target}\" is named more than once");
             }
             if !TARGET_TYPES.iter().any(|known| target.starts_with(known)) {
-                context.warnings.push(format!("target type \"{target}\" is possibly erroneous"));
+                context
+                    .warnings
+                    .push(format!("target type \"{target}\" is possibly erroneous"));
             }
-            let columns = [("target", Datum::scalar(target.as_str())), ("inactivity_probe", probe.clone())];
+            let columns = [
+                ("target", Datum::scalar(target.as_str())),
+                ("inactivity_probe", probe.clone()),
+            ];
             rows.push(context.insert(self.of, columns)?);
         }
-        context.draft.replace(self.table, self.row, self.column, Datum::set(rows));
+        context
+            .draft
+            .replace(self.table, self.row, self.column, Datum::set(rows));
         Ok(())
     }
 }
@@ -114,7 +136,9 @@ pub fn get_fail_mode(context: &mut Context<'_>, call: &Call<'_>) -> Result<Outpu
 /// `del-fail-mode BRIDGE`
 pub fn del_fail_mode(context: &mut Context<'_>, call: &Call<'_>) -> Result<Output> {
     let bridge = real_bridge(context, call.arg(0))?;
-    context.draft.replace("Bridge", bridge, "fail_mode", Datum::empty());
+    context
+        .draft
+        .replace("Bridge", bridge, "fail_mode", Datum::empty());
     Ok(Output::None)
 }
 
@@ -125,6 +149,8 @@ pub fn set_fail_mode(context: &mut Context<'_>, call: &Call<'_>) -> Result<Outpu
     if !matches!(mode, "standalone" | "secure") {
         fail!("fail-mode must be \"standalone\" or \"secure\"");
     }
-    context.draft.replace("Bridge", bridge, "fail_mode", Datum::scalar(mode));
+    context
+        .draft
+        .replace("Bridge", bridge, "fail_mode", Datum::scalar(mode));
     Ok(Output::None)
 }

@@ -57,7 +57,10 @@ impl Family {
         (Self::General, "Switch commands"),
         (Self::Bridge, "Bridge commands"),
         (Self::Port, "Port commands (a bond is one port)"),
-        (Self::Interface, "Interface commands (a bond has several interfaces)"),
+        (
+            Self::Interface,
+            "Interface commands (a bond has several interfaces)",
+        ),
         (Self::Controller, "Controller commands"),
         (Self::Manager, "Manager commands"),
         (Self::Database, "Database commands"),
@@ -166,7 +169,13 @@ pub struct Context<'a> {
 impl<'a> Context<'a> {
     /// A context in which nothing is changed.
     pub fn new(schema: &'a DatabaseSchema, draft: Draft<'a>) -> Self {
-        Self { schema, draft, symbols: Symbols::default(), warnings: Vec::new(), touched: BTreeSet::new() }
+        Self {
+            schema,
+            draft,
+            symbols: Symbols::default(),
+            warnings: Vec::new(),
+            touched: BTreeSet::new(),
+        }
     }
 
     /// Names of bridges, ports and interfaces as of now.
@@ -191,7 +200,11 @@ impl<'a> Context<'a> {
     }
 
     /// A new row with these columns.
-    pub fn insert(&mut self, table: &str, columns: impl IntoIterator<Item = (&'static str, Datum)>) -> Result<Uuid> {
+    pub fn insert(
+        &mut self,
+        table: &str,
+        columns: impl IntoIterator<Item = (&'static str, Datum)>,
+    ) -> Result<Uuid> {
         let uuid = self.draft.insert(self.table(table)?, None, None);
         for (column, datum) in columns {
             self.draft.replace(table, uuid, column, datum);
@@ -218,21 +231,39 @@ impl<'a> Context<'a> {
 
     /// Remembers that a column got a value.
     pub fn touch(&mut self, table: &Name, column: &Name, datum: &Datum) {
-        let keys = datum.pairs().map(|(key, _)| key.as_str().map_or_else(|| key.to_string(), str::to_owned));
-        let places = keys.map(Some).chain([None]).map(|key| (table.clone(), column.clone(), key));
+        let keys = datum
+            .pairs()
+            .map(|(key, _)| key.as_str().map_or_else(|| key.to_string(), str::to_owned));
+        let places = keys
+            .map(Some)
+            .chain([None])
+            .map(|key| (table.clone(), column.clone(), key));
         self.touched.extend(places);
     }
 
     /// Some columns can only be given when a row is made.
     pub fn check_mutable(&self, table: &TableSchema, uuid: Uuid, column: &str) -> Result<()> {
-        if table.columns.get(column).is_some_and(|column| !column.mutable) && self.draft.born_in(uuid).is_none() {
-            fail!("cannot modify read-only column {column} in table {}", table.name);
+        if table
+            .columns
+            .get(column)
+            .is_some_and(|column| !column.mutable)
+            && self.draft.born_in(uuid).is_none()
+        {
+            fail!(
+                "cannot modify read-only column {column} in table {}",
+                table.name
+            );
         }
         Ok(())
     }
 
     /// The row called `word`; `None` if it is missing and `--if-exists` is given.
-    pub fn find_row(&self, call: &Call<'_>, table: &TableSchema, word: &str) -> Result<Option<Uuid>> {
+    pub fn find_row(
+        &self,
+        call: &Call<'_>,
+        table: &TableSchema,
+        word: &str,
+    ) -> Result<Option<Uuid>> {
         let rows = self.draft.now();
         match call.has("--if-exists") {
             true => lookup::find_row(rows, &table.name, word, &self.symbols),

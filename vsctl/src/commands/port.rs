@@ -26,12 +26,20 @@ pub fn list_ifaces(context: &mut Context<'_>, call: &Call<'_>) -> Result<Output>
 
 /// `port-to-br PORT`
 pub fn port_to_br(context: &mut Context<'_>, call: &Call<'_>) -> Result<Output> {
-    Ok(Output::lines([context.topology().port(call.arg(0))?.bridge.as_str()]))
+    Ok(Output::lines([context
+        .topology()
+        .port(call.arg(0))?
+        .bridge
+        .as_str()]))
 }
 
 /// `iface-to-br IFACE`
 pub fn iface_to_br(context: &mut Context<'_>, call: &Call<'_>) -> Result<Output> {
-    Ok(Output::lines([context.topology().iface(call.arg(0))?.bridge.as_str()]))
+    Ok(Output::lines([context
+        .topology()
+        .iface(call.arg(0))?
+        .bridge
+        .as_str()]))
 }
 
 /// `add-port BRIDGE PORT [COLUMN[:KEY]=VALUE]...`
@@ -42,7 +50,10 @@ pub fn add_port(context: &mut Context<'_>, call: &Call<'_>) -> Result<Output> {
 /// `add-bond BRIDGE PORT IFACE IFACE... [COLUMN[:KEY]=VALUE]...`
 pub fn add_bond(context: &mut Context<'_>, call: &Call<'_>) -> Result<Output> {
     let rest = &call.args[2..];
-    let count = rest.iter().rposition(|arg| !arg.contains('=')).map_or(0, |last| last + 1);
+    let count = rest
+        .iter()
+        .rposition(|arg| !arg.contains('='))
+        .map_or(0, |last| last + 1);
     if count < 2 {
         fail!("add-bond requires at least 2 interfaces, but only {count} were specified");
     }
@@ -77,12 +88,22 @@ fn add(
     let of = topology.bridge(bridge)?;
     let insert = |iface: &&str| context.insert("Interface", [("name", Datum::scalar(*iface))]);
     let rows: Vec<_> = ifaces.iter().map(insert).collect::<Result<_>>()?;
-    let port = context.insert("Port", [("name", Datum::scalar(name)), ("interfaces", Datum::set(rows))])?;
+    let port = context.insert(
+        "Port",
+        [
+            ("name", Datum::scalar(name)),
+            ("interfaces", Datum::set(rows)),
+        ],
+    )?;
     if fake_iface {
-        context.draft.replace("Port", port, "bond_fake_iface", Datum::scalar(true));
+        context
+            .draft
+            .replace("Port", port, "bond_fake_iface", Datum::scalar(true));
     }
     if let Some((_, vlan)) = of.fake {
-        context.draft.replace("Port", port, "tag", Datum::scalar(vlan));
+        context
+            .draft
+            .replace("Port", port, "tag", Datum::scalar(vlan));
     }
     let table = context.table("Port")?;
     for column in columns {
@@ -97,13 +118,21 @@ fn may_exist(call: &Call<'_>, topology: &Topology, port: &Port, ifaces: &[&str])
     let (typed, bridge, name) = (call.typed(), call.arg(0), call.arg(1));
     topology.bridge(bridge)?;
     if port.bridge != bridge {
-        fail!("\"{typed}\" but {name} is actually attached to bridge {}", port.bridge);
+        fail!(
+            "\"{typed}\" but {name} is actually attached to bridge {}",
+            port.bridge
+        );
     }
-    let (want, is): (BTreeSet<_>, BTreeSet<_>) =
-        (ifaces.iter().copied().collect(), topology.ifaces_of_port(name).collect());
+    let (want, is): (BTreeSet<_>, BTreeSet<_>) = (
+        ifaces.iter().copied().collect(),
+        topology.ifaces_of_port(name).collect(),
+    );
     if want != is {
         let is: Vec<_> = is.into_iter().collect();
-        fail!("\"{typed}\" but {name} actually has interface(s) {}", is.join(", "));
+        fail!(
+            "\"{typed}\" but {name} actually has interface(s) {}",
+            is.join(", ")
+        );
     }
     Ok(())
 }
@@ -141,7 +170,8 @@ pub fn del_port(context: &mut Context<'_>, call: &Call<'_>) -> Result<Output> {
 
 /// The error for a port that is not on the bridge that is named.
 fn elsewhere(topology: &Topology, bridge: &str, name: &str, port: &Port) -> Result<Output> {
-    let is_child = |child: &str, parent: &str| topology.fakes_of(parent).any(|(fake, _)| fake == child);
+    let is_child =
+        |child: &str, parent: &str| topology.fakes_of(parent).any(|(fake, _)| fake == child);
     let note = match port.bridge.as_str() {
         other if is_child(other, bridge) => format!(" (although its child bridge {other} does)"),
         other if is_child(bridge, other) => format!(" (although its parent bridge {other} does)"),
@@ -152,10 +182,16 @@ fn elsewhere(topology: &Topology, bridge: &str, name: &str, port: &Port) -> Resu
 
 /// Deletes a port with its interfaces.
 pub fn delete(context: &mut Context<'_>, topology: &Topology, name: &str) {
-    let Some(port) = topology.ports.get(name) else { return };
+    let Some(port) = topology.ports.get(name) else {
+        return;
+    };
     for iface in topology.ifaces_of_port(name) {
-        context.draft.delete("Interface", topology.ifaces[iface].row);
+        context
+            .draft
+            .delete("Interface", topology.ifaces[iface].row);
     }
-    context.draft.remove_ref("Bridge", port.bridge_row, "ports", port.row);
+    context
+        .draft
+        .remove_ref("Bridge", port.bridge_row, "ports", port.row);
     context.draft.delete("Port", port.row);
 }

@@ -29,25 +29,51 @@ const SHOWN: &[Shown] = &[
     Shown {
         table: "Open_vSwitch",
         name: None,
-        columns: &[Rows("manager_options", "Manager"), Rows("bridges", "Bridge"), Value("ovs_version")],
+        columns: &[
+            Rows("manager_options", "Manager"),
+            Rows("bridges", "Bridge"),
+            Value("ovs_version"),
+        ],
     },
     Shown {
         table: "Bridge",
         name: Some("name"),
-        columns: &[Rows("controller", "Controller"), Value("fail_mode"), Value("datapath_type"), Rows("ports", "Port")],
+        columns: &[
+            Rows("controller", "Controller"),
+            Value("fail_mode"),
+            Value("datapath_type"),
+            Rows("ports", "Port"),
+        ],
     },
     Shown {
         table: "Port",
         name: Some("name"),
-        columns: &[Value("tag"), Value("trunks"), Rows("interfaces", "Interface")],
+        columns: &[
+            Value("tag"),
+            Value("trunks"),
+            Rows("interfaces", "Interface"),
+        ],
     },
     Shown {
         table: "Interface",
         name: Some("name"),
-        columns: &[Value("type"), Value("options"), Value("error"), Keys("status", "tunnel_")],
+        columns: &[
+            Value("type"),
+            Value("options"),
+            Value("error"),
+            Keys("status", "tunnel_"),
+        ],
     },
-    Shown { table: "Controller", name: Some("target"), columns: &[Value("is_connected")] },
-    Shown { table: "Manager", name: Some("target"), columns: &[Value("is_connected")] },
+    Shown {
+        table: "Controller",
+        name: Some("target"),
+        columns: &[Value("is_connected")],
+    },
+    Shown {
+        table: "Manager",
+        name: Some("target"),
+        columns: &[Value("is_connected")],
+    },
 ];
 
 /// `init`
@@ -73,32 +99,64 @@ pub fn show(context: &mut Context<'_>, _: &Call<'_>) -> Result<Output> {
 fn node(context: &Context<'_>, table: &str, uuid: Uuid, row: &Row) -> Option<Node> {
     let shown = SHOWN.iter().find(|shown| shown.table == table)?;
     let kind = shown.name.map(|column| (shown.table, column));
-    let name = shown.name.and_then(|column| cell(context, table, column, row.get(column)?));
-    let items = shown.columns.iter().filter_map(|column| item(context, shown.table, column, row));
-    Some(Node { kind, name: name.unwrap_or_else(|| Cell::uuid(uuid)), items: items.collect() })
+    let name = shown
+        .name
+        .and_then(|column| cell(context, table, column, row.get(column)?));
+    let items = shown
+        .columns
+        .iter()
+        .filter_map(|column| item(context, shown.table, column, row));
+    Some(Node {
+        kind,
+        name: name.unwrap_or_else(|| Cell::uuid(uuid)),
+        items: items.collect(),
+    })
 }
 
 fn item(context: &Context<'_>, table: &str, column: &Column, row: &Row) -> Option<Item> {
     match column {
         Value(column) => {
             let datum = row.get(*column)?;
-            let default = context.schema.tables.get(table)?.columns.get(*column)?.ty.default_datum();
+            let default = context
+                .schema
+                .tables
+                .get(table)?
+                .columns
+                .get(*column)?
+                .ty
+                .default_datum();
             (*datum != default).then_some(Item::Value(column, cell(context, table, column, datum)?))
         }
         Keys(column, prefix) => {
-            let known =
-                row.get(*column)?.pairs().filter(|(key, _)| key.as_str().is_some_and(|key| key.starts_with(prefix)));
+            let known = row
+                .get(*column)?
+                .pairs()
+                .filter(|(key, _)| key.as_str().is_some_and(|key| key.starts_with(prefix)));
             let datum = Datum::map(known.map(|(key, value)| (key.clone(), value.clone())));
-            (!datum.is_empty()).then_some(Item::Value(column, cell(context, table, column, &datum)?))
+            (!datum.is_empty())
+                .then_some(Item::Value(column, cell(context, table, column, &datum)?))
         }
         Rows(column, to) => {
-            let rows = row.uuids(column).filter_map(|uuid| Some((uuid, context.draft.now().row(to, uuid)?)));
-            Some(Item::Nodes(column, rows.filter_map(|(uuid, row)| node(context, to, uuid, row)).collect()))
+            let rows = row
+                .uuids(column)
+                .filter_map(|uuid| Some((uuid, context.draft.now().row(to, uuid)?)));
+            Some(Item::Nodes(
+                column,
+                rows.filter_map(|(uuid, row)| node(context, to, uuid, row))
+                    .collect(),
+            ))
         }
     }
 }
 
 fn cell(context: &Context<'_>, table: &str, column: &str, datum: &Datum) -> Option<Cell> {
-    let ty = context.schema.tables.get(table)?.columns.get(column)?.ty.clone();
+    let ty = context
+        .schema
+        .tables
+        .get(table)?
+        .columns
+        .get(column)?
+        .ty
+        .clone();
     Some(Cell::Datum(ty, datum.clone()))
 }
