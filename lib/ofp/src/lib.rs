@@ -5,6 +5,7 @@ pub mod error;
 pub mod field;
 pub mod key;
 pub mod message;
+pub mod session;
 pub mod text;
 pub mod types;
 pub mod wire;

@@ -84,16 +84,27 @@ const FLOWS: &[&str] = &[
 
 /// What the stock tool prints for each flow, without the header.
 fn stock(flows: &[&str], version: Version) -> Option<Vec<String>> {
-    let path = std::env::temp_dir().join(format!("text-like-ovs-{}.{}", std::process::id(), version.name()));
+    let path = std::env::temp_dir().join(format!(
+        "text-like-ovs-{}.{}",
+        std::process::id(),
+        version.name()
+    ));
     std::fs::write(&path, flows.join("\n")).unwrap();
-    let run = Command::new("ovs-ofctl").args(["-O", version.name(), "parse-flows"]).arg(&path).output();
+    let run = Command::new("ovs-ofctl")
+        .args(["-O", version.name(), "parse-flows"])
+        .arg(&path)
+        .output();
     std::fs::remove_file(&path).unwrap();
     let output = run.ok()?;
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     let text = String::from_utf8(output.stdout).unwrap();
     let lines = text.lines().filter(|line| line.contains("FLOW_MOD"));
-    Some(lines.filter_map(|line| Some(line.split_once("): ")?.1.to_owned())).collect())
+    Some(
+        lines
+            .filter_map(|line| Some(line.split_once("): ")?.1.to_owned()))
+            .collect(),
+    )
 }
 
 #[test]
