@@ -19,11 +19,13 @@ mod table_features;
 pub use stream::ReplyStream;
 
 use crate::error::OfError;
-use crate::field::NICIRA;
+use crate::field::{FIELDS, Field, NICIRA};
+use crate::key::{Match, VLAN_PRESENT};
 use crate::message::{Body, Dialect, FlowFormat, Message, MultipartRequest};
 use crate::types::{Version, Xid};
 use bytes::{BufMut, Bytes, BytesMut};
 use cursor::{Reader, patch_u16};
+use oxm::Flavor;
 
 /// Bytes of the header.
 pub const HEADER_SIZE: usize = 8;
@@ -432,6 +434,37 @@ impl Message {
         self.encode(dialect, &mut out);
         out.freeze()
     }
+}
+
+/// The first field of a match that a form of flows cannot say; `None`: it can say all.
+pub(crate) fn unsayable(matching: &Match, version: Version, nxm: bool) -> Option<Field> {
+    let flavor = if nxm { Flavor::Nxm } else { Flavor::Oxm };
+    let mut said = Match::default();
+    if version == Version::V10 && !nxm {
+        let mut out = BytesMut::new();
+        match10::put(&mut out, matching);
+        said = match10::get(&mut Reader::new(&out, OfError::BadLength)).unwrap_or_default();
+    } else {
+        oxm::for_each_entry(matching, flavor, |field, value, mask| {
+            if oxm::id(field, flavor).is_some() {
+                said.set(field.place(), value, mask);
+            }
+        });
+    }
+    // A frame without a tag has no priority to match.
+    let (tag, mask) = matching.get(Field::VlanTci.place());
+    let present = u128::from(VLAN_PRESENT);
+    let untagged = mask & present != 0 && tag & present == 0;
+    FIELDS.iter().map(|row| row.field).find(|field| {
+        let tag = matches!(field, Field::VlanTci | Field::VlanPcp);
+        let applies = field.row().prereq.holds(matching);
+        applies && !(tag && untagged) && said.get(field.place()) != matching.get(field.place())
+    })
+}
+
+/// Whether a field has a number on the wire.
+pub(crate) fn has_id(field: Field) -> bool {
+    oxm::id(field, Flavor::Oxm).is_some()
 }
 
 /// Writes a header, what stands between it and the body, and the body; then patches the length.

@@ -1,0 +1,336 @@
+//! Whether a list of actions makes sense for the packets of a match. The switch asks for every
+//! flow_mod and packet_out, `ofctl` before it sends one.
+
+use crate::action::Action;
+use crate::error::OfError;
+use crate::field::{Field, Prereq, Subfield};
+use crate::key::{Match, VLAN_PRESENT};
+use crate::types::{GroupId, PortNo, TableId, Version};
+
+/// Largest group number (OFPG_MAX).
+const GROUP_MAX: u32 = 0xffff_ff00;
+/// VLAN tags that can be told apart; one more cannot be pushed.
+const MAX_TAGS: u8 = 2;
+
+/// Checks a list. Ports from `max_ports` up, other than the reserved ones, do not exist. `table` is
+/// where the rule goes; `ALL` for a packet-out.
+///
+/// OpenFlow 1.1 and later refuse actions on fields that the match does not make sure of; OpenFlow 1.0
+/// ignores such an action at run time, except where a value could not be written at all.
+pub fn check_actions(
+    actions: &[Action],
+    matching: &Match,
+    table: TableId,
+    max_ports: u32,
+    version: Version,
+) -> Result<(), OfError> {
+    let tags = u8::from(Prereq::Vlan.holds(matching));
+    let mut check = Check {
+        seen: matching.clone(),
+        tags,
+        table,
+        max_ports,
+        version,
+    };
+    check.list(actions)
+}
+
+/// What is known of the packet at one point of a list.
+#[derive(Clone)]
+struct Check {
+    seen: Match,
+    tags: u8,
+    table: TableId,
+    max_ports: u32,
+    version: Version,
+}
+
+impl Check {
+    fn list(&mut self, actions: &[Action]) -> Result<(), OfError> {
+        actions.iter().try_for_each(|action| self.action(action))
+    }
+
+    fn action(&mut self, action: &Action) -> Result<(), OfError> {
+        match action {
+            Action::Output { port, .. } | Action::OutputTrunc { port, .. } => self.port(*port),
+            Action::Enqueue { port, .. } => match *port {
+                PortNo::IN_PORT | PortNo::LOCAL => Ok(()),
+                PortNo(port) if port < self.max_ports && port != 0 => Ok(()),
+                _ => Err(OfError::ActionOutPort),
+            },
+            Action::OutputReg { source, .. } => {
+                self.field(source.field, OfError::MatchInconsistent)
+            }
+            Action::Group(GroupId(id)) if *id > GROUP_MAX => Err(OfError::ActionOutGroup),
+            Action::SetVlanVid { push, .. } | Action::SetVlanPcp { push, .. } => {
+                if !push {
+                    return self.soft(Prereq::Vlan);
+                }
+                self.tags = self.tags.max(1);
+                self.tag(true);
+                Ok(())
+            }
+            Action::StripVlan => {
+                let result = self.soft(Prereq::Vlan);
+                self.tags = self.tags.saturating_sub(1);
+                self.tag(self.tags > 0);
+                result
+            }
+            Action::PushVlan(tpid) => self.push_vlan(*tpid),
+            Action::SetIpv4Src(_) | Action::SetIpv4Dst(_) => self.soft(Prereq::Ipv4),
+            Action::SetIpTos(_) | Action::SetIpEcn(_) | Action::SetIpTtl(_) | Action::DecTtl(_) => {
+                self.soft(Prereq::Ip)
+            }
+            Action::SetL4Src(_) | Action::SetL4Dst(_) => self.transport(),
+            Action::SetField { field, value, mask } => self.set_field(*field, *value, *mask),
+            Action::Load { value, destination } => self.load(*value, *destination),
+            Action::Move {
+                source,
+                destination,
+            } => {
+                self.field(source.field, OfError::MatchInconsistent)?;
+                self.destination(*destination)?;
+                if source.width != destination.width {
+                    return Err(OfError::ActionArgument);
+                }
+                Ok(())
+            }
+            Action::StackPush(source) => self.field(source.field, OfError::MatchInconsistent),
+            Action::StackPop(destination) => self.destination(*destination),
+            // What happens inside does not reach the rest of the list.
+            Action::Clone(list) => self.clone().list(list),
+            Action::WriteActions(list) => {
+                if !list.iter().all(fits_action_set) {
+                    return Err(OfError::ActionType);
+                }
+                self.clone().list(list)
+            }
+            Action::GotoTable(table) => self.goto(*table),
+            Action::Resubmit {
+                table: Some(TableId::ALL),
+                ..
+            } => Err(OfError::ActionArgument),
+            Action::Group(_)
+            | Action::Controller(_)
+            | Action::SetEthSrc(_)
+            | Action::SetEthDst(_)
+            | Action::SetTunnel { .. }
+            | Action::SetQueue(_)
+            | Action::PopQueue
+            | Action::Resubmit { .. }
+            | Action::Exit
+            | Action::Note(_)
+            | Action::Meter(_)
+            | Action::ClearActions
+            | Action::WriteMetadata { .. } => Ok(()),
+        }
+    }
+
+    /// A field that an action cannot do without: OpenFlow 1.0 lets it be, later versions do not.
+    fn soft(&self, prereq: Prereq) -> Result<(), OfError> {
+        if self.version == Version::V10 || prereq.holds(&self.seen) {
+            Ok(())
+        } else {
+            Err(OfError::MatchInconsistent)
+        }
+    }
+
+    fn transport(&self) -> Result<(), OfError> {
+        self.soft(Prereq::Tcp)
+            .or_else(|_| self.soft(Prereq::Udp))
+            .or_else(|_| self.soft(Prereq::Sctp))
+    }
+
+    fn field(&self, field: Field, otherwise: OfError) -> Result<(), OfError> {
+        let tag = field == Field::VlanVid && !Prereq::Vlan.holds(&self.seen);
+        if tag || !field.row().prereq.holds(&self.seen) {
+            Err(otherwise)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn destination(&self, subfield: Subfield) -> Result<(), OfError> {
+        if !subfield.field.row().writable {
+            return Err(OfError::ActionArgument);
+        }
+        self.field(subfield.field, OfError::MatchInconsistent)
+    }
+
+    fn set_field(&mut self, field: Field, value: u128, mask: u128) -> Result<(), OfError> {
+        if !field.row().writable || value & !field.full_mask() != 0 {
+            return Err(OfError::SetFieldArgument);
+        }
+        // OpenFlow 1.0's own action for it adds the tag.
+        let pushes = matches!(field, Field::VlanVid | Field::VlanPcp);
+        if !(pushes && self.version == Version::V10) {
+            self.field(field, OfError::MatchInconsistent)?;
+        }
+        self.learn(field, value, mask);
+        Ok(())
+    }
+
+    fn load(&mut self, value: u128, destination: Subfield) -> Result<(), OfError> {
+        self.destination(destination)?;
+        if destination.width < 128 && value >> destination.width != 0 {
+            return Err(OfError::ActionArgument);
+        }
+        self.learn(
+            destination.field,
+            value << destination.start,
+            destination.mask(),
+        );
+        Ok(())
+    }
+
+    /// Writing the whole tag adds or removes one.
+    fn learn(&mut self, field: Field, value: u128, mask: u128) {
+        let present = u128::from(VLAN_PRESENT);
+        if field == Field::VlanTci && mask & present != 0 {
+            self.tags = u8::from(value & present != 0);
+            self.tag(self.tags > 0);
+        }
+    }
+
+    fn tag(&mut self, present: bool) {
+        let bit = u128::from(VLAN_PRESENT);
+        self.seen
+            .set(Field::VlanTci.place(), if present { bit } else { 0 }, bit);
+    }
+
+    fn push_vlan(&mut self, tpid: u16) -> Result<(), OfError> {
+        if !matches!(tpid, 0x8100 | 0x88a8) {
+            return Err(OfError::ActionArgument);
+        }
+        if self.tags >= MAX_TAGS {
+            return Err(OfError::ActionTag);
+        }
+        self.tags += 1;
+        self.tag(true);
+        Ok(())
+    }
+
+    fn port(&self, port: PortNo) -> Result<(), OfError> {
+        match port {
+            PortNo::IN_PORT
+            | PortNo::TABLE
+            | PortNo::NORMAL
+            | PortNo::FLOOD
+            | PortNo::ALL
+            | PortNo::CONTROLLER
+            | PortNo::LOCAL => Ok(()),
+            PortNo(port) if port < self.max_ports && port != 0 => Ok(()),
+            _ => Err(OfError::ActionOutPort),
+        }
+    }
+
+    fn goto(&self, table: TableId) -> Result<(), OfError> {
+        let backward = self.table != TableId::ALL && table <= self.table;
+        if backward || usize::from(table.0) >= TableId::LEN {
+            return Err(OfError::InstructionTableId);
+        }
+        Ok(())
+    }
+}
+
+/// Whether an action can stand in an action set.
+fn fits_action_set(action: &Action) -> bool {
+    !matches!(
+        action,
+        Action::Enqueue { .. }
+            | Action::Resubmit { .. }
+            | Action::Exit
+            | Action::Note(_)
+            | Action::Clone(_)
+            | Action::OutputReg { .. }
+            | Action::OutputTrunc { .. }
+            | Action::StackPush(_)
+            | Action::StackPop(_)
+            | Action::PopQueue
+            | Action::Meter(_)
+            | Action::ClearActions
+            | Action::WriteActions(_)
+            | Action::WriteMetadata { .. }
+            | Action::GotoTable(_)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(actions: &[Action], matching: &Match, version: Version) -> Result<(), OfError> {
+        check_actions(actions, matching, TableId(3), 0xff00, version)
+    }
+
+    fn ip() -> Match {
+        let mut m = Match::default();
+        m.set(Field::EthType.place(), 0x0800, 0xffff);
+        m
+    }
+
+    #[test]
+    fn actions_need_their_fields() {
+        let any = Match::default();
+        let ttl = [Action::DecTtl(Vec::new())];
+        assert_eq!(
+            check(&ttl, &any, Version::V13),
+            Err(OfError::MatchInconsistent)
+        );
+        assert_eq!(check(&ttl, &any, Version::V10), Ok(()));
+        assert_eq!(check(&ttl, &ip(), Version::V13), Ok(()));
+        let vid = Action::SetField {
+            field: Field::VlanVid,
+            value: 0x1005,
+            mask: 0x1fff,
+        };
+        let pushed = [Action::PushVlan(0x8100), vid.clone()];
+        assert_eq!(
+            check(&[vid], &any, Version::V13),
+            Err(OfError::MatchInconsistent)
+        );
+        assert_eq!(check(&pushed, &any, Version::V13), Ok(()));
+        let port = Action::SetField {
+            field: Field::TcpDst,
+            value: 80,
+            mask: 0xffff,
+        };
+        assert_eq!(
+            check(&[port], &ip(), Version::V10),
+            Err(OfError::MatchInconsistent)
+        );
+    }
+
+    #[test]
+    fn ports_and_tables_have_to_exist() {
+        let any = Match::default();
+        let output = |port| {
+            [Action::Output {
+                port: PortNo(port),
+                max_len: 0,
+            }]
+        };
+        for (port, want) in [
+            (1, Ok(())),
+            (0, Err(OfError::ActionOutPort)),
+            (0xff00, Err(OfError::ActionOutPort)),
+            (PortNo::NORMAL.0, Ok(())),
+            (PortNo::ANY.0, Err(OfError::ActionOutPort)),
+        ] {
+            assert_eq!(check(&output(port), &any, Version::V13), want, "{port}");
+        }
+        for (table, want) in [(4, true), (3, false), (253, true), (254, false)] {
+            let goto = [Action::GotoTable(TableId(table))];
+            assert_eq!(check(&goto, &any, Version::V13).is_ok(), want, "{table}");
+        }
+    }
+
+    #[test]
+    fn an_action_set_holds_no_lists() {
+        let write = [Action::WriteActions(vec![Action::Exit])];
+        assert_eq!(
+            check(&write, &Match::default(), Version::V13),
+            Err(OfError::ActionType)
+        );
+    }
+}
