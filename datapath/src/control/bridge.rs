@@ -10,7 +10,7 @@ use crate::model::{BridgeId, Change, PortId, Rule, RuleId};
 use crate::time::Time;
 use ofp::action::Action;
 use ofp::key::Match;
-use ofp::types::{Cookie, PortNo, TableId};
+use ofp::types::{Cookie, PortNo, TableId, Version};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -236,7 +236,7 @@ impl Switch {
             ..Default::default()
         };
         // The tables were flushed: it can only fail when the whole switch is full of rules.
-        let _ = self.add_flow(now, id, &flow);
+        let _ = self.add_flow(now, id, Version::V13, &flow);
     }
 }
 

@@ -4,6 +4,7 @@ use super::Switch;
 use super::settings::ConnId;
 use ofp::error::OfError;
 use ofp::message::{AsyncConfig, SwitchConfig};
+use ofp::types::Version;
 
 /// OFPC_FRAG_*.
 const FRAG_REASSEMBLE: u8 = 2;
@@ -40,7 +41,17 @@ impl Switch {
     }
     /// OFPT_GET_ASYNC_REQUEST.
     pub(super) fn get_async_request(&self, conn: ConnId) -> AsyncConfig {
-        self.connections[&conn].wanted
+        let connection = &self.connections[&conn];
+        let known = |masks: [u32; 2], reasons: u32| masks.map(|mask| mask & reasons);
+        match connection.version {
+            // Later versions have more reasons.
+            version if version < Version::V14 => AsyncConfig {
+                packet_in: known(connection.wanted.packet_in, 0b111),
+                port_status: known(connection.wanted.port_status, 0b111),
+                flow_removed: known(connection.wanted.flow_removed, 0b1111),
+            },
+            _ => connection.wanted,
+        }
     }
     /// OFPT_SET_ASYNC.
     pub(super) fn set_async(&mut self, conn: ConnId, wanted: AsyncConfig) {

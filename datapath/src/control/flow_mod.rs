@@ -17,9 +17,9 @@ use std::sync::Arc;
 /// Most flows of one table, as TABLE_FEATURES says.
 pub(super) const MAX_ENTRIES: usize = 1_000_000;
 
-/// The flags that a flow keeps and shows. (CHECK_OVERLAP and RESET_COUNTS are about one command, but
-/// Open vSwitch shows the latter.)
+/// The flags that a flow keeps and shows, as Open vSwitch does.
 const KEPT_FLAGS: u16 = flow_flag::SEND_FLOW_REM
+    | flow_flag::CHECK_OVERLAP
     | flow_flag::RESET_COUNTS
     | flow_flag::NO_PACKET_COUNTS
     | flow_flag::NO_BYTE_COUNTS;
@@ -38,7 +38,7 @@ impl Switch {
         check(flow_mod, version)?;
         use FlowModCommand::*;
         let result = match flow_mod.command {
-            Add => self.add_flow(now, bridge, flow_mod),
+            Add => self.add_flow(now, bridge, version, flow_mod),
             Modify | ModifyStrict => self.modify_flows(now, bridge, version, flow_mod),
             Delete | DeleteStrict => {
                 self.delete_flows(now, bridge, flow_mod);
@@ -55,6 +55,7 @@ impl Switch {
         &mut self,
         now: Time,
         id: BridgeId,
+        version: Version,
         flow_mod: &FlowMod,
     ) -> Result<(), OfError> {
         let table = add_table(flow_mod);
@@ -72,7 +73,24 @@ impl Switch {
         if old.is_none() && bridge.flows.len(table) >= MAX_ENTRIES {
             return Err(OfError::FlowTableFull);
         }
-        let (rule_id, baseline) = self.take_rule_slot().ok_or(OfError::FlowTableFull)?;
+        // OpenFlow 1.3.5 section 6.4: "If the OFPFF_RESET_COUNTS flag is set, the flow entry counters must
+        // be cleared, otherwise they should be copied from the replaced flow entry." Before 1.2 there was
+        // no such flag, and they are cleared.
+        let implied = if version < Version::V12 {
+            flow_flag::RESET_COUNTS
+        } else {
+            0
+        };
+        let flags = flow_mod.flags | implied;
+        let keeps = flags & flow_flag::RESET_COUNTS == 0;
+        let kept = old
+            .filter(|_| keeps)
+            .and_then(|index| bridge.flows.get(index));
+        let kept = kept.map(|flow| (flow.rule.id, flow.baseline));
+        let (rule_id, baseline) = match kept {
+            Some(slot) => slot,
+            None => self.take_rule_slot().ok_or(OfError::FlowTableFull)?,
+        };
         let rule = Arc::new(Rule {
             id: rule_id,
             table,
@@ -83,7 +101,7 @@ impl Switch {
         });
         let flow = Flow {
             rule: rule.clone(),
-            flags: flow_mod.flags & KEPT_FLAGS,
+            flags: flags & KEPT_FLAGS,
             idle_timeout_secs: flow_mod.idle_timeout_secs,
             hard_timeout_secs: flow_mod.hard_timeout_secs,
             importance: flow_mod.importance,
@@ -97,7 +115,7 @@ impl Switch {
         let replaced = old.and_then(|index| flows.remove(index));
         flows.insert(flow);
         self.publisher.stage(Change::AddRule(id, rule));
-        if let Some(replaced) = replaced {
+        if let Some(replaced) = replaced.filter(|flow| flow.rule.id != rule_id) {
             self.end_rule_silently(replaced.rule.id);
         }
         Ok(())
@@ -121,7 +139,7 @@ impl Switch {
         if found.is_empty() {
             let adds = cookie.is_some() && flow_mod.cookie_mask == 0;
             return if adds {
-                self.add_flow(now, id, flow_mod)
+                self.add_flow(now, id, version, flow_mod)
             } else {
                 Ok(())
             };
@@ -235,10 +253,6 @@ fn check(flow_mod: &FlowMod, version: Version) -> Result<(), OfError> {
             Version::V10 => OfError::FlowPermissions,
             _ => OfError::FlowTableId,
         });
-    }
-    // OpenFlow 1.3.5 section 6.4: "OFPTT_ALL ... is only valid for delete requests".
-    if flow_mod.table == TableId::ALL && !deletes && version >= Version::V11 {
-        return Err(OfError::FlowTableId);
     }
     if flow_mod.flags & flow_flag::EMERGENCY10 != 0 {
         // OpenFlow 1.0.2 section 3.3: an emergency table is optional; without one it is always full.

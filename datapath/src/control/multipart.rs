@@ -9,7 +9,7 @@ use ofp::error::OfError;
 use ofp::message::{
     MultipartPart, MultipartReply, MultipartRequest, PortStats, TableFeatures, TableStats,
 };
-use ofp::types::{PortNo, TableId, Version};
+use ofp::types::{PortNo, TableId};
 
 /// Entries of a part of a reply: a port's statistics take 112 bytes, a description 64 (1.3).
 const PORTS_PER_PART: usize = 256;
@@ -79,10 +79,7 @@ impl Switch {
             }
             Queue { port, .. } => {
                 if port != PortNo::ANY && !self.bridges[&bridge].ports.contains_key(&port) {
-                    return Err(match self.connections[&conn].version {
-                        Version::V10 => OfError::ActionOutPort,
-                        _ => OfError::BadPort,
-                    });
+                    return Err(OfError::QueueBadPort);
                 }
                 part(MultipartPart::Queue);
             }
@@ -100,7 +97,7 @@ impl Switch {
             let (lookups_before, matches_before) = self.bridges[&id].table_baseline[&table];
             TableStats {
                 table,
-                name: table_name(table),
+                name: String::new(),
                 max_entries: MAX_ENTRIES as u32,
                 active_count: flows.len(table) as u32,
                 lookup_count: lookup_count.wrapping_sub(lookups_before),
@@ -124,13 +121,10 @@ impl Switch {
                 .map(|id| self.ports[id].stats(now, &self.stats))
                 .collect());
         }
-        // Open vSwitch answers a missing port with an empty list; a name for it is more helpful,
-        // but OpenFlow 1.0 has none.
-        match ports.get(&number) {
-            Some(id) => Ok(vec![self.ports[id].stats(now, &self.stats)]),
-            None if connection.version == Version::V10 => Ok(Vec::new()),
-            None => Err(OfError::BadPort),
-        }
+        let port = ports
+            .get(&number)
+            .map(|id| self.ports[id].stats(now, &self.stats));
+        Ok(port.into_iter().collect())
     }
 }
 
@@ -148,19 +142,11 @@ fn in_parts<T>(
     part(kind(list));
 }
 
-/// Tables that controllers see have no names of their own yet.
-fn table_name(table: TableId) -> String {
-    match table.0 {
-        0 => "classifier".to_owned(),
-        n => format!("table{n}"),
-    }
-}
-
 /// OFPMP_TABLE_FEATURES: all tables are alike.
 fn table_features(table: TableId) -> TableFeatures {
     TableFeatures {
         table,
-        name: table_name(table),
+        name: String::new(),
         metadata_match: u64::MAX,
         metadata_write: u64::MAX,
         max_entries: MAX_ENTRIES as u32,

@@ -24,10 +24,7 @@ impl Switch {
             return Err(OfError::BufferUnknown);
         }
         if !is_ingress(packet_out.in_port) {
-            return Err(match connection.version {
-                Version::V10 => OfError::ActionOutPort,
-                _ => OfError::BadPort,
-            });
+            return Err(OfError::BadPort);
         }
         if packet_out.data.len() < 14 {
             return Err(match connection.version {

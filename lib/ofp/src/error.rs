@@ -141,6 +141,7 @@ errors! {
     PortModBadAddress       "OFPPMFC_BAD_HW_ADDR"                at(4, 1),    at(7, 1),   "not the port's hardware address";
     PortModBadConfig        "OFPPMFC_BAD_CONFIG"                 NO,          at(7, 2),   "port configuration not supported";
     PortModBadAdvertise     "OFPPMFC_BAD_ADVERTISE"              NO,          at(7, 3),   "advertised features not supported";
+    QueueBadPort            "OFPQOFC_BAD_PORT"                   at(5, 0),    at(9, 0),   "no such port";
     ConfigFlags             "OFPSCFC_BAD_FLAGS"                  NO,          at(10, 0),  "configuration flags not supported";
     ConfigLength            "OFPSCFC_BAD_LEN"                    NO,          at(10, 1),  "miss_send_len not supported";
     RoleStale               "OFPRRFC_STALE"                      NO,          at(11, 0),  "stale generation id";

@@ -1,0 +1,390 @@
+//! Sessions: features, configuration, roles, errors, packet-in, packet-out, barriers.
+
+use super::*;
+use crate::model::event::{Event, Punt};
+use bytes::Bytes;
+use ofp::action::{Controller, PacketInReason};
+use ofp::message::PacketOut;
+
+fn bed13() -> Bed {
+    let mut bed = Bed::new();
+    bed.connect(1, ConnKind::Controller, Version::V13);
+    bed
+}
+
+fn error(bodies: Vec<Body>) -> ErrorBody {
+    match &bodies[..] {
+        [Body::Error(error)] => error.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn role(role: u32, generation_id: u64) -> Body {
+    Body::RoleRequest(Role {
+        role,
+        generation_id: Some(generation_id),
+    })
+}
+
+#[test]
+fn errors_quote_the_message_and_repeat_its_xid() {
+    let mut bed = bed13();
+    bed.switch
+        .decode_error(conn(1), Xid(3), OfError::BadType, &RAW, &mut bed.out);
+    let data = Bytes::copy_from_slice(&RAW);
+    let body = Body::Error(ErrorBody {
+        error: OfError::BadType,
+        data,
+    });
+    let want = Output::Send(conn(1), Message { xid: Xid(3), body });
+    assert_eq!(bed.outputs(), [want]);
+    assert_eq!(
+        error(bed.ask(1, Body::BarrierReply)).error,
+        OfError::BadType
+    );
+    assert_eq!(bed.switch.counters().errors, 2);
+    // An unknown connection is nobody's.
+    assert_eq!(bed.ask(5, Body::BarrierRequest), []);
+}
+
+#[test]
+fn features_have_ports_before_13_only() {
+    let mut bed = bed13();
+    let port = PortSettings::new("p1", PortType::Device);
+    bed.switch
+        .add_port(bed.now, bed.bridge, port, &mut bed.out)
+        .unwrap();
+    bed.connect(2, ConnKind::Controller, Version::V10);
+    for (number, ports) in [(1, 0), (2, 1)] {
+        let replies = bed.ask(number, Body::FeaturesRequest);
+        let [Body::FeaturesReply(features)] = &replies[..] else {
+            panic!("{replies:?}")
+        };
+        assert_eq!((features.n_tables, features.ports.len()), (254, ports));
+        assert_eq!(features.actions != 0, number == 2);
+    }
+}
+
+#[test]
+fn a_barrier_is_answered_when_every_worker_has_passed() {
+    let mut bed = bed13();
+    assert_eq!(bed.ask(1, Body::BarrierRequest), [Body::BarrierReply]);
+    let mut reader = bed.switch.publisher().reader();
+    let held = reader.snapshot().clone();
+    bed.say(1, Body::FlowMod(Box::new(add(5, vec![output(1)]))));
+    bed.say(1, Body::BarrierRequest);
+    bed.say(1, Body::GetConfigRequest);
+    assert!(!bed.switch.publish(bed.now, &mut bed.out));
+    bed.say(1, Body::BarrierRequest);
+    assert_eq!(bed.sent(1), []);
+    assert!(!bed.switch.publish(bed.now, &mut bed.out));
+    assert_eq!(bed.sent(1), []);
+    drop(held);
+    assert_eq!(
+        reader.snapshot().bridge(bed.bridge).expect("there").tables[0]
+            .rules
+            .len(),
+        1
+    );
+    assert!(bed.switch.publish(bed.now, &mut bed.out));
+    let bodies = bed.sent(1);
+    let replies = [&Body::BarrierReply, &bodies[1], &Body::BarrierReply];
+    assert_eq!(bodies.iter().collect::<Vec<_>>(), replies);
+    assert!(matches!(bodies[1], Body::GetConfigReply(_)));
+    // Nothing waits any more: replies are immediate again.
+    bed.say(1, Body::GetConfigRequest);
+    assert_eq!(bed.sent(1).len(), 1);
+}
+
+#[test]
+fn configuration_is_kept_and_reassembly_refused() {
+    let mut bed = bed13();
+    let config = SwitchConfig {
+        frag: 1,
+        invalid_ttl_to_controller: false,
+        miss_send_len: 77,
+    };
+    assert_eq!(bed.ask(1, Body::SetConfig(config)), []);
+    assert_eq!(
+        bed.ask(1, Body::GetConfigRequest),
+        [Body::GetConfigReply(config)]
+    );
+    let wrong = SwitchConfig { frag: 2, ..config };
+    assert_eq!(
+        error(bed.ask(1, Body::SetConfig(wrong))).error,
+        OfError::ConfigFlags
+    );
+    assert_eq!(
+        bed.ask(1, Body::GetConfigRequest),
+        [Body::GetConfigReply(config)]
+    );
+    assert_eq!(
+        bed.switch
+            .publisher
+            .current()
+            .bridge(bed.bridge)
+            .unwrap()
+            .config
+            .frag,
+        1
+    );
+}
+
+#[test]
+fn one_primary_and_generations_that_only_grow() {
+    let mut bed = bed13();
+    bed.connect(2, ConnKind::Controller, Version::V13);
+    let reply = |role, generation| {
+        [Body::RoleReply(Role {
+            role,
+            generation_id: Some(generation),
+        })]
+    };
+    assert_eq!(bed.ask(1, role(0, 0)), reply(1, u64::MAX));
+    assert_eq!(bed.ask(1, role(2, 5)), reply(2, 5));
+    assert_eq!(error(bed.ask(2, role(2, 4))).error, OfError::RoleStale);
+    assert_eq!(error(bed.ask(2, role(7, 4))).error, OfError::RoleBad);
+    assert_eq!(bed.ask(2, role(2, 6)), reply(2, 6));
+    assert_eq!(bed.ask(1, role(0, 0)), reply(3, 6));
+    // The former primary is a secondary now: it may look, but not touch.
+    assert_eq!(bed.flow_mod(1, add(5, vec![])), Err(OfError::IsSecondary));
+    let out = PacketOut {
+        buffer_id: u32::MAX,
+        ..Default::default()
+    };
+    assert_eq!(
+        error(bed.ask(1, Body::PacketOut(Box::new(out)))).error,
+        OfError::IsSecondary
+    );
+    assert_eq!(bed.all_flows(), []);
+    assert_eq!(bed.flow_mod(2, add(5, vec![])), Ok(()));
+    // Port status still reaches it; packet-ins do not.
+    let port = PortSettings::new("p1", PortType::Device);
+    bed.switch
+        .add_port(bed.now, bed.bridge, port, &mut bed.out)
+        .unwrap();
+    bed.switch
+        .event(bed.now, punt(&bed, Controller::default(), 0), &mut bed.out);
+    assert!(matches!(bed.sent(1)[..], [Body::PortStatus(_)]));
+}
+
+fn punt(bed: &Bed, controller: Controller, cookie: u64) -> Event {
+    Event::Punt(Box::new(Punt {
+        bridge: bed.bridge,
+        table: TableId(3),
+        cookie: Cookie(cookie),
+        controller,
+        fields: in_port(7),
+        in_port: PortNo(7),
+        total_len: 200,
+        data: vec![1; 200],
+    }))
+}
+
+#[test]
+fn packet_ins_go_to_those_who_want_them() {
+    let mut bed = bed13();
+    bed.connect(2, ConnKind::Controller, Version::V10);
+    bed.connect(3, ConnKind::Service, Version::V10);
+    bed.connect(4, ConnKind::Controller, Version::V13);
+    bed.say(4, Body::SetControllerId(9));
+    let receivers = |bed: &mut Bed| -> Vec<(u64, usize, PacketInReason)> {
+        let of = |output| match output {
+            Output::SendPacketIn(
+                to,
+                Message {
+                    body: Body::PacketIn(packet),
+                    ..
+                },
+            ) => Some((to.0, packet.data.len(), packet.reason)),
+            _ => None,
+        };
+        bed.outputs().into_iter().filter_map(of).collect()
+    };
+    bed.outputs();
+    use PacketInReason::*;
+    // A rule's: whole, to the connections with its controller id.
+    bed.switch
+        .event(bed.now, punt(&bed, Controller::default(), 5), &mut bed.out);
+    assert_eq!(receivers(&mut bed), [(1, 200, Action), (2, 200, Action)]);
+    let for_nine = Controller {
+        id: 9,
+        reason: ActionSet,
+        ..Default::default()
+    };
+    bed.switch
+        .event(bed.now, punt(&bed, for_nine, 5), &mut bed.out);
+    assert_eq!(receivers(&mut bed), [(4, 200, Action)]);
+    // A miss: cut, and to the old versions only; a rule for misses reaches all.
+    let miss = Controller {
+        reason: NoMatch,
+        ..Default::default()
+    };
+    bed.switch
+        .event(bed.now, punt(&bed, miss.clone(), u64::MAX), &mut bed.out);
+    assert_eq!(receivers(&mut bed), [(2, 128, NoMatch)]);
+    bed.switch.event(bed.now, punt(&bed, miss, 5), &mut bed.out);
+    assert_eq!(receivers(&mut bed), [(1, 200, NoMatch), (2, 200, NoMatch)]);
+    // An expired TTL has to be asked for.
+    let expired = Controller {
+        reason: InvalidTtl,
+        ..Default::default()
+    };
+    bed.switch
+        .event(bed.now, punt(&bed, expired.clone(), 5), &mut bed.out);
+    assert_eq!(receivers(&mut bed), []);
+    let wanted = AsyncConfig {
+        packet_in: [0b100, 0],
+        port_status: [0; 2],
+        flow_removed: [0; 2],
+    };
+    bed.say(1, Body::SetAsync(wanted));
+    assert_eq!(
+        bed.ask(1, Body::GetAsyncRequest),
+        [Body::GetAsyncReply(wanted)]
+    );
+    bed.switch
+        .event(bed.now, punt(&bed, expired, 5), &mut bed.out);
+    assert_eq!(receivers(&mut bed), [(1, 200, InvalidTtl)]);
+}
+
+#[test]
+fn packet_ins_keep_their_rate() {
+    let mut bed = Bed::new();
+    let settings = ConnSettings {
+        bridge: bed.bridge,
+        kind: ConnKind::Controller,
+        version: Version::V13,
+        packet_in_limit: Some(RateLimit { rate: 10, burst: 3 }),
+        events: true,
+    };
+    bed.switch.connect(bed.now, conn(1), settings);
+    let burst = |bed: &mut Bed| {
+        for _ in 0..20 {
+            bed.switch
+                .event(bed.now, punt(bed, Controller::default(), 5), &mut bed.out);
+        }
+        bed.sent(1).len()
+    };
+    assert_eq!(burst(&mut bed), 3);
+    bed.now = bed.now + Time::millis(200);
+    assert_eq!(burst(&mut bed), 2);
+    assert_eq!(bed.switch.counters().packet_ins_limited, 35);
+}
+
+#[test]
+fn packet_out_is_checked_and_follows_the_flows_before_it() {
+    let mut bed = bed13();
+    let good = PacketOut {
+        in_port: PortNo::CONTROLLER,
+        buffer_id: u32::MAX,
+        actions: vec![output(PortNo::TABLE.0)],
+        data: Bytes::from_static(&[0; 60]),
+    };
+    let cases = [
+        (
+            PacketOut {
+                buffer_id: 5,
+                ..good.clone()
+            },
+            OfError::BufferUnknown,
+        ),
+        (
+            PacketOut {
+                in_port: PortNo::FLOOD,
+                ..good.clone()
+            },
+            OfError::BadPort,
+        ),
+        (
+            PacketOut {
+                data: Bytes::from_static(b"short"),
+                ..good.clone()
+            },
+            OfError::BadPacket,
+        ),
+        (
+            PacketOut {
+                actions: vec![output(0xff00)],
+                ..good.clone()
+            },
+            OfError::ActionOutPort,
+        ),
+    ];
+    for (wrong, wanted) in cases {
+        assert_eq!(
+            error(bed.ask(1, Body::PacketOut(Box::new(wrong)))).error,
+            wanted
+        );
+    }
+    bed.outputs();
+    bed.say(1, Body::FlowMod(Box::new(add(5, vec![output(1)]))));
+    bed.say(1, Body::PacketOut(Box::new(good)));
+    assert_eq!(bed.outputs(), []);
+    bed.publish();
+    assert!(matches!(&bed.outputs()[..], [Output::PacketOut(out)] if out.data.len() == 60));
+}
+
+#[test]
+fn multipart_replies_are_bounded() {
+    let mut bed = bed13();
+    let mut ask = |request| {
+        let replies = bed.ask(1, Body::MultipartRequest(request));
+        let parts = replies.into_iter().map(|reply| match reply {
+            Body::MultipartReply(reply) => reply,
+            other => panic!("{other:?}"),
+        });
+        parts.collect::<Vec<_>>()
+    };
+    let desc = ask(MultipartRequest::Desc);
+    assert!(matches!(&desc[0].part, MultipartPart::Desc(d) if d.manufacturer == "Tsunagi"));
+    let tables = ask(MultipartRequest::Table);
+    let MultipartPart::Table(tables) = &tables[0].part else {
+        panic!()
+    };
+    assert_eq!((tables.len(), tables[0].max_entries), (254, 1_000_000));
+    let features = ask(MultipartRequest::TableFeatures { modify: false });
+    assert!(features.len() > 10 && features.iter().rev().skip(1).all(|part| part.more));
+    let MultipartPart::TableFeatures(first) = &features[0].part else {
+        panic!()
+    };
+    assert_eq!(
+        (first[0].table, first[0].next_tables.len()),
+        (TableId(0), 253)
+    );
+    let queue = |port| MultipartRequest::Queue {
+        port,
+        queue: u32::MAX,
+    };
+    assert_eq!(ask(queue(PortNo::ANY))[0].part, MultipartPart::Queue);
+    let refused = bed.ask(1, Body::MultipartRequest(queue(PortNo(4))));
+    assert_eq!(error(refused).error, OfError::QueueBadPort);
+    let modify = MultipartRequest::TableFeatures { modify: true };
+    let refused = bed.ask(1, Body::MultipartRequest(modify));
+    assert_eq!(error(refused).error, OfError::TableFeaturesPermissions);
+}
+
+#[test]
+fn the_dialect_follows_the_messages() {
+    let mut bed = Bed::new();
+    bed.connect(1, ConnKind::Service, Version::V10);
+    bed.say(1, Body::SetFlowFormat(FlowFormat::Nxm));
+    bed.say(1, Body::FlowModTableId(true));
+    bed.say(1, Body::SetPacketInFormat(PacketInFormat::Nxt2));
+    let dialect = Dialect {
+        version: Version::V10,
+        flow_format: FlowFormat::Nxm,
+        flow_mod_table_id: true,
+    };
+    assert_eq!(bed.switch.dialect(conn(1)), Some(dialect));
+    let config = SwitchConfig {
+        miss_send_len: 100,
+        ..Default::default()
+    };
+    bed.say(1, Body::SetConfig(config));
+    bed.outputs();
+    bed.switch
+        .event(bed.now, punt(&bed, Controller::default(), 5), &mut bed.out);
+    let packets = bed.sent(1);
+    assert!(matches!(&packets[..], [Body::PacketIn(p)] if p.format == PacketInFormat::Nxt2));
+}
