@@ -1,3 +1,30 @@
-//! Drives an OpenFlow switch from the command line.
+//! `ofctl` drives an OpenFlow switch from the command line, with the commands, options and texts of
+//! `ovs-ofctl`. It reads text, speaks OpenFlow on one socket, prints text; it never links the datapath.
 
-fn main() {}
+mod command;
+mod connection;
+mod failure;
+mod json;
+mod options;
+mod target;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let options = match options::Options::try_parse() {
+        Ok(options) => options,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::from(error.use_stderr()));
+        }
+    };
+    match command::run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprint!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

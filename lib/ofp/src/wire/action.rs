@@ -126,6 +126,11 @@ rows! {
     COPY_FIELD     "ONFACT_COPY_FIELD"   Space::Experimenter(ONF), 3200, 24 longer, |r, _| { r.skip(2)?; copy_field(r, true) };
 }
 
+/// Reads a list of actions that stands alone.
+pub fn decode_list(bytes: &[u8], version: Version) -> Result<Vec<Action>, OfError> {
+    get_actions(bytes, Context { version, depth: 0 })
+}
+
 /// Reads a list of actions.
 pub(crate) fn get_actions(bytes: &[u8], context: Context) -> Result<Vec<Action>, OfError> {
     if context.depth > MAX_DEPTH {

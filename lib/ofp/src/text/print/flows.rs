@@ -4,6 +4,7 @@ use super::actions::dotted;
 use super::config::hex_dump;
 use super::{Style, print_actions, print_duration};
 use crate::key::Match;
+use crate::message::flow_flag;
 use crate::message::{
     FlowMod, FlowModCommand, FlowRemoved, FlowRemovedReason, FlowStats, FlowStatsRequest, PacketIn,
     PacketOut,
@@ -12,7 +13,7 @@ use crate::text::action::reason_name;
 use crate::text::flow::FLAGS;
 use crate::text::matching::print_match;
 use crate::text::ports::print_port;
-use crate::types::{PortNo, TableId};
+use crate::types::{PortNo, TableId, Version};
 use std::fmt::Write;
 
 /// Priority of a flow that names none.
@@ -30,6 +31,14 @@ fn priority_and_match(out: &mut String, priority: u16, matching: &Match, style: 
 fn space(out: &mut String) {
     if !out.ends_with(' ') {
         out.push(' ');
+    }
+}
+
+/// OpenFlow 1.0 has two flags; the others are implied there, not said.
+fn known_flags(style: &Style<'_>) -> u16 {
+    match style.version {
+        Version::V10 => flow_flag::SEND_FLOW_REM | flow_flag::CHECK_OVERLAP,
+        _ => u16::MAX,
     }
 }
 
@@ -89,7 +98,7 @@ pub fn print_flow_mod(flow: &FlowMod, style: &Style<'_>) -> String {
         print_port(&mut out, flow.out_port, style.port_names());
         out.push(' ');
     }
-    flags(&mut out, flow.flags);
+    flags(&mut out, flow.flags & known_flags(style));
     let _ = write!(out, "actions={}", print_actions(&flow.actions, style));
     out
 }

@@ -8,9 +8,10 @@ mod ports;
 mod tables;
 
 pub use actions::print_actions;
-pub use config::hex_dump;
+pub use config::{frag_name, hex_dump};
 pub use flows::{print_flow_mod, print_flow_stats};
 pub use ports::{print_port_desc, print_port_stats};
+pub use tables::print_table_features;
 
 use super::matching;
 use super::ports::PortMap;
@@ -83,6 +84,17 @@ fn header(name: &str, message: &Message, style: &Style<'_>) -> String {
 /// Prints a message, ending with a newline.
 pub fn print_message(message: &Message, style: &Style<'_>) -> String {
     let mut out = header(name(message), message, style);
+    body(&mut out, &message.body, style);
+    if !out.ends_with('\n') {
+        out.push('\n');
+    }
+    out
+}
+
+/// Prints a message under the name that its bytes have, which says how it travelled: `NXT_FLOW_MOD`.
+pub fn print_bytes(bytes: &[u8], message: &Message, style: &Style<'_>) -> String {
+    let name = crate::wire::row_of(bytes).map_or(name(message), |row| row.name);
+    let mut out = header(name, message, style);
     body(&mut out, &message.body, style);
     if !out.ends_with('\n') {
         out.push('\n');
@@ -244,7 +256,10 @@ fn reply(out: &mut String, reply: &MultipartReply, style: &Style<'_>) {
             out.push('\n');
             ports::sorted(out, descs, style);
         }
-        MultipartPart::TableFeatures(tables) => tables::table_features(out, tables),
+        MultipartPart::TableFeatures(tables) => {
+            out.push('\n');
+            out.push_str(&print_table_features(tables));
+        }
         MultipartPart::Queue => out.push_str(" 0 queues"),
     }
 }

@@ -95,9 +95,11 @@ fn custom_name(table: &TableStats) -> Option<&str> {
 const INSTRUCTIONS: &str = "meter apply_actions clear_actions write_actions write_metadata";
 const ACTIONS: &str = "output group set_field strip_vlan push_vlan mod_nw_ttl dec_ttl set_queue";
 
-pub(super) fn table_features(out: &mut String, tables: &[TableFeatures]) {
+/// Prints what tables can do, each difference once.
+pub fn print_table_features(tables: &[TableFeatures]) -> String {
+    let mut out = String::new();
     with_dittos(
-        out,
+        &mut out,
         tables,
         |t| t.table.0,
         |a, b| {
@@ -155,6 +157,7 @@ pub(super) fn table_features(out: &mut String, tables: &[TableFeatures]) {
             );
         },
     );
+    out
 }
 
 fn field_list(select: impl Fn(&Row) -> bool) -> String {

@@ -1,0 +1,348 @@
+//! The table of commands; one file per family. A command gets the options and its own words, and
+//! prints to standard output.
+
+mod express;
+mod flow;
+mod packet;
+mod parse;
+mod port;
+mod switch;
+
+use crate::connection::Connection;
+use crate::failure::{Failure, Result};
+use crate::options::Options;
+use ofp::text::{PortMap, PortNames, Style, nearest};
+use ofp::types::{PortNo, Version};
+use std::cell::{OnceCell, RefCell};
+use std::io::Write;
+use std::time::Instant;
+
+/// A row of the table.
+struct Command {
+    name: &'static str,
+    /// Its arguments, as the user reads them; `[x]` may be left out.
+    arguments: &'static str,
+    help: &'static str,
+    run: fn(&Context<'_>) -> Result<()>,
+}
+
+const fn row(
+    name: &'static str,
+    arguments: &'static str,
+    run: fn(&Context<'_>) -> Result<()>,
+    help: &'static str,
+) -> Command {
+    Command {
+        name,
+        arguments,
+        help,
+        run,
+    }
+}
+
+const COMMANDS: &[Command] = &[
+    row(
+        "show",
+        "SWITCH",
+        switch::show,
+        "what the switch is and which ports it has",
+    ),
+    row(
+        "dump-desc",
+        "SWITCH",
+        switch::dump_desc,
+        "the switch's description",
+    ),
+    row(
+        "dump-tables",
+        "SWITCH",
+        switch::dump_tables,
+        "counters of the tables",
+    ),
+    row(
+        "dump-table-features",
+        "SWITCH",
+        switch::dump_table_features,
+        "what the tables can do",
+    ),
+    row(
+        "get-frags",
+        "SWITCH",
+        switch::get_frags,
+        "how IP fragments are matched",
+    ),
+    row(
+        "set-frags",
+        "SWITCH MODE",
+        switch::set_frags,
+        "set that: normal, drop, reassemble or nx-match",
+    ),
+    row(
+        "probe",
+        "SWITCH",
+        switch::probe,
+        "exit with 0 if the switch answers",
+    ),
+    row(
+        "ping",
+        "SWITCH [SIZE]",
+        switch::ping,
+        "round trips of 10 echo requests",
+    ),
+    row(
+        "dump-flows",
+        "SWITCH [FLOW]",
+        flow::dump_flows,
+        "the flows that match FLOW",
+    ),
+    row(
+        "dump-aggregate",
+        "SWITCH [FLOW]",
+        flow::dump_aggregate,
+        "the sum of their counters",
+    ),
+    row(
+        "add-flow",
+        "SWITCH FLOW",
+        flow::add_flow,
+        "add one flow; - reads many from standard input",
+    ),
+    row(
+        "add-flows",
+        "SWITCH FILE",
+        flow::add_flows,
+        "add the flows of a file, or - for standard input",
+    ),
+    row(
+        "mod-flows",
+        "SWITCH FLOW",
+        flow::mod_flows,
+        "change the actions of matching flows",
+    ),
+    row(
+        "del-flows",
+        "SWITCH [FLOW]",
+        flow::del_flows,
+        "delete matching flows",
+    ),
+    row(
+        "packet-out",
+        "SWITCH PACKET-OUT",
+        packet::packet_out,
+        "have the switch handle a packet: in_port=P packet=HEX actions=...",
+    ),
+    row(
+        "monitor",
+        "SWITCH [MISSLEN] [invalid_ttl]",
+        packet::monitor,
+        "print packets and events until stopped",
+    ),
+    row(
+        "dump-ports",
+        "SWITCH [PORT]",
+        port::dump_ports,
+        "counters of the ports",
+    ),
+    row(
+        "dump-ports-desc",
+        "SWITCH [PORT]",
+        port::dump_ports_desc,
+        "descriptions of the ports",
+    ),
+    row(
+        "mod-port",
+        "SWITCH PORT ACTION",
+        port::mod_port,
+        "up, down, or [no-]flood, [no-]forward, [no-]receive, [no-]receive-stp, [no-]packet-in, [no-]stp",
+    ),
+    row(
+        "parse-flow",
+        "FLOW",
+        parse::parse_flow,
+        "print a flow as it would be sent",
+    ),
+    row(
+        "parse-flows",
+        "FILE",
+        parse::parse_flows,
+        "print the flows of a file as they would be sent",
+    ),
+    row(
+        "parse-actions",
+        "VERSION",
+        parse::parse_actions,
+        "print the actions whose bytes stand on standard input",
+    ),
+    row(
+        "ofp-print",
+        "HEX [VERBOSITY]",
+        parse::ofp_print,
+        "print an OpenFlow message",
+    ),
+    row(
+        "list-commands",
+        "",
+        list_commands,
+        "this list without explanations",
+    ),
+    row("help", "", help, "this list"),
+];
+
+impl Command {
+    fn arity(&self) -> (usize, usize) {
+        let words = self.arguments.split_whitespace();
+        let most = words.clone().count();
+        (words.filter(|w| !w.starts_with('[')).count(), most)
+    }
+}
+
+/// What a command gets.
+pub(crate) struct Context<'a> {
+    pub(crate) options: &'a Options,
+    /// Its arguments.
+    pub(crate) args: &'a [String],
+    deadline: Option<Instant>,
+}
+
+/// Runs the command that the words name.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let Some((name, args)) = options.words.split_first() else {
+        return Err(Failure::plain("no command; `ofctl help` lists them"));
+    };
+    let Some(command) = COMMANDS.iter().find(|c| c.name == name) else {
+        let hint = match nearest(name, COMMANDS.iter().map(|c| c.name)) {
+            Some(near) => format!("; did you mean {near}?"),
+            None => "; `ofctl help` lists them".to_owned(),
+        };
+        return Err(Failure::plain(format!("no command \"{name}\"{hint}")));
+    };
+    let (least, most) = command.arity();
+    if args.len() < least || args.len() > most {
+        let usage = format!("ofctl {} {}", command.name, command.arguments);
+        return Err(Failure::plain(format!(
+            "\"{name}\" got {} arguments; usage: {}",
+            args.len(),
+            usage.trim_end()
+        )));
+    }
+    options.check_flow_format()?;
+    let deadline = options.time_limit().map(|limit| Instant::now() + limit);
+    (command.run)(&Context {
+        options,
+        args,
+        deadline,
+    })
+}
+
+impl Context<'_> {
+    /// The switch that the first argument names.
+    fn switch(&self) -> &str {
+        &self.args[0]
+    }
+    /// An argument that may be left out.
+    fn arg(&self, index: usize) -> Option<&str> {
+        self.args.get(index).map(String::as_str)
+    }
+    /// Connects with the preferred version.
+    fn connect(&self) -> Result<Connection> {
+        self.connect_with(&self.options.versions()?.0)
+    }
+    fn connect_with(&self, versions: &[Version]) -> Result<Connection> {
+        Connection::open(self.switch(), versions, self.deadline)
+    }
+    /// The switch's port names, fetched when one is looked up.
+    fn lazy_ports(&self) -> LazyPorts<'_> {
+        LazyPorts {
+            context: self,
+            map: OnceCell::new(),
+            failure: RefCell::new(None),
+        }
+    }
+    /// The port names to print with; empty if numbers are asked for.
+    fn names_to_show(&self, connection: &mut Connection) -> Result<PortMap> {
+        if self.options.show_names() {
+            connection.ports()
+        } else {
+            Ok(PortMap::default())
+        }
+    }
+    /// How to print.
+    fn style<'p>(&self, version: Version, ports: &'p PortMap) -> Style<'p> {
+        Style {
+            names: self.options.show_names(),
+            stats: self.options.show_stats(),
+            frame: Some(&crate::connection::describe_frame),
+            hex: self.options.more > 0,
+            ..Style::plain(version, ports)
+        }
+    }
+}
+
+/// Port names that are asked for on a connection of their own, and only if they are needed.
+pub(crate) struct LazyPorts<'a> {
+    context: &'a Context<'a>,
+    map: OnceCell<PortMap>,
+    failure: RefCell<Option<Failure>>,
+}
+
+impl LazyPorts<'_> {
+    fn map(&self) -> &PortMap {
+        self.map.get_or_init(
+            || match self.context.connect().and_then(|mut c| c.ports()) {
+                Ok(map) => map,
+                Err(failure) => {
+                    *self.failure.borrow_mut() = Some(failure);
+                    PortMap::default()
+                }
+            },
+        )
+    }
+    /// If the names could not be fetched, that is the failure to report.
+    fn or_failure<T>(&self, result: Result<T>) -> Result<T> {
+        match (result, self.failure.take()) {
+            (Err(_), Some(failure)) => Err(failure),
+            (result, _) => result,
+        }
+    }
+}
+
+impl PortNames for LazyPorts<'_> {
+    fn number(&self, name: &str) -> Option<PortNo> {
+        self.map().number(name)
+    }
+    fn names(&self) -> Vec<String> {
+        self.map().names()
+    }
+}
+
+/// Writes to standard output.
+fn print(text: &str) -> Result<()> {
+    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+}
+
+fn list_commands(_: &Context<'_>) -> Result<()> {
+    let lines: Vec<String> = COMMANDS
+        .iter()
+        .map(|c| format!("{} {}", c.name, c.arguments))
+        .collect();
+    print(
+        &lines
+            .iter()
+            .map(|l| format!("  {}\n", l.trim_end()))
+            .collect::<String>(),
+    )
+}
+
+fn help(_: &Context<'_>) -> Result<()> {
+    let mut out =
+        "ofctl [OPTIONS] COMMAND [ARGUMENTS]; `ofctl --help` explains the options.\n\n".to_owned();
+    for c in COMMANDS {
+        out.push_str(&format!(
+            "  {:<34} {}\n",
+            format!("{} {}", c.name, c.arguments),
+            c.help
+        ));
+    }
+    out.push_str("\nA SWITCH is a bridge's name, a socket's path, unix:PATH or tcp:HOST[:PORT].\n");
+    print(&out)
+}

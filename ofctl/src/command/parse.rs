@@ -1,0 +1,135 @@
+//! Text and bytes without a switch: what a flow becomes, what bytes mean.
+
+use super::flow::{Source, read, restrict};
+use super::{Context, print};
+use crate::connection::{describe_frame, flow_dialect};
+use crate::failure::{Failure, Result};
+use bytes::Bytes;
+use ofp::message::{Body, Dialect, FlowFormat, FlowMod, Message};
+use ofp::text::print::print_bytes;
+use ofp::text::{PortMap, Style};
+use ofp::types::{Version, Xid};
+use ofp::wire::Header;
+use std::io::Read;
+
+fn dialect(version: Version) -> Dialect {
+    Dialect {
+        version,
+        flow_format: FlowFormat::Nxm,
+        flow_mod_table_id: version == Version::V10,
+    }
+}
+
+/// Prints a flow as it would arrive.
+fn print_flow(flow: FlowMod, version: Version) -> Result<()> {
+    let dialect = flow_dialect(&flow, version);
+    let bytes = Message {
+        xid: Xid(1),
+        body: Body::FlowMod(Box::new(flow)),
+    }
+    .to_bytes(&dialect);
+    print_wire(&bytes, &dialect, false)
+}
+
+fn print_wire(bytes: &Bytes, dialect: &Dialect, hex: bool) -> Result<()> {
+    let ports = PortMap::default();
+    let style = Style {
+        frame: Some(&describe_frame),
+        hex,
+        ..Style::plain(dialect.version, &ports)
+    };
+    match Message::decode(bytes, dialect) {
+        Ok(message) => print(&print_bytes(bytes, &message, &style)),
+        Err(error) => Err(Failure::plain(format!(
+            "cannot decode: {} ({error})\n{}",
+            ofp::text::print::error_name(error),
+            ofp::text::print::hex_dump(bytes, true).trim_end()
+        ))),
+    }
+}
+
+pub(super) fn parse_flow(context: &Context<'_>) -> Result<()> {
+    let flow = read(&None, &context.args[0], None, &PortMap::default())?;
+    let mut versions = context.options.versions()?.0;
+    restrict(&mut versions, &flow, &None)?;
+    print_flow(flow, versions[0])
+}
+
+pub(super) fn parse_flows(context: &Context<'_>) -> Result<()> {
+    let source = Source::file(&context.args[0])?;
+    let ports = PortMap::default();
+    let mut versions = context.options.versions()?.0;
+    for (place, line) in source.lines() {
+        restrict(&mut versions, &read(&place, line, None, &ports)?, &place)?;
+    }
+    for (place, line) in source.lines() {
+        print_flow(read(&place, line, None, &ports)?, versions[0])?;
+    }
+    Ok(())
+}
+
+/// Bytes written as hexadecimal digits, with white space between them.
+fn hex_bytes(text: &str) -> Result<Bytes> {
+    let digits: String = text.split_whitespace().collect();
+    let fault = || Failure::plain(format!("\"{}\" is not hexadecimal", text.trim()));
+    if !digits.len().is_multiple_of(2) || !digits.is_ascii() {
+        return Err(fault());
+    }
+    (0..digits.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).map_err(|_| fault()))
+        .collect()
+}
+
+pub(super) fn ofp_print(context: &Context<'_>) -> Result<()> {
+    let bytes = hex_bytes(&context.args[0])?;
+    let verbosity = match context.arg(1) {
+        None => u32::from(context.options.more),
+        Some(word) => word
+            .parse()
+            .map_err(|_| Failure::plain(format!("\"{word}\" is not a number")))?,
+    };
+    let header = Header::parse(&bytes).ok_or_else(|| {
+        Failure::plain(format!(
+            "{} bytes are too few for an OpenFlow header",
+            bytes.len()
+        ))
+    })?;
+    let version = Version::from_wire(header.version).ok_or_else(|| {
+        Failure::plain(format!(
+            "there is no OpenFlow with wire version {:#x}",
+            header.version
+        ))
+    })?;
+    print_wire(&bytes, &dialect(version), verbosity > 0)
+}
+
+pub(super) fn parse_actions(context: &Context<'_>) -> Result<()> {
+    let name = &context.args[0];
+    let version = Version::SUPPORTED
+        .iter()
+        .find(|v| v.name() == name.as_str());
+    let version =
+        *version.ok_or_else(|| Failure::plain(format!("parse-actions: no version \"{name}\"")))?;
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text)?;
+    let ports = PortMap::default();
+    for line in text.lines() {
+        let line = line.split('#').next().unwrap_or_default();
+        if line.trim().is_empty() {
+            continue;
+        }
+        let bytes = hex_bytes(line)?;
+        match ofp::wire::action::decode_list(&bytes, version) {
+            Ok(actions) => {
+                let list = ofp::text::print_actions(&actions, &Style::plain(version, &ports));
+                print(&format!("actions={list}\n"))?;
+            }
+            Err(error) => print(&format!(
+                "bad actions: {}\n",
+                ofp::text::print::error_name(error)
+            ))?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! What dumps print with `--json`: one document per command, names as in the text form.
+
+use ofp::message::{
+    Features, FlowStats, MultipartPart, PortDesc, PortStats, SwitchDesc, TableFeatures, TableStats,
+};
+use ofp::text::{Style, print_actions, print_match};
+use ofp::types::PortNo;
+use serde_json::{Value, json};
+
+fn port(number: PortNo) -> Value {
+    if number == PortNo::LOCAL {
+        json!("LOCAL")
+    } else {
+        json!(number.0)
+    }
+}
+
+/// A counter; `null` if the switch does not count it.
+fn count(value: u64) -> Value {
+    if value == u64::MAX {
+        Value::Null
+    } else {
+        json!(value)
+    }
+}
+
+fn seconds(duration: ofp::message::Duration) -> Value {
+    json!(f64::from(duration.secs) + f64::from(duration.nanos) / 1e9)
+}
+
+/// Flows.
+pub fn flows(flows: &[FlowStats], style: &Style<'_>) -> Value {
+    flows.iter().map(|flow| one_flow(flow, style)).collect()
+}
+
+fn one_flow(flow: &FlowStats, style: &Style<'_>) -> Value {
+    let actions: Vec<String> = flow
+        .actions
+        .iter()
+        .map(|action| print_actions(std::slice::from_ref(action), style))
+        .collect();
+    json!({
+        "table": flow.table.0,
+        "priority": flow.priority,
+        "match": print_match(&flow.matching, style),
+        "actions": actions,
+        "cookie": format!("{:#x}", flow.cookie.0),
+        "duration": seconds(flow.duration),
+        "n_packets": count(flow.packets),
+        "n_bytes": count(flow.bytes),
+        "idle_timeout": flow.idle_timeout_secs,
+        "hard_timeout": flow.hard_timeout_secs,
+        "idle_age": flow.idle_age_secs,
+        "hard_age": flow.hard_age_secs,
+    })
+}
+
+/// The sum of flows' counters.
+pub fn aggregate(part: &MultipartPart) -> Value {
+    match part {
+        MultipartPart::Aggregate {
+            packets,
+            bytes,
+            flows,
+            ..
+        } => {
+            json!({ "packet_count": count(*packets), "byte_count": count(*bytes), "flow_count": flows })
+        }
+        _ => Value::Null,
+    }
+}
+
+/// Counters of ports.
+pub fn port_stats(stats: &[PortStats]) -> Value {
+    let one = |s: &PortStats| {
+        json!({
+            "port": port(s.port),
+            "rx": { "packets": count(s.rx_packets), "bytes": count(s.rx_bytes), "drop": count(s.rx_dropped),
+                    "errs": count(s.rx_errors), "frame": count(s.rx_frame_err), "over": count(s.rx_over_err),
+                    "crc": count(s.rx_crc_err) },
+            "tx": { "packets": count(s.tx_packets), "bytes": count(s.tx_bytes), "drop": count(s.tx_dropped),
+                    "errs": count(s.tx_errors), "coll": count(s.collisions) },
+            "duration": seconds(s.duration),
+        })
+    };
+    stats.iter().map(one).collect()
+}
+
+/// Descriptions of ports.
+pub fn port_descs(descs: &[PortDesc]) -> Value {
+    let one = |d: &PortDesc| {
+        json!({
+            "port": port(d.port),
+            "name": d.name,
+            "addr": d.hw_addr.to_string(),
+            "config": d.config,
+            "state": d.state,
+            "current_speed_kbps": d.current_speed_kbps,
+            "max_speed_kbps": d.max_speed_kbps,
+        })
+    };
+    descs.iter().map(one).collect()
+}
+
+/// What `show` says.
+pub fn switch(features: &Features, descs: &[PortDesc]) -> Value {
+    json!({
+        "dpid": format!("{:016x}", features.datapath_id),
+        "n_tables": features.n_tables,
+        "n_buffers": features.n_buffers,
+        "capabilities": features.capabilities,
+        "ports": port_descs(descs),
+    })
+}
+
+/// The switch's description.
+pub fn desc(desc: &SwitchDesc) -> Value {
+    json!({
+        "manufacturer": desc.manufacturer,
+        "hardware": desc.hardware,
+        "software": desc.software,
+        "serial": desc.serial,
+        "datapath": desc.datapath,
+    })
+}
+
+/// Counters of tables.
+pub fn tables(tables: &[TableStats]) -> Value {
+    let one = |t: &TableStats| {
+        json!({
+            "table": t.table.0,
+            "name": t.name,
+            "active": t.active_count,
+            "lookup": t.lookup_count,
+            "matched": t.matched_count,
+        })
+    };
+    tables.iter().map(one).collect()
+}
+
+/// What tables can do.
+pub fn table_features(tables: &[TableFeatures]) -> Value {
+    let one = |t: &TableFeatures| {
+        json!({
+            "table": t.table.0,
+            "name": t.name,
+            "max_entries": t.max_entries,
+            "metadata_match": format!("{:#x}", t.metadata_match),
+            "metadata_write": format!("{:#x}", t.metadata_write),
+            "next_tables": t.next_tables.iter().map(|n| n.0).collect::<Vec<u8>>(),
+        })
+    };
+    tables.iter().map(one).collect()
+}

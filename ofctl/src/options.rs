@@ -1,0 +1,148 @@
+//! Options and arguments of the command line.
+
+use crate::failure::{Failure, Result};
+use clap::{ArgAction, Parser};
+use ofp::types::Version;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+/// Drives an OpenFlow switch.
+#[derive(Parser, Debug)]
+#[command(
+    name = "ofctl",
+    version,
+    about,
+    after_help = "`ofctl help` lists the commands.",
+    args_override_self = true
+)]
+pub struct Options {
+    /// Versions to offer, as in OpenFlow10,OpenFlow13; by default all, and the one that suits.
+    #[arg(short = 'O', long, value_name = "VERSIONS")]
+    pub protocols: Option<String>,
+    /// Flow formats to use: openflow10, nxm, oxm, or any.
+    #[arg(short = 'F', long, value_name = "FORMATS")]
+    pub flow_format: Option<String>,
+    /// Packet-in format to ask for: standard, nxt_packet_in or nxt_packet_in2.
+    #[arg(short = 'P', long, value_name = "FORMAT")]
+    pub packet_in_format: Option<String>,
+    /// Modify and delete only the flow with exactly this match and priority.
+    #[arg(long)]
+    pub strict: bool,
+    /// Show ports by name.
+    #[arg(long, overrides_with = "no_names")]
+    names: bool,
+    /// Show ports by number.
+    #[arg(long, overrides_with = "names")]
+    no_names: bool,
+    /// Show the counters of flows (the default).
+    #[arg(long, overrides_with = "no_stats")]
+    stats: bool,
+    /// Leave out the counters of flows.
+    #[arg(long, overrides_with = "stats")]
+    no_stats: bool,
+    /// Sort flows, by priority or a field.
+    #[arg(long, value_name = "FIELD", num_args = 0..=1, require_equals = true, default_missing_value = "priority", action = ArgAction::Append)]
+    pub sort: Vec<String>,
+    /// Sort flows downwards, by priority or a field.
+    #[arg(long, value_name = "FIELD", num_args = 0..=1, require_equals = true, default_missing_value = "priority", action = ArgAction::Append)]
+    pub rsort: Vec<String>,
+    /// Say more; twice: print packets in hexadecimal too.
+    #[arg(short, long, action = ArgAction::Count)]
+    pub more: u8,
+    /// Give up after this many seconds.
+    #[arg(short, long, value_name = "SECONDS", env = "OVS_CTL_TIMEOUT")]
+    timeout: Option<u64>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Accepted; there is no log.
+    #[arg(short, long, value_name = "SPEC", num_args = 0..=1, action = ArgAction::Append)]
+    verbose: Vec<String>,
+    /// The command and its arguments.
+    #[arg(value_name = "COMMAND", allow_hyphen_values = false)]
+    pub words: Vec<String>,
+}
+
+impl Options {
+    /// The versions to try, the preferred one first, and whether the user chose them.
+    pub fn versions(&self) -> Result<(Vec<Version>, bool)> {
+        let Some(list) = &self.protocols else {
+            return Ok((Version::SUPPORTED.to_vec(), false));
+        };
+        let mut versions = list
+            .split(',')
+            .map(version)
+            .collect::<Result<Vec<Version>>>()?;
+        versions.sort();
+        versions.dedup();
+        versions.reverse();
+        Ok((versions, true))
+    }
+    /// Whether to print names of ports.
+    pub fn show_names(&self) -> bool {
+        self.names || !self.no_names && std::io::stdout().is_terminal()
+    }
+    /// Whether to print counters.
+    pub fn show_stats(&self) -> bool {
+        !self.no_stats
+    }
+    /// How long the whole command may take.
+    pub fn time_limit(&self) -> Option<Duration> {
+        self.timeout.filter(|t| *t > 0).map(Duration::from_secs)
+    }
+    /// Checks `-F`.
+    pub fn check_flow_format(&self) -> Result<()> {
+        let known = [
+            "any",
+            "openflow10",
+            "openflow10+table_id",
+            "openflow10-table_id",
+            "nxm",
+            "nxm+table_id",
+            "nxm-table_id",
+            "oxm",
+        ];
+        let Some(list) = &self.flow_format else {
+            return Ok(());
+        };
+        for name in list.split(',') {
+            let lower = name.to_ascii_lowercase();
+            if !known.contains(&lower.as_str()) && !lower.starts_with("oxm-") {
+                return Err(Failure::plain(format!(
+                    "-F: no flow format \"{name}\": openflow10, nxm, oxm or any"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads `OpenFlow13`, `1.3` or `13`.
+fn version(name: &str) -> Result<Version> {
+    let all = (1..=6).filter_map(Version::from_wire);
+    let short = name
+        .trim()
+        .to_ascii_lowercase()
+        .replace("openflow", "")
+        .replace('.', "");
+    let found = all
+        .into_iter()
+        .find(|v| v.name().ends_with(&short) && short.len() == 2);
+    match found {
+        Some(version) if Version::SUPPORTED.contains(&version) => Ok(version),
+        Some(version) => Err(Failure::plain(format!(
+            "-O: {} is not supported, {} are",
+            version.name(),
+            supported()
+        ))),
+        None => Err(Failure::plain(format!(
+            "-O: no OpenFlow version \"{name}\": {}",
+            supported()
+        ))),
+    }
+}
+
+fn supported() -> String {
+    let names: Vec<&str> = Version::SUPPORTED.iter().map(|v| v.name()).collect();
+    names.join(", ")
+}

@@ -1,0 +1,183 @@
+//! Where a switch listens: what the word after the command names.
+
+use crate::failure::{Failure, Result};
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The port of OpenFlow (IANA).
+const OPENFLOW_PORT: u16 = 6653;
+/// A TCP connection that takes longer is given up.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where a switch listens.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// A socket in the file system.
+    Unix(PathBuf),
+    /// Host and port.
+    Tcp(String, u16),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Unix(path) => write!(f, "unix:{}", path.display()),
+            Target::Tcp(host, port) => write!(f, "tcp:{host}:{port}"),
+        }
+    }
+}
+
+/// Directory of the sockets: `$OVS_RUNDIR`, else where Open vSwitch has them.
+fn rundir() -> PathBuf {
+    std::env::var_os("OVS_RUNDIR").map_or_else(|| "/var/run/openvswitch".into(), PathBuf::from)
+}
+
+impl Target {
+    /// A bridge's name, a path, `unix:PATH` or `tcp:HOST[:PORT]`.
+    pub fn read(word: &str) -> Result<Target> {
+        if let Some(path) = word.strip_prefix("unix:") {
+            return Ok(Target::Unix(path.into()));
+        }
+        if let Some(rest) = word.strip_prefix("tcp:") {
+            return host_and_port(word, rest);
+        }
+        if word.starts_with("ssl:") {
+            return Err(Failure::plain(format!(
+                "{word}: ssl: is not supported, use tcp: or unix:"
+            )));
+        }
+        if word.contains('/') {
+            return Ok(Target::Unix(word.into()));
+        }
+        let name = word.rsplit('@').next().unwrap_or(word);
+        Ok(Target::Unix(rundir().join(format!("{name}.mgmt"))))
+    }
+
+    /// Connects, or says what to start.
+    pub fn connect(&self) -> Result<Stream> {
+        let stream = match self {
+            Target::Unix(path) => UnixStream::connect(path).map(Stream::Unix),
+            Target::Tcp(host, port) => connect_tcp(host, *port).map(Stream::Tcp),
+        };
+        stream.map_err(|error| {
+            let hint = match (self, error.kind()) {
+                (Target::Unix(path), io::ErrorKind::NotFound) => {
+                    let dir = path.parent().unwrap_or(path).display();
+                    format!("; is there such a bridge, and does switchd run with --rundir {dir}?")
+                }
+                (Target::Unix(_), io::ErrorKind::ConnectionRefused) => {
+                    "; nobody listens there: start switchd".into()
+                }
+                (Target::Unix(_), io::ErrorKind::PermissionDenied) => "; try as root".into(),
+                _ => String::new(),
+            };
+            Failure::plain(format!("cannot connect to {self}: {error}{hint}"))
+        })
+    }
+}
+
+fn host_and_port(word: &str, rest: &str) -> Result<Target> {
+    let fault = || {
+        Failure::plain(format!(
+            "{word}: not a target; tcp:HOST:PORT, with an IPv6 address in brackets"
+        ))
+    };
+    let (host, port) = match rest.strip_prefix('[') {
+        Some(inner) => {
+            let (host, after) = inner.split_once(']').ok_or_else(fault)?;
+            (host, after.strip_prefix(':'))
+        }
+        None => match rest.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (rest, None),
+        },
+    };
+    let port = port.map_or(Ok(OPENFLOW_PORT), |p| p.parse().map_err(|_| fault()))?;
+    if host.is_empty() {
+        Err(fault())
+    } else {
+        Ok(Target::Tcp(host.to_owned(), port))
+    }
+}
+
+fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in (host, port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// A connected socket.
+pub enum Stream {
+    /// In the file system.
+    Unix(UnixStream),
+    /// On the network.
+    Tcp(TcpStream),
+}
+
+impl Stream {
+    /// How long a read or write may take; `None`: forever.
+    pub fn set_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
+        match self {
+            Stream::Unix(s) => s
+                .set_read_timeout(limit)
+                .and_then(|()| s.set_write_timeout(limit)),
+            Stream::Tcp(s) => s
+                .set_read_timeout(limit)
+                .and_then(|()| s.set_write_timeout(limit)),
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Unix(s) => s.read(buffer),
+            Stream::Tcp(s) => s.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Unix(s) => s.write(buffer),
+            Stream::Tcp(s) => s.write(buffer),
+        }
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_read() {
+        for (word, want) in [
+            ("unix:/a/b", "unix:/a/b"),
+            ("/a/b.mgmt", "unix:/a/b.mgmt"),
+            ("tcp:127.0.0.1", "tcp:127.0.0.1:6653"),
+            ("tcp:[::1]:7", "tcp:::1:7"),
+            ("tcp:host:66", "tcp:host:66"),
+        ] {
+            assert_eq!(Target::read(word).unwrap().to_string(), want);
+        }
+        for bad in ["tcp:", "tcp:a:b", "tcp:[::1", "ssl:a"] {
+            assert!(Target::read(bad).is_err(), "{bad}");
+        }
+    }
+}
