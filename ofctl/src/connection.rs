@@ -9,6 +9,7 @@ use ofp::message::{
 };
 use ofp::text::{PortMap, Style, print};
 use ofp::types::{PortNo, Version, Xid};
+use ofp::usable::{Protocol, usable};
 use ofp::wire::{HEADER_SIZE, Header};
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -377,11 +378,13 @@ impl Connection {
 
 /// How to send a flow: in OpenFlow 1.0 the standard's message if that can say it, else Nicira's.
 pub fn flow_dialect(flow: &FlowMod, version: Version) -> Dialect {
-    let standard = flow.cookie_mask == 0 && ofp::wire::fits_openflow10(&flow.matching);
-    let flow_format = if standard {
-        FlowFormat::OpenFlow10
-    } else {
-        FlowFormat::Nxm
+    let standard = Protocol {
+        version,
+        nxm: false,
+    };
+    let flow_format = match usable(flow).contains(standard) {
+        true => FlowFormat::OpenFlow10,
+        false => FlowFormat::Nxm,
     };
     Dialect {
         version,

@@ -1,6 +1,5 @@
 //! Flows: add, modify, delete, dump.
 
-use super::express::obstacle;
 use super::{Context, print};
 use crate::connection::Connection;
 use crate::failure::{Failure, Result};
@@ -13,6 +12,7 @@ use ofp::message::{
 use ofp::text::print::{print_flow_stats, print_message};
 use ofp::text::{PortNames, nearest, read_flow_mod, read_flow_stats_request};
 use ofp::types::{TableId, Version, Xid};
+use ofp::usable::usable;
 use std::cmp::Ordering;
 use std::io::{BufWriter, Read, Write};
 
@@ -117,26 +117,27 @@ pub(super) fn read(
     Ok(flow)
 }
 
-/// The versions out of `versions` that can say the flow, or why none can.
+/// Keeps the versions that can say the flow; an error, with the reasons, if none can.
 pub(super) fn restrict(
     versions: &mut Vec<Version>,
     flow: &FlowMod,
     place: &Option<(String, usize)>,
 ) -> Result<()> {
-    let obstacles: Vec<String> = versions.iter().filter_map(|v| obstacle(flow, *v)).collect();
-    versions.retain(|v| obstacle(flow, *v).is_none());
-    if versions.is_empty() {
-        let place = place
-            .as_ref()
-            .map_or(String::new(), |(file, line)| format!("{file}:{line}: "));
+    let usable = usable(flow);
+    let can = |version: &Version| usable.protocols().any(|p| p.version == *version);
+    let left: Vec<Version> = versions.iter().copied().filter(can).collect();
+    if left.is_empty() {
+        let place = match place {
+            Some((file, line)) => format!("{file}:{line}: "),
+            None => String::new(),
+        };
+        let tried: Vec<&str> = versions.iter().map(|v| v.name()).collect();
         return Err(Failure::plain(format!(
-            "{place}{}",
-            obstacles.first().map_or(
-                "no version of OpenFlow can say all of these flows",
-                String::as_str
-            )
+            "{place}{} cannot say this flow: {usable}",
+            tried.join(" and ")
         )));
     }
+    *versions = left;
     Ok(())
 }
 

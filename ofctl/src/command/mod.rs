@@ -1,7 +1,6 @@
 //! The table of commands; one file per family. A command gets the options and its own words, and
 //! prints to standard output.
 
-mod express;
 mod flow;
 mod packet;
 mod parse;
