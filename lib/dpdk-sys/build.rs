@@ -12,7 +12,7 @@ const DPDK_VERSIONS: std::ops::Range<&str> = "22.11".."24.11";
 
 /// Functions and static inlines that `dpdk` calls; a regular expression each.
 const FUNCTIONS: &[&str] = &[
-    "rte_eal_(init|cleanup|hotplug_add|hotplug_remove)",
+    "rte_eal_(init|cleanup|get_runtime_dir|has_hugepages)",
     "rte_version",
     "rte_strerror",
     "rte_thread_(register|unregister)",
@@ -22,9 +22,9 @@ const FUNCTIONS: &[&str] = &[
     "rte_eth_dev_(adjust_nb_rx_tx_desc|set_link_up|set_link_down|is_valid_port|socket_id|default_mac_addr_set)",
     "rte_eth_(macaddr_get|link_get_nowait|promiscuous_enable|allmulticast_enable|stats_get|stats_reset|find_next)",
     "rte_eth_(xstats_get|xstats_get_names|rx_queue_setup|tx_queue_setup|rx_burst|tx_burst|rx_intr_.*)",
-    "rte_pktmbuf_(pool_create|alloc|alloc_bulk|free|free_bulk|clone|copy|attach|detach|reset)",
+    "rte_pktmbuf_(pool_create|pool_init|init|alloc|alloc_bulk|free|free_bulk|clone|copy|attach|detach|reset)",
     "rte_mbuf_dynflag_register_bitnum",
-    "rte_mempool_(free|avail_count|in_use_count|cache_flush|default_cache)",
+    "rte_mempool_(create_empty|set_ops_byname|populate_default|obj_iter|free|avail_count|in_use_count|cache_flush|default_cache)",
     "rte_openlog_stream",
     "rte_log_(set_global_level|cur_msg_loglevel|set_level_pattern)",
     "dpdk_.*",
@@ -39,12 +39,14 @@ const TYPES: &[&str] = &[
     "rte_mempool",
     "rte_eth_(conf|dev_info|link|stats|xstat|xstat_name|rxconf|txconf)",
     "rte_ether_addr",
+    "rte_pktmbuf_pool_private",
 ];
 
 /// Constants.
 const VARS: &[&str] = &[
     "RTE_MBUF_F_.*",
     "RTE_PKTMBUF_HEADROOM",
+    "RTE_MEMPOOL_F_NO_IOVA_CONTIG",
     "RTE_MAX_(ETHPORTS|LCORE|QUEUES_PER_PORT)",
     "RTE_ETH_(RX|TX)_OFFLOAD_.*",
     "RTE_ETH_(MQ|RSS|LINK|NAME_MAX|XSTATS_NAME|SPEED).*",

@@ -154,9 +154,19 @@ fn start_here(options: &EalOptions) -> Result<String> {
         ));
     }
     mbuf::reserve_offload_flag()?;
+    remove_runtime_directory();
     // SAFETY: returns a static string.
     let version = unsafe { std::ffi::CStr::from_ptr(sys::rte_version()) }.to_string_lossy();
     Ok(format!("{version}: {memory}"))
+}
+
+/// Removes the directory that the EAL makes even if nothing will ever be in it. It stays if something is.
+fn remove_runtime_directory() {
+    // SAFETY: returns a string that the EAL keeps.
+    let directory = unsafe { std::ffi::CStr::from_ptr(sys::rte_eal_get_runtime_dir()) };
+    if let Ok(directory) = directory.to_str() {
+        let _ = std::fs::remove_dir(directory);
+    }
 }
 
 /// The highest CPU that this thread may run on; the EAL's own thread only starts things.

@@ -17,12 +17,17 @@ use dpdk::poll::Poll;
 use dpdk::types::{self, OpenRequest};
 use dpdk::{Mbuf, MbufPool, Mempools, PoolSizes};
 
+/// Whether the tests are to run on huge pages.
+pub fn has_huge_pages() -> bool {
+    std::env::var_os("DPDK_TEST_HUGE_PAGES").is_some()
+}
+
 /// Starts the EAL once, without huge pages unless the environment asks for them, and makes small pools for one test.
 pub fn pools() -> Arc<Mempools> {
     static EAL: OnceLock<String> = OnceLock::new();
     EAL.get_or_init(|| {
         let options = EalOptions {
-            huge_pages: std::env::var_os("DPDK_TEST_HUGE_PAGES").is_some(),
+            huge_pages: has_huge_pages(),
             memory_mb: 1024,
             ..EalOptions::default()
         };
