@@ -3,5 +3,7 @@
 
 pub mod control;
 pub mod edge;
+pub mod forward;
 pub mod model;
 pub mod time;
+pub mod tunnel;

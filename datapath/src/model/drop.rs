@@ -34,6 +34,7 @@ drop_reasons! {
     TunnelQueueFull    "tunnel_queue_full"     "too many packets wait for the tunnel's neighbour";
     TunnelUnknown      "tunnel_unknown"        "a tunnel packet that belongs to no tunnel port";
     TunnelMalformed    "tunnel_malformed"      "a tunnel header that is short, or has unknown flags or a bad checksum";
+    TunnelEcn          "tunnel_ecn"            "congestion was marked outside a packet that cannot say so (RFC 6040)";
     TunnelTooBig       "tunnel_too_big"        "encapsulated, the packet exceeds the underlay's MTU";
     MtuExceeded        "mtu_exceeded"          "larger than the output port's MTU";
     NoMemory           "no_memory"             "no buffer for a copy";

@@ -2,9 +2,11 @@
 //! from a packet, and the cache compares nothing else.
 
 use super::rule::Rule;
+use flow::extract::{self, Depth};
 use ofp::action::Action;
 use ofp::field::{Field, Subfield};
-use ofp::key::{WORDS, WordSet};
+use ofp::key::{VLAN_PRESENT, WORDS, WordSet, word};
+use ofp::types::PortNo;
 use rustc_hash::FxHashMap;
 
 /// Bits of the key that matter, with a count of the rules that need them.
@@ -15,7 +17,17 @@ pub struct Plan {
     pub words: WordSet,
     /// The bits of each word that matter.
     pub masks: [u64; WORDS],
+    /// How frames are parsed for it.
+    pub extract: extract::Plan,
+    /// What tells packets apart when they arrive: words that matter and may differ then (registers
+    /// and metadata start as 0), with their masks. The ingress port always does.
+    pub arrival: Box<[(u8, u64)]>,
+    /// Changes whenever the above does.
+    pub generation: u64,
 }
+
+/// The word and bits of the ingress port.
+const INGRESS: (u8, u64) = (word::IN_PORT as u8, 0xffff_ffff_0000_0000);
 
 impl Default for Plan {
     fn default() -> Plan {
@@ -23,22 +35,40 @@ impl Default for Plan {
             users: FxHashMap::default(),
             words: WordSet::EMPTY,
             masks: [0; WORDS],
+            extract: extract::Plan::new(WordSet::EMPTY, Depth::None),
+            arrival: Box::new([INGRESS]),
+            generation: 0,
         }
     }
 }
 
 impl Plan {
-    /// A rule was added.
-    pub fn add(&mut self, rule: &Rule) {
+    /// A rule was added; `generation` is that of this change.
+    pub fn add(&mut self, rule: &Rule, generation: u64) {
+        let mut changed = false;
         for_each_use(rule, |index, mask| {
             let users = self.users.entry((index, mask)).or_default();
             *users += 1;
+            changed |= mask & !self.masks[index as usize] != 0;
             self.masks[index as usize] |= mask;
             self.words.insert(index as usize);
         });
+        if changed {
+            self.settle(generation);
+        }
     }
-    /// A rule was removed.
-    pub fn remove(&mut self, rule: &Rule) {
+    fn settle(&mut self, generation: u64) {
+        self.generation = generation;
+        self.extract = extract::Plan::new(self.words, Depth::None);
+        let arrives =
+            |&index: &usize| (1..word::METADATA).contains(&index) || index >= word::ETH_DST;
+        let others = self.words.iter().filter(arrives);
+        self.arrival = std::iter::once(INGRESS)
+            .chain(others.map(|index| (index as u8, self.masks[index])))
+            .collect();
+    }
+    /// A rule was removed; `generation` is that of this change.
+    pub fn remove(&mut self, rule: &Rule, generation: u64) {
         let mut changed = false;
         for_each_use(rule, |index, mask| {
             if let Some(users) = self.users.get_mut(&(index, mask)) {
@@ -55,6 +85,7 @@ impl Plan {
                 self.masks[index as usize] |= mask;
                 self.words.insert(index as usize);
             }
+            self.settle(generation);
         }
     }
 }
@@ -70,17 +101,40 @@ fn for_each_use(rule: &Rule, mut f: impl FnMut(u8, u64)) {
             .place()
             .spread(field.place().ones(), |word, mask| f(word as u8, mask));
     });
+    if rule.actions.iter().any(may_pop_vlan) {
+        // The tag behind the outer one becomes the outer one.
+        f(word::VLAN_INNER as u8, 0xffff_0000_ffff_ffff);
+    }
+}
+
+/// Whether the outer VLAN tag may go, so that the next one shows.
+fn may_pop_vlan(action: &Action) -> bool {
+    let is_tag = |field| matches!(field, Field::VlanTci | Field::VlanVid);
+    let clears = |value: u128, mask: u128| mask & !value & u128::from(VLAN_PRESENT) != 0;
+    match action {
+        Action::StripVlan => true,
+        Action::SetField { field, value, mask } => is_tag(*field) && clears(*value, *mask),
+        Action::Load { value, destination } => {
+            is_tag(destination.field) && clears(*value << destination.start, destination.mask())
+        }
+        Action::Move { destination, .. } | Action::StackPop(destination) => {
+            is_tag(destination.field)
+        }
+        Action::Clone(nested) | Action::WriteActions(nested) => nested.iter().any(may_pop_vlan),
+        _ => false,
+    }
 }
 
 /// Calls `f` with the fields that actions need to know before they can be lowered: their sources, and
-/// what decides whether (and where) they apply. NORMAL and dec_ttl look at the frame when they run.
+/// what decides whether (and where) they apply. NORMAL looks at the frame when it runs.
 pub fn for_each_read(actions: &[Action], f: &mut impl FnMut(Field)) {
     for action in actions {
         match action {
             Action::Output { port, .. } => {
-                // An output is compared with the ingress port, which also NORMAL and FLOOD leave out.
-                let _ = port;
-                f(Field::InPort);
+                // It is compared with the ingress port, which also NORMAL and FLOOD leave out.
+                if *port != PortNo::ANY {
+                    f(Field::InPort);
+                }
             }
             Action::Enqueue { .. } | Action::OutputTrunc { .. } => f(Field::InPort),
             Action::Controller(_) | Action::Group(_) | Action::Resubmit { .. } => f(Field::InPort),
@@ -106,7 +160,7 @@ pub fn for_each_read(actions: &[Action], f: &mut impl FnMut(Field)) {
                 writes(Field::IpTtl, f)
             }
             Action::SetL4Src(_) | Action::SetL4Dst(_) => writes(Field::TcpSrc, f),
-            Action::DecTtl(_) => writes(Field::IpTtl, f),
+            Action::DecTtl(_) => reads(Subfield::whole(Field::IpTtl), f),
             Action::Clone(nested) | Action::WriteActions(nested) => for_each_read(nested, f),
             Action::SetEthSrc(_) | Action::SetEthDst(_) | Action::SetTunnel { .. } => {}
             Action::SetQueue(_) | Action::PopQueue | Action::Exit | Action::Note(_) => {}
@@ -141,5 +195,9 @@ fn writes(field: Field, f: &mut impl FnMut(Field)) {
     }
     if matches!(field, Field::VlanTci | Field::VlanVid) {
         f(Field::VlanTci);
+    }
+    // A tunnel id that was set in part is needed as a whole when the packet is encapsulated.
+    if matches!(field, Field::TunId) {
+        f(Field::TunId);
     }
 }

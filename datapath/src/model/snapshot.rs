@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 /// A bridge's index in the switch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BridgeId(pub u16);
 
 /// What happens to packets that no rule of a table matches.
@@ -149,9 +149,9 @@ impl Snapshot {
             Change::AddRule(id, rule) => {
                 if let Some((plan, table)) = self.table(*id, rule.table) {
                     if let Some(old) = table.rules.remove(rule) {
-                        plan.remove(&old);
+                        plan.remove(&old, generation);
                     }
-                    plan.add(rule);
+                    plan.add(rule, generation);
                     table.rules.insert(rule.clone());
                     table.generation = generation;
                 }
@@ -160,7 +160,7 @@ impl Snapshot {
                 if let Some((plan, table)) = self.table(*id, rule.table)
                     && let Some(old) = table.rules.remove(rule)
                 {
-                    plan.remove(&old);
+                    plan.remove(&old, generation);
                     table.generation = generation;
                 }
             }

@@ -1,0 +1,158 @@
+//! The exact-match cache of one worker: from what a bridge's rules look at in a packet, to its program.
+//!
+//! What: a set-associative table of fixed size. A tag per way, eight in a line; beside it the masked
+//! key words and the program. A packet probes one line, then compares one entry.
+//! Validity: an entry is good while its bridge's plan, settings and ports, and the tables that its
+//! program visited, are as they were. It is checked once per published version, when it is used.
+//! Why it cannot hurt: a packet that is not in it is walked through the tables by this worker itself.
+
+use super::program::Program;
+use crate::model::{BridgeId, BridgeView};
+use ofp::key::Key;
+
+const WAYS: usize = 8;
+/// Entries. As many as Open vSwitch's per-thread exact-match cache has.
+pub const ENTRIES: usize = 8192;
+
+#[derive(Default)]
+struct Entry {
+    bridge: BridgeId,
+    plan: u64,
+    /// Of the bridge's ports and settings.
+    generation: u64,
+    /// The published version that it was last found valid for.
+    checked: u64,
+    program: Program,
+}
+
+/// See the file's description.
+pub struct Cache {
+    /// Hashes; 0 is an empty way.
+    tags: Box<[[u64; WAYS]]>,
+    entries: Box<[Entry]>,
+    /// `stride` words per entry.
+    words: Box<[u64]>,
+    stride: usize,
+    next_victim: usize,
+}
+
+/// The hash of what a bridge's rules look at in a packet. Never 0.
+#[inline]
+pub fn hash(bridge: BridgeId, view: &BridgeView, key: &Key) -> u64 {
+    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut hash = u64::from(bridge.0);
+    for &(index, mask) in &view.plan.arrival {
+        hash = (hash.rotate_left(23) ^ key.0[usize::from(index)] & mask).wrapping_mul(MULTIPLIER);
+    }
+    hash ^= hash >> 32;
+    hash | 1 << 63
+}
+
+impl Cache {
+    /// An empty cache of at least this many entries.
+    pub fn new(entries: usize) -> Cache {
+        let sets = entries.div_ceil(WAYS).next_power_of_two();
+        Cache {
+            tags: vec![[0; WAYS]; sets].into(),
+            entries: (0..sets * WAYS).map(|_| Entry::default()).collect(),
+            words: Box::default(),
+            stride: 0,
+            next_victim: 0,
+        }
+    }
+    /// Makes room for plans of this many words. Called when a new version is seen, not per packet.
+    pub fn reserve(&mut self, words: usize) {
+        if words > self.stride {
+            self.stride = words.next_multiple_of(8);
+            self.words = vec![0; self.stride * self.entries.len()].into();
+            self.tags.fill([0; WAYS]);
+        }
+    }
+    #[inline]
+    fn set_of(&self, hash: u64) -> usize {
+        hash as usize & (self.tags.len() - 1)
+    }
+    /// The entry of a packet, if there is one and it is still true.
+    #[inline]
+    pub fn find(
+        &mut self,
+        hash: u64,
+        bridge: BridgeId,
+        view: &BridgeView,
+        version: u64,
+        key: &Key,
+    ) -> Option<usize> {
+        let set = self.set_of(hash);
+        for way in 0..WAYS {
+            if self.tags[set][way] != hash {
+                continue;
+            }
+            let index = set * WAYS + way;
+            let entry = &mut self.entries[index];
+            if entry.bridge != bridge || entry.plan != view.plan.generation {
+                continue;
+            }
+            let words = &self.words[index * self.stride..][..view.plan.arrival.len()];
+            let same = view.plan.arrival.iter().zip(words);
+            if !same
+                .into_iter()
+                .all(|(&(index, mask), word)| key.0[usize::from(index)] & mask == *word)
+            {
+                continue;
+            }
+            if entry.checked != version {
+                if !is_current(entry, view) {
+                    self.tags[set][way] = 0;
+                    return None;
+                }
+                entry.checked = version;
+            }
+            return Some(index);
+        }
+        None
+    }
+    /// Keeps a program; `program` gets an old one's memory in exchange.
+    pub fn insert(
+        &mut self,
+        hash: u64,
+        bridge: BridgeId,
+        view: &BridgeView,
+        version: u64,
+        key: &Key,
+        program: &mut Program,
+    ) -> usize {
+        let set = self.set_of(hash);
+        let stale = |tag: &u64| *tag == 0 || *tag == hash;
+        let way = self.tags[set].iter().position(stale).unwrap_or_else(|| {
+            self.next_victim = (self.next_victim + 1) % WAYS;
+            self.next_victim
+        });
+        let index = set * WAYS + way;
+        self.tags[set][way] = hash;
+        let words = &mut self.words[index * self.stride..];
+        for (word, &(at, mask)) in words.iter_mut().zip(&view.plan.arrival) {
+            *word = key.0[usize::from(at)] & mask;
+        }
+        let entry = &mut self.entries[index];
+        entry.bridge = bridge;
+        entry.plan = view.plan.generation;
+        entry.generation = view.generation;
+        entry.checked = version;
+        std::mem::swap(&mut entry.program, program);
+        index
+    }
+    /// The program of an entry that `find` or `insert` just named.
+    #[inline]
+    pub fn program(&self, index: usize) -> &Program {
+        &self.entries[index].program
+    }
+}
+
+fn is_current(entry: &Entry, view: &BridgeView) -> bool {
+    entry.generation == view.generation
+        && entry.program.visits.iter().all(|visit| {
+            view.tables
+                .get(usize::from(visit.table.0))
+                .is_some_and(|table| table.generation == visit.generation)
+        })
+}

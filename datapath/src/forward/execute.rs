@@ -1,0 +1,473 @@
+//! Runs programs on frames: rewriting, sending through ports of every kind, punting. Holds what that
+//! needs and is a worker's own: its pool, its sending queues, its counters, its rings.
+
+use super::pipeline::refusal;
+use super::program::{Step, TunId};
+use super::rewrite;
+use super::trace::Observer;
+use super::underlay::Waiting;
+use crate::edge::{Frame, Pool, Segmentation, Tx};
+use crate::model::event::{Event, Punt};
+use crate::model::port::{PortId, PortKind, PortView};
+use crate::model::stats::WorkerStats;
+use crate::model::{BridgeId, BridgeView, DropReason, Snapshot};
+use crate::time::Time;
+use crate::tunnel;
+use flow::extract::Layout;
+use ofp::field::Field;
+use ofp::key::{Key, word};
+use ofp::message::port_config;
+use ofp::types::PortNo;
+use packet::{Wire, ethernet};
+use std::sync::Arc;
+
+/// Bridges and tunnels, one inside the other, that a packet may go through.
+const MAX_DEPTH: u8 = 64;
+/// Continuations that may come from one received packet: Open vSwitch's limit of lookups.
+const MAX_CONTINUATIONS: u16 = 4096;
+/// A port's queue is flushed when it is this long, and at the end of the burst.
+const FLUSH_LEN: usize = 64;
+
+/// The tunnel words of a key, `word::TUN_ID` to `word::TUN_META`.
+pub(super) type TunnelWords = [u64; word::METADATA - word::TUN_ID];
+/// No tunnel words.
+pub(super) const NO_WORDS: u32 = u32::MAX;
+
+/// A frame that is to enter a bridge.
+pub(super) struct Item<F> {
+    pub frame: F,
+    pub bridge: BridgeId,
+    pub in_port: PortNo,
+    /// Index of its tunnel words, or [`NO_WORDS`].
+    pub words: u32,
+    pub depth: u8,
+    /// Which received packet it came from.
+    pub origin: u8,
+}
+
+/// What a burst is handled by.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'s> {
+    pub snapshot: &'s Snapshot,
+    pub now: Time,
+}
+
+/// Where a frame is.
+pub(super) struct Place<'s> {
+    pub bridge: BridgeId,
+    pub view: &'s BridgeView,
+    pub words: u32,
+    pub depth: u8,
+    pub origin: u8,
+    pub layout: Layout,
+}
+
+/// A port's sending queue, with what waits for it.
+struct Queue<F> {
+    tx: Box<dyn Tx<F>>,
+    frames: Vec<F>,
+    bytes: u64,
+}
+
+/// See the file's description.
+pub(super) struct Executor<P: Pool> {
+    pub pool: P,
+    pub stats: Arc<WorkerStats>,
+    pub events: rtrb::Producer<Event>,
+    queues: Vec<Option<Queue<P::Frame>>>,
+    /// Ports whose queue is not empty.
+    dirty: Vec<PortId>,
+    /// Frames to give back to the pool.
+    pub trash: Vec<P::Frame>,
+    /// Frames that go on in another bridge.
+    pub pending: Vec<Item<P::Frame>>,
+    pub words: Vec<TunnelWords>,
+    /// Continuations so far, by origin.
+    pub spent: [u16; crate::edge::BURST],
+    pub waiting: Waiting<P::Frame>,
+}
+
+impl<P: Pool> Executor<P> {
+    pub fn new(pool: P, stats: Arc<WorkerStats>, events: rtrb::Producer<Event>) -> Executor<P> {
+        Executor {
+            pool,
+            stats,
+            events,
+            queues: Vec::new(),
+            dirty: Vec::new(),
+            trash: Vec::new(),
+            pending: Vec::new(),
+            words: Vec::new(),
+            spent: [0; crate::edge::BURST],
+            waiting: Waiting::default(),
+        }
+    }
+    pub fn add_queue(&mut self, port: PortId, tx: Box<dyn Tx<P::Frame>>) {
+        let index = port.0 as usize;
+        if self.queues.len() <= index {
+            self.queues.resize_with(index + 1, || None);
+        }
+        self.queues[index] = Some(Queue {
+            tx,
+            frames: Vec::new(),
+            bytes: 0,
+        });
+    }
+    pub fn remove_queue(&mut self, port: PortId) {
+        if let Some(queue) = self.queues.get_mut(port.0 as usize).and_then(Option::take) {
+            self.trash.extend(queue.frames);
+        }
+        self.dirty.retain(|dirty| *dirty != port);
+    }
+    /// Lets go of all frames and queues.
+    pub fn close(&mut self) {
+        let queues = std::mem::take(&mut self.queues);
+        for queue in queues.into_iter().flatten() {
+            self.trash.extend(queue.frames);
+        }
+        self.dirty.clear();
+        self.trash.extend(self.waiting.take());
+        self.pool.free(&mut self.trash);
+    }
+    /// Hands over what waits for ports, and what is done with.
+    pub fn flush(&mut self) {
+        while let Some(port) = self.dirty.pop() {
+            self.flush_port(port);
+        }
+        if !self.trash.is_empty() {
+            self.pool.free(&mut self.trash);
+        }
+    }
+    fn flush_port(&mut self, port: PortId) {
+        if let Some(Some(queue)) = self.queues.get_mut(port.0 as usize)
+            && !queue.frames.is_empty()
+        {
+            let index = port.0 as usize;
+            self.stats.ports.add(index, 2, queue.frames.len() as u64);
+            self.stats.ports.add(index, 3, queue.bytes);
+            queue.bytes = 0;
+            queue.tx.tx(&mut queue.frames);
+        }
+    }
+    /// Counts a drop and keeps the frame for freeing.
+    pub fn drop<O: Observer>(&mut self, frame: P::Frame, reason: DropReason, o: &mut O) {
+        o.drop(reason);
+        self.stats.dropped(reason);
+        self.trash.push(frame);
+    }
+    pub fn copy<O: Observer>(&mut self, frame: &P::Frame, o: &mut O) -> Option<P::Frame> {
+        let copy = self.pool.copy(frame);
+        if copy.is_none() {
+            o.drop(DropReason::NoMemory);
+            self.stats.dropped(DropReason::NoMemory);
+        }
+        copy
+    }
+
+    /// Runs steps on a frame and disposes of it.
+    pub fn run<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        at: &mut Place<'_>,
+        steps: &[Step],
+        mut frame: P::Frame,
+        o: &mut O,
+    ) {
+        let mut next = 0;
+        while let Some(step) = steps.get(next) {
+            next += 1;
+            let is_last = next == steps.len();
+            match step {
+                Step::Write(write) => rewrite::write(&mut frame, &at.layout, write),
+                Step::PushVlan { tpid, tci } => {
+                    if !rewrite::push_vlan(&mut frame, &mut at.layout, *tpid, *tci) {
+                        return self.drop(frame, DropReason::NoMemory, o);
+                    }
+                }
+                Step::PopVlan => rewrite::pop_vlan(&mut frame, &mut at.layout),
+                Step::Output {
+                    port,
+                    tun_id,
+                    max_size,
+                } => {
+                    if is_last {
+                        return self.emit(cx, at, *port, *tun_id, *max_size, frame, o);
+                    }
+                    if let Some(copy) = self.copy(&frame, o) {
+                        self.emit(cx, at, *port, *tun_id, *max_size, copy, o);
+                    }
+                }
+                Step::Flood {
+                    in_port,
+                    all,
+                    tun_id,
+                } => match self.flood(cx, at, *in_port, *all, *tun_id, frame, is_last, o) {
+                    Some(kept) => frame = kept,
+                    None => return,
+                },
+                Step::Normal { in_port, tun_id } => {
+                    match self.normal(cx, at, *in_port, *tun_id, frame, is_last, o) {
+                        Some(kept) => frame = kept,
+                        None => return,
+                    }
+                }
+                Step::Punt { punt, tun_id } => self.punt(at, punt, *tun_id, &frame, o),
+                Step::Clone { len } => {
+                    let part = &steps[next..next + len];
+                    next += len;
+                    let layout = at.layout;
+                    if next == steps.len() {
+                        return self.run(cx, at, part, frame, o);
+                    }
+                    if let Some(copy) = self.copy(&frame, o) {
+                        self.run(cx, at, part, copy, o);
+                    }
+                    at.layout = layout;
+                }
+            }
+        }
+        self.trash.push(frame);
+    }
+
+    /// Sends to every other port; gives the frame back unless `is_last`.
+    #[allow(clippy::too_many_arguments, reason = "they are the step's fields")]
+    fn flood<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        at: &Place<'_>,
+        in_port: PortNo,
+        all: bool,
+        tun_id: TunId,
+        frame: P::Frame,
+        is_last: bool,
+        o: &mut O,
+    ) -> Option<P::Frame> {
+        let wanted = |port: &&Arc<PortView>| {
+            port.number != in_port
+                && (all || port.config & port_config::NO_FLOOD == 0)
+                && refusal(port).is_none()
+        };
+        let members = at.view.members.iter();
+        let mut targets = members
+            .filter_map(|&id| cx.snapshot.port(id))
+            .filter(wanted)
+            .peekable();
+        if targets.peek().is_none() && is_last {
+            self.drop(frame, DropReason::Action, o);
+            return None;
+        }
+        while let Some(port) = targets.next() {
+            if is_last && targets.peek().is_none() {
+                self.emit(cx, at, port.id, tun_id, u32::MAX, frame, o);
+                return None;
+            }
+            if let Some(copy) = self.copy(&frame, o) {
+                self.emit(cx, at, port.id, tun_id, u32::MAX, copy, o);
+            }
+        }
+        Some(frame)
+    }
+
+    /// Sends a frame through a port.
+    #[allow(clippy::too_many_arguments, reason = "they are the step's fields")]
+    #[inline]
+    pub fn emit<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        at: &Place<'_>,
+        port: PortId,
+        tun_id: TunId,
+        max_size: u32,
+        mut frame: P::Frame,
+        o: &mut O,
+    ) {
+        let Some(port) = cx.snapshot.port(port) else {
+            return self.drop(frame, DropReason::NoPort, o);
+        };
+        if frame.size() > max_size as usize {
+            cut(&mut frame, max_size as usize);
+        }
+        match &port.kind {
+            PortKind::Device => self.transmit(port, frame, o),
+            PortKind::Internal => {
+                if cx.snapshot.tunnels.is_empty() {
+                    self.transmit(port, frame, o);
+                } else {
+                    self.to_host(cx, at, port, frame, o);
+                }
+            }
+            PortKind::Patch { peer } => self.through_patch(cx, at, port, *peer, frame, o),
+            PortKind::Tunnel(tunnel) => {
+                let tun_id = match tun_id {
+                    TunId::Set(id) => id,
+                    TunId::Unchanged => self.words.get(at.words as usize).map_or(0, |w| w[0]),
+                };
+                self.into_tunnel(cx, at, port, tunnel, tun_id, frame, o);
+            }
+        }
+    }
+    /// Puts a frame into a port's queue.
+    pub fn transmit<O: Observer>(&mut self, port: &PortView, frame: P::Frame, o: &mut O) {
+        let index = port.id.0 as usize;
+        let packet_size = frame.size().saturating_sub(link_size(frame.head()));
+        let mtu = usize::from(port.mtu);
+        if packet_size > mtu && mtu != 0 && frame.offload().segmentation == Segmentation::None {
+            self.stats.ports.add(index, 5, 1);
+            return self.drop(frame, DropReason::MtuExceeded, o);
+        }
+        let Some(Some(queue)) = self.queues.get_mut(index) else {
+            self.stats.ports.add(index, 5, 1);
+            return self.drop(frame, DropReason::PortDown, o);
+        };
+        o.note(format_args!("sent through {}", port.name));
+        queue.bytes += frame.size() as u64;
+        if queue.frames.is_empty() {
+            self.dirty.push(port.id);
+        }
+        queue.frames.push(frame);
+        if queue.frames.len() >= FLUSH_LEN {
+            self.flush_port(port.id);
+        }
+    }
+    fn through_patch<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        at: &Place<'_>,
+        port: &PortView,
+        peer: Option<PortId>,
+        frame: P::Frame,
+        o: &mut O,
+    ) {
+        let Some(peer) = peer.and_then(|id| cx.snapshot.port(id)) else {
+            return self.drop(frame, DropReason::PatchPeer, o);
+        };
+        let size = frame.size() as u64;
+        self.count_sent(port.id, size);
+        self.count_received(peer.id, size);
+        o.note(format_args!("patch port {} to {}", port.name, peer.name));
+        self.go_on(at, peer.bridge, peer.number, None, frame, o);
+    }
+    pub fn count_sent(&mut self, port: PortId, bytes: u64) {
+        self.stats.ports.add(port.0 as usize, 2, 1);
+        self.stats.ports.add(port.0 as usize, 3, bytes);
+    }
+    pub fn count_received(&mut self, port: PortId, bytes: u64) {
+        self.stats.ports.add(port.0 as usize, 0, 1);
+        self.stats.ports.add(port.0 as usize, 1, bytes);
+    }
+    /// Continues a frame in a bridge, with a key of its own.
+    pub fn go_on<O: Observer>(
+        &mut self,
+        at: &Place<'_>,
+        bridge: BridgeId,
+        in_port: PortNo,
+        words: Option<TunnelWords>,
+        frame: P::Frame,
+        o: &mut O,
+    ) {
+        if at.depth >= MAX_DEPTH {
+            return self.drop(frame, DropReason::PatchDepth, o);
+        }
+        let spent = &mut self.spent[usize::from(at.origin) % crate::edge::BURST];
+        if *spent >= MAX_CONTINUATIONS {
+            return self.drop(frame, DropReason::Resubmits, o);
+        }
+        *spent += 1;
+        let words = match words {
+            None => NO_WORDS,
+            Some(words) => {
+                self.words.push(words);
+                self.words.len() as u32 - 1
+            }
+        };
+        self.pending.push(Item {
+            frame,
+            bridge,
+            in_port,
+            words,
+            depth: at.depth + 1,
+            origin: at.origin,
+        });
+    }
+
+    /// Sends a copy to the controllers.
+    fn punt<O: Observer>(
+        &mut self,
+        at: &Place<'_>,
+        template: &Punt,
+        tun_id: TunId,
+        frame: &P::Frame,
+        o: &mut O,
+    ) {
+        if self.events.slots() == 0 {
+            o.drop(DropReason::PuntFull);
+            return self.stats.dropped(DropReason::PuntFull);
+        }
+        let mut punt = Box::new(template.clone());
+        punt.total_len = frame.size() as u32;
+        punt.data = bytes(frame, punt.controller.max_len.into());
+        let mut key = Key::default();
+        if let Some(words) = self.words.get(at.words as usize) {
+            key.0[word::TUN_ID..word::METADATA].copy_from_slice(words);
+        }
+        if let TunId::Set(id) = tun_id {
+            key.0[word::TUN_ID] = id;
+        }
+        for field in TUNNEL_FIELDS {
+            let value = key.get(field.place());
+            if value != 0 {
+                punt.fields.set(field.place(), value, u128::MAX);
+            }
+        }
+        o.note(format_args!(
+            "to the controllers ({:?})",
+            punt.controller.reason
+        ));
+        if self.events.push(Event::Punt(punt)).is_err() {
+            self.stats.dropped(DropReason::PuntFull);
+        }
+    }
+}
+
+/// What a packet-in says of the tunnel that a packet came through.
+const TUNNEL_FIELDS: [Field; 5] = [
+    Field::TunId,
+    Field::TunSrc,
+    Field::TunDst,
+    Field::TunIpv6Src,
+    Field::TunIpv6Dst,
+];
+
+/// At most `max_size` bytes of a frame, with its checksum finished.
+fn bytes<F: Frame>(frame: &F, max_size: usize) -> Vec<u8> {
+    let offload = frame.offload();
+    let needed = if offload.csum_start == 0 {
+        max_size.min(frame.size())
+    } else {
+        frame.size()
+    };
+    let mut data = Vec::with_capacity(needed);
+    frame.for_each_segment(&mut |segment| {
+        let room = needed - data.len();
+        data.extend_from_slice(&segment[..segment.len().min(room)]);
+    });
+    if offload.csum_start != 0 {
+        let (start, offset) = (offload.csum_start.into(), offload.csum_offset.into());
+        let _ = packet::checksum::complete(&mut data, start, offset);
+        data.truncate(max_size);
+    }
+    data
+}
+
+/// Cuts a frame to a size. What was pending is done before, or is beyond doing.
+#[cold]
+fn cut<F: Frame>(frame: &mut F, size: usize) {
+    let _ = tunnel::finish_checksum(frame);
+    frame.set_offload(Default::default());
+    frame.trim(size);
+}
+
+/// Bytes of the Ethernet header with its tags.
+fn link_size(head: &[u8]) -> usize {
+    ethernet::payload(head, 2).map_or(ethernet::Header::SIZE, |payload| payload.offset)
+}

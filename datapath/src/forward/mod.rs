@@ -1,0 +1,15 @@
+//! The readers: everything that happens to a packet. A worker takes bursts from its ports, finds a
+//! program for each packet (`cache`, or a walk of the `pipeline`), and runs it (`execute`).
+//! Never locks, logs or panics; takes no memory for a packet whose program is known.
+
+mod action_set;
+mod cache;
+mod execute;
+mod normal;
+pub mod pipeline;
+pub mod program;
+mod rewrite;
+mod set;
+pub mod trace;
+mod underlay;
+pub mod worker;

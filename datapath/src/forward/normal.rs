@@ -1,0 +1,260 @@
+//! NORMAL: the learning switch, with Open vSwitch's VLAN modes (ovs-vswitchd.conf.db(5), Port table,
+//! and ovs-actions(7), "The OVS Normal Pipeline"). A run-time step: what was learnt decides.
+
+use super::execute::{Context, Executor, Place};
+use super::pipeline::refusal;
+use super::program::TunId;
+use super::rewrite;
+use super::trace::Observer;
+use crate::edge::{Frame, Pool};
+use crate::model::port::{PortId, PortView, VlanMode};
+use crate::model::{BridgeView, DropReason};
+use flow::extract::Layout;
+use ofp::message::port_config;
+use ofp::types::PortNo;
+use packet::{MacAddr, Wire, ethernet, ethertype, vlan};
+use std::sync::Arc;
+
+/// What NORMAL looks at.
+struct Headers {
+    dst: MacAddr,
+    src: MacAddr,
+    /// The outer tag.
+    tci: Option<u16>,
+}
+
+fn headers(head: &[u8]) -> Option<Headers> {
+    let link = ethernet::Header::parse(head)?.0;
+    let tci = match link.ether_type.get() {
+        kind if ethertype::is_vlan(kind) => {
+            // "Drop malformed frames": a tag that is cut short.
+            Some(vlan::Header::at(head, ethernet::Header::SIZE)?.tci.get())
+        }
+        _ => None,
+    };
+    Some(Headers {
+        dst: link.dst,
+        src: link.src,
+        tci,
+    })
+}
+
+/// Destinations that a bridge keeps to itself unless `forward-bpdu` is set: IEEE's link-local block and
+/// those of vendors' spanning trees, rings and discovery.
+pub fn is_reserved(mac: MacAddr) -> bool {
+    mac.is_reserved()
+        || matches!(
+            mac.to_u64(),
+            0x00e0_2b00_0000
+                | 0x00e0_2b00_0004
+                | 0x00e0_2b00_0006
+                | 0x0100_0c00_0000
+                | 0x0100_0ccc_cccc
+                | 0x0100_0ccc_cccd
+                | 0x0100_0ccd_cdcd
+                | 0x0100_0ccc_ccc7
+        )
+}
+
+fn in_list(trunks: &Option<Box<[u64; 64]>>, vlan: u16) -> bool {
+    trunks
+        .as_ref()
+        .is_none_or(|bits| bits[usize::from(vlan >> 6) & 63] >> (vlan & 63) & 1 != 0)
+}
+
+impl VlanMode {
+    /// The VLAN that a frame belongs to which came in with this id in its tag (0: none, or in a
+    /// priority tag). `None`: it is not allowed in.
+    pub fn admit(&self, vid: u16) -> Option<u16> {
+        match self {
+            VlanMode::Access { tag } => (vid == 0).then_some(*tag),
+            VlanMode::Trunk { trunks } => in_list(trunks, vid).then_some(vid),
+            VlanMode::Native { tag, .. } if vid == 0 => Some(*tag),
+            VlanMode::Native { trunks, .. } => in_list(trunks, vid).then_some(vid),
+        }
+    }
+    /// Whether the port is one of a VLAN's.
+    pub fn carries(&self, vlan: u16) -> bool {
+        match self {
+            VlanMode::Access { tag } => *tag == vlan,
+            VlanMode::Trunk { trunks } => in_list(trunks, vlan),
+            VlanMode::Native { tag, trunks, .. } => *tag == vlan || in_list(trunks, vlan),
+        }
+    }
+    /// The id in the tag of a VLAN's frames that leave here; 0: they leave without.
+    pub fn leave(&self, vlan: u16) -> u16 {
+        match self {
+            VlanMode::Access { .. } => 0,
+            VlanMode::Native {
+                tag, tagged: false, ..
+            } if *tag == vlan => 0,
+            VlanMode::Trunk { .. } | VlanMode::Native { .. } => vlan,
+        }
+    }
+}
+
+/// Where a frame goes.
+enum Decision<'s> {
+    Drop(DropReason),
+    Port(&'s Arc<PortView>),
+    Flood,
+}
+
+impl<P: Pool> Executor<P> {
+    /// Forwards a frame as a learning switch; gives it back unless `is_last`.
+    #[allow(clippy::too_many_arguments, reason = "they are the step's fields")]
+    pub fn normal<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        at: &Place<'_>,
+        in_port: PortNo,
+        tun_id: TunId,
+        frame: P::Frame,
+        is_last: bool,
+        o: &mut O,
+    ) -> Option<P::Frame> {
+        let Some(headers) = headers(frame.head()) else {
+            return self.refuse(frame, DropReason::Malformed, is_last, o);
+        };
+        let ingress = at.view.ports.get(&in_port).copied();
+        let ingress = ingress.and_then(|id| cx.snapshot.port(id));
+        let vid = headers.tci.unwrap_or(0) & vlan::VID_MASK;
+        let vlan = match ingress {
+            Some(port) => match port.vlan.admit(vid) {
+                Some(vlan) => vlan,
+                None => return self.refuse(frame, DropReason::VlanDisallowed, is_last, o),
+            },
+            // A controller's own packet: a trunk that nothing is learnt from.
+            None if in_port == PortNo::CONTROLLER || in_port == PortNo::ANY => vid,
+            None => return self.refuse(frame, DropReason::NoPort, is_last, o),
+        };
+        if let Some(port) = ingress {
+            if !at.view.config.forward_bpdu && is_reserved(headers.dst) {
+                return self.refuse(frame, DropReason::ReservedAddress, is_last, o);
+            }
+            if headers.src.is_unicast() {
+                at.view
+                    .config
+                    .macs
+                    .learn(headers.src, vlan, port.id, cx.now);
+            }
+        }
+        let tags = (vlan, headers.tci);
+        match decide(cx, at.view, ingress.map(|port| port.id), headers.dst, vlan) {
+            Decision::Drop(reason) => self.refuse(frame, reason, is_last, o),
+            Decision::Port(port) => {
+                o.note(format_args!(
+                    "NORMAL: VLAN {vlan}, {} is behind {}",
+                    headers.dst, port.name
+                ));
+                if is_last {
+                    self.leave(cx, at, port, tags, tun_id, frame, o);
+                    return None;
+                }
+                if let Some(copy) = self.copy(&frame, o) {
+                    self.leave(cx, at, port, tags, tun_id, copy, o);
+                }
+                Some(frame)
+            }
+            Decision::Flood => {
+                o.note(format_args!("NORMAL: VLAN {vlan}, flooded"));
+                let ingress = ingress.map(|port| port.id);
+                let wanted = |port: &&Arc<PortView>| {
+                    Some(port.id) != ingress
+                        && port.config & port_config::NO_FLOOD == 0
+                        && port.vlan.carries(vlan)
+                        && refusal(port).is_none()
+                };
+                let members = at.view.members.iter();
+                let mut targets = members
+                    .filter_map(|&id| cx.snapshot.port(id))
+                    .filter(wanted)
+                    .peekable();
+                if targets.peek().is_none() {
+                    return self.refuse(frame, DropReason::Action, is_last, o);
+                }
+                while let Some(port) = targets.next() {
+                    if is_last && targets.peek().is_none() {
+                        self.leave(cx, at, port, tags, tun_id, frame, o);
+                        return None;
+                    }
+                    if let Some(copy) = self.copy(&frame, o) {
+                        self.leave(cx, at, port, tags, tun_id, copy, o);
+                    }
+                }
+                Some(frame)
+            }
+        }
+    }
+    /// Counts a drop; gives the frame back unless `is_last`.
+    fn refuse<O: Observer>(
+        &mut self,
+        frame: P::Frame,
+        reason: DropReason,
+        is_last: bool,
+        o: &mut O,
+    ) -> Option<P::Frame> {
+        if is_last {
+            self.drop(frame, reason, o);
+            return None;
+        }
+        o.drop(reason);
+        self.stats.dropped(reason);
+        Some(frame)
+    }
+    /// Sends a frame of a VLAN through a port, tagged as that wants it.
+    #[allow(clippy::too_many_arguments, reason = "they are the step's fields")]
+    fn leave<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        at: &Place<'_>,
+        port: &PortView,
+        (vlan, tci): (u16, Option<u16>),
+        tun_id: TunId,
+        mut frame: P::Frame,
+        o: &mut O,
+    ) {
+        let vid = port.vlan.leave(vlan);
+        // Nobody looks at this frame's layout any more.
+        let mut layout = Layout::default();
+        match tci {
+            None if vid != 0 => {
+                if !rewrite::push_vlan(&mut frame, &mut layout, ethertype::VLAN, vid) {
+                    return self.drop(frame, DropReason::NoMemory, o);
+                }
+            }
+            Some(_) if vid == 0 => rewrite::pop_vlan(&mut frame, &mut layout),
+            Some(tci) if tci & vlan::VID_MASK != vid => {
+                let head = frame.head_mut();
+                if let Some(tag) = vlan::Header::at_mut(head, ethernet::Header::SIZE) {
+                    tag.tci.set(tci & !vlan::VID_MASK | vid);
+                }
+            }
+            _ => {}
+        }
+        self.emit(cx, at, port.id, tun_id, u32::MAX, frame, o);
+    }
+}
+
+fn decide<'s>(
+    cx: Context<'s>,
+    view: &BridgeView,
+    ingress: Option<PortId>,
+    dst: MacAddr,
+    vlan: u16,
+) -> Decision<'s> {
+    if dst.is_multicast() {
+        return Decision::Flood;
+    }
+    match view.config.macs.lookup(dst, vlan) {
+        None => Decision::Flood,
+        Some(id) if Some(id) == ingress => Decision::Drop(DropReason::Recirculation),
+        Some(id) => match cx.snapshot.port(id) {
+            None => Decision::Flood,
+            Some(port) => match refusal(port) {
+                Some(reason) => Decision::Drop(reason),
+                None => Decision::Port(port),
+            },
+        },
+    }
+}

@@ -1,0 +1,483 @@
+//! The walk through a bridge's tables, and the lowering of what it finds into a `Program`.
+//!
+//! What: starting with table 0 (or a packet-out's list), actions are applied to the key, so that later
+//! lookups see what earlier actions did; what has to happen to the frame becomes steps.
+//! Why: a program is concrete (no field is looked up again), so it can be kept and run on every packet
+//! that has the same key.
+//! Design: no recursion. A list of actions is a level on an explicit stack; resubmit pushes one, goto
+//! replaces the top one, clone pushes one that restores the state when it ends. The action set is a
+//! list of its own at the very end.
+//! Invariants: the outcome depends on the key's bits in the bridge's plan, its tables and its ports,
+//! and on nothing else. Open vSwitch's limits hold; exceeding one drops the packet with its reason.
+
+use super::action_set::ActionSet;
+use super::program::{Program, Step, TunId, Visit};
+use super::trace::Observer;
+use crate::model::event::Punt;
+use crate::model::port::PortView;
+use crate::model::rule::Rule;
+use crate::model::snapshot::Miss;
+use crate::model::{BridgeId, BridgeView, DropReason, Snapshot};
+use ofp::action::{Action, Controller, PacketInReason, WHOLE_PACKET};
+use ofp::field::{FIELDS, Field};
+use ofp::key::{Key, Match, word};
+use ofp::message::port_config;
+use ofp::types::{Cookie, PortNo, TableId};
+use std::sync::Arc;
+
+// Open vSwitch's limits: nested lookups, lookups, and 64 KiB of stack, here in 16-byte entries.
+const MAX_DEPTH: usize = 64;
+const MAX_LOOKUPS: usize = 4096;
+const MAX_STACK_LEN: usize = 65_536 / 16;
+/// Steps of one program. A packet that needs more is a loop.
+const MAX_STEPS: usize = 16_384;
+
+/// A list of actions on its way.
+struct Level<'s> {
+    actions: &'s [Action],
+    next: usize,
+    table: TableId,
+    cookie: Cookie,
+    deepens: bool,
+    clone: Option<Box<Saved>>,
+}
+
+/// What a clone does not change: the state before it, and where its step is.
+struct Saved {
+    key: Key,
+    tun_id: TunId,
+    stack_len: usize,
+    step: usize,
+}
+
+/// How a table is entered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Entry {
+    /// At the start, by goto, or by a packet-out's `output:table`: a miss is honoured.
+    Ordinary,
+    /// By resubmit: a miss has no effect.
+    Resubmit,
+}
+
+/// A packet on its way through a bridge's tables.
+pub struct Walk<'s, 'w, O> {
+    snapshot: &'s Snapshot,
+    bridge: BridgeId,
+    view: &'s BridgeView,
+    pub(super) key: Key,
+    pub(super) program: &'w mut Program,
+    levels: Vec<Level<'s>>,
+    set: ActionSet<'s>,
+    in_set: bool,
+    packet_out: bool,
+    pub(super) stack: Vec<u128>,
+    pub(super) tun_id: TunId,
+    depth: usize,
+    lookups: usize,
+    exit: bool,
+    table: TableId,
+    cookie: Cookie,
+    observer: &'w mut O,
+}
+
+/// The walk ends here, and the packet with it.
+pub(super) type Outcome = Result<(), DropReason>;
+
+impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
+    /// A walk of a packet with this key. `None`: no such bridge.
+    pub fn new(
+        snapshot: &'s Snapshot,
+        bridge: BridgeId,
+        key: &Key,
+        program: &'w mut Program,
+        observer: &'w mut O,
+    ) -> Option<Walk<'s, 'w, O>> {
+        let view = snapshot.bridge(bridge)?;
+        program.clear();
+        Some(Walk {
+            snapshot,
+            bridge,
+            view,
+            key: key.clone(),
+            program,
+            levels: Vec::new(),
+            set: ActionSet::default(),
+            in_set: false,
+            packet_out: false,
+            stack: Vec::new(),
+            tun_id: TunId::Unchanged,
+            depth: 0,
+            lookups: 0,
+            exit: false,
+            table: TableId(0),
+            cookie: Cookie(u64::MAX),
+            observer,
+        })
+    }
+    /// From table 0.
+    pub fn tables(mut self) {
+        let outcome = self
+            .enter(TableId(0), None, Entry::Ordinary, false)
+            .and_then(|()| self.finish());
+        self.conclude(outcome);
+    }
+    /// Through a packet-out's list.
+    pub fn packet_out(mut self, actions: &'s [Action]) {
+        self.packet_out = true;
+        self.levels.push(Level {
+            actions,
+            next: 0,
+            table: TableId(0),
+            cookie: self.cookie,
+            deepens: false,
+            clone: None,
+        });
+        let outcome = self.finish();
+        self.conclude(outcome);
+    }
+    fn conclude(&mut self, outcome: Outcome) {
+        if let Err(reason) = outcome {
+            self.program.steps.clear();
+            self.program.drop = reason;
+        }
+        // What happens to a frame after it left for the last time is of no consequence.
+        while self.program.steps.last().is_some_and(|s| !s.sends()) {
+            self.program.steps.pop();
+        }
+    }
+    fn finish(&mut self) -> Outcome {
+        self.run()?;
+        self.in_set = true;
+        self.exit = false;
+        for action in std::mem::take(&mut self.set).in_order() {
+            self.apply(action)?;
+            self.run()?;
+        }
+        Ok(())
+    }
+    /// Until no level is left.
+    fn run(&mut self) -> Outcome {
+        while let Some(level) = self.levels.last_mut() {
+            let Some(action) = level.actions.get(level.next).filter(|_| !self.exit) else {
+                self.leave();
+                continue;
+            };
+            level.next += 1;
+            (self.table, self.cookie) = (level.table, level.cookie);
+            self.apply(action)?;
+        }
+        Ok(())
+    }
+    /// The top level has ended.
+    fn leave(&mut self) {
+        let Some(level) = self.levels.pop() else {
+            return;
+        };
+        self.depth -= usize::from(level.deepens);
+        if let Some(saved) = level.clone {
+            let (steps, first) = (&mut self.program.steps, saved.step + 1);
+            while steps.len() > first && steps.last().is_some_and(|s| !s.sends()) {
+                steps.pop();
+            }
+            if steps[first..].iter().all(Step::sends) {
+                // Nothing changes the frame: no copy is needed to keep the original.
+                steps.remove(saved.step);
+            } else {
+                let len = steps.len() - first;
+                steps[saved.step] = Step::Clone { len };
+            }
+            self.key = saved.key;
+            self.tun_id = saved.tun_id;
+            self.stack.truncate(saved.stack_len);
+        }
+    }
+    fn in_port(&self) -> PortNo {
+        PortNo((self.key.0[word::IN_PORT] >> 32) as u32)
+    }
+    fn set_in_port(&mut self, port: PortNo) {
+        self.key
+            .set(Field::InPortOxm.place(), port.0.into(), u128::MAX);
+    }
+    pub(super) fn push(&mut self, step: Step) -> Outcome {
+        if self.program.steps.len() >= MAX_STEPS {
+            return Err(DropReason::Resubmits);
+        }
+        self.program.steps.push(step);
+        Ok(())
+    }
+
+    /// Looks up a table; the rule's actions become the top level.
+    fn enter(
+        &mut self,
+        table: TableId,
+        in_port: Option<PortNo>,
+        entry: Entry,
+        deepens: bool,
+    ) -> Outcome {
+        if deepens && self.depth >= MAX_DEPTH {
+            return Err(DropReason::Depth);
+        }
+        if self.lookups >= MAX_LOOKUPS {
+            return Err(DropReason::Resubmits);
+        }
+        self.lookups += 1;
+        let Some(view) = self.view.tables.get(usize::from(table.0)) else {
+            return Ok(());
+        };
+        let kept = self.in_port();
+        if let Some(port) = in_port {
+            self.set_in_port(port);
+        }
+        let rule = if O::LINEAR {
+            let matching = view.rules.iter().filter(|r| r.matching.matches(&self.key));
+            matching.max_by_key(|rule| rule.priority)
+        } else {
+            view.rules.lookup(&self.key)
+        };
+        self.set_in_port(kept);
+        self.program.visits.push(Visit {
+            table,
+            generation: view.generation,
+            rule: rule.map(|rule| rule.id),
+        });
+        self.observer.table(table, rule.map(Arc::as_ref));
+        match rule {
+            Some(rule) => {
+                self.program.drop = DropReason::Action;
+                self.push_level(rule, deepens);
+                Ok(())
+            }
+            None if entry == Entry::Ordinary => self.miss(table),
+            None => Ok(()),
+        }
+    }
+    fn push_level(&mut self, rule: &'s Rule, deepens: bool) {
+        self.depth += usize::from(deepens);
+        self.levels.push(Level {
+            actions: &rule.actions,
+            next: 0,
+            table: rule.table,
+            cookie: rule.cookie,
+            deepens,
+            clone: None,
+        });
+    }
+    fn miss(&mut self, table: TableId) -> Outcome {
+        self.program.drop = DropReason::NoRule;
+        let silent = self
+            .port(self.in_port())
+            .is_some_and(|port| port.config & port_config::NO_PACKET_IN != 0);
+        if self.view.config.miss == Miss::Drop || silent {
+            return Ok(());
+        }
+        (self.table, self.cookie) = (table, Cookie(u64::MAX));
+        self.punt(Controller {
+            max_len: self.view.config.miss_send_len,
+            reason: PacketInReason::NoMatch,
+            ..Controller::default()
+        })
+    }
+    fn port(&self, number: PortNo) -> Option<&'s Arc<PortView>> {
+        self.snapshot.port(*self.view.ports.get(&number)?)
+    }
+
+    /// Does one action.
+    fn apply(&mut self, action: &'s Action) -> Outcome {
+        self.observer.action(action);
+        match action {
+            Action::Output { port, max_len } => self.output(*port, *max_len, u32::MAX),
+            Action::OutputTrunc { port, max_len } => self.output(*port, WHOLE_PACKET, *max_len),
+            // Queues come with quality of service; until then a queue is its port.
+            Action::Enqueue { port, .. } => self.output(*port, WHOLE_PACKET, u32::MAX),
+            Action::OutputReg { source, max_len } => {
+                let port = PortNo(self.read(*source) as u32);
+                self.output(port, *max_len, u32::MAX)
+            }
+            Action::Controller(controller) => self.punt(controller.as_ref().clone()),
+            Action::Resubmit { in_port, table } => {
+                let to = table.unwrap_or(self.table);
+                self.enter(to, *in_port, Entry::Resubmit, to <= self.table)
+            }
+            Action::GotoTable(table) => {
+                // Nothing follows a goto: the next table's level takes the place of this one.
+                let ended = self.levels.pop_if(|level| level.clone.is_none());
+                let deepens = ended.is_some_and(|level| level.deepens);
+                let len = self.levels.len();
+                self.enter(*table, None, Entry::Ordinary, false)?;
+                match self.levels.get_mut(len) {
+                    Some(level) => level.deepens = deepens,
+                    None => self.depth -= usize::from(deepens),
+                }
+                Ok(())
+            }
+            Action::Clone(actions) => self.clone_packet(actions),
+            Action::Exit => {
+                self.exit = true;
+                Ok(())
+            }
+            Action::ClearActions => {
+                self.set.clear();
+                self.set_actset_output(PortNo::UNSET);
+                Ok(())
+            }
+            Action::WriteActions(actions) => {
+                for action in actions {
+                    self.set.write(action)?;
+                }
+                self.set_actset_output(self.set.output_port().unwrap_or(PortNo::UNSET));
+                Ok(())
+            }
+            Action::WriteMetadata { value, mask } => {
+                let word = &mut self.key.0[word::METADATA];
+                *word = *word & !mask | value & mask;
+                Ok(())
+            }
+            Action::StackPush(source) => {
+                if self.stack.len() >= MAX_STACK_LEN {
+                    return Err(DropReason::StackOverflow);
+                }
+                let value = self.read(*source);
+                self.stack.push(value);
+                Ok(())
+            }
+            Action::DecTtl(ids) => self.dec_ttl(ids),
+            _ => self.set(action),
+        }
+    }
+    fn set_actset_output(&mut self, port: PortNo) {
+        self.key
+            .set(Field::ActsetOutput.place(), port.0.into(), u128::MAX);
+    }
+    fn clone_packet(&mut self, actions: &'s [Action]) -> Outcome {
+        let saved = Saved {
+            key: self.key.clone(),
+            tun_id: self.tun_id,
+            stack_len: self.stack.len(),
+            step: self.program.steps.len(),
+        };
+        self.push(Step::Clone { len: 0 })?;
+        self.levels.push(Level {
+            actions,
+            next: 0,
+            table: self.table,
+            cookie: self.cookie,
+            deepens: false,
+            clone: Some(Box::new(saved)),
+        });
+        Ok(())
+    }
+    /// The current list ends, as Open vSwitch does it, when the TTL would expire.
+    fn dec_ttl(&mut self, ids: &[u16]) -> Outcome {
+        if self.decrement_ttl()? {
+            return Ok(());
+        }
+        self.program.drop = DropReason::TtlExpired;
+        let everyone = [0];
+        for &id in if ids.is_empty() { &everyone } else { ids } {
+            self.punt(Controller {
+                max_len: WHOLE_PACKET,
+                id,
+                reason: PacketInReason::InvalidTtl,
+                ..Controller::default()
+            })?;
+        }
+        if let Some(level) = self.levels.last_mut() {
+            level.next = level.actions.len();
+        } else {
+            self.exit = true;
+        }
+        Ok(())
+    }
+
+    fn output(&mut self, port: PortNo, max_len: u16, max_size: u32) -> Outcome {
+        let (in_port, tun_id) = (self.in_port(), self.tun_id);
+        match port {
+            PortNo::IN_PORT => self.send(in_port, max_size),
+            PortNo::TABLE => self.enter(TableId(0), None, Entry::Ordinary, true),
+            PortNo::NORMAL => self.push(Step::Normal { in_port, tun_id }),
+            PortNo::FLOOD | PortNo::ALL => self.push(Step::Flood {
+                in_port,
+                all: port == PortNo::ALL,
+                tun_id,
+            }),
+            PortNo::CONTROLLER => {
+                let reason = match (self.packet_out, self.in_set) {
+                    (true, _) => PacketInReason::PacketOut,
+                    (_, true) => PacketInReason::ActionSet,
+                    _ => PacketInReason::Action,
+                };
+                self.punt(Controller {
+                    max_len,
+                    reason,
+                    ..Controller::default()
+                })
+            }
+            PortNo::ANY | PortNo::UNSET => Ok(()),
+            port if port == in_port => self.suppress(DropReason::Recirculation),
+            port => self.send(port, max_size),
+        }
+    }
+    fn suppress(&mut self, reason: DropReason) -> Outcome {
+        self.observer
+            .note(format_args!("no output: {}", reason.text()));
+        self.program.drop = reason;
+        Ok(())
+    }
+    fn send(&mut self, number: PortNo, max_size: u32) -> Outcome {
+        let Some(port) = self.port(number) else {
+            return self.suppress(DropReason::NoPort);
+        };
+        match refusal(port) {
+            Some(reason) => self.suppress(reason),
+            None => self.push(Step::Output {
+                port: port.id,
+                tun_id: self.tun_id,
+                max_size,
+            }),
+        }
+    }
+    fn punt(&mut self, controller: Controller) -> Outcome {
+        let punt = Box::new(Punt {
+            bridge: self.bridge,
+            table: self.table,
+            cookie: self.cookie,
+            controller,
+            fields: metadata(&self.key),
+            in_port: self.in_port(),
+            total_len: 0,
+            data: Vec::new(),
+        });
+        let tun_id = self.tun_id;
+        self.push(Step::Punt { punt, tun_id })
+    }
+}
+
+/// Why nothing may be sent through a port.
+pub(super) fn refusal(port: &PortView) -> Option<DropReason> {
+    if port.config & port_config::NO_FWD != 0 {
+        Some(DropReason::NoForward)
+    } else if port.config & port_config::PORT_DOWN != 0 || !port.live {
+        Some(DropReason::PortDown)
+    } else {
+        None
+    }
+}
+
+/// Metadata, registers and mark, those that are not 0, as a packet-in carries them.
+fn metadata(key: &Key) -> Match {
+    let mut fields = Match::default();
+    let in_words = |place: ofp::key::Place| {
+        (word::METADATA..=word::MARK).contains(&usize::from(place.word)) && place.width <= 64
+    };
+    let wide = |field| field >= Field::Xreg0 && field <= Field::Xreg7;
+    for row in FIELDS
+        .iter()
+        .filter(|r| in_words(r.place) && r.nxm.or(r.oxm).is_some())
+    {
+        let value = key.get(row.place);
+        if value != 0 && !wide(row.field) && row.field != Field::DpHash {
+            fields.set(row.place, value, u128::MAX);
+        }
+    }
+    fields
+}

@@ -1,0 +1,232 @@
+//! What a walk through the pipeline comes down to for one kind of packet: concrete steps, and who is
+//! credited. Made by `pipeline`, kept by `cache`, run by `execute`. The only lowered form of actions.
+
+use crate::model::port::PortId;
+use crate::model::rule::RuleId;
+use crate::model::{DropReason, event::Punt};
+use ofp::types::{PortNo, TableId};
+
+/// The lowered form of everything that happens to a packet in one bridge.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    /// In order. A list that sends ends with a step that sends: that one moves the frame.
+    pub steps: Vec<Step>,
+    /// The tables looked up, in order.
+    pub visits: Vec<Visit>,
+    /// Why the packet is dropped, if no step sends it.
+    pub drop: DropReason,
+}
+
+impl Default for Program {
+    fn default() -> Program {
+        Program {
+            steps: Vec::new(),
+            visits: Vec::new(),
+            drop: DropReason::Action,
+        }
+    }
+}
+
+impl Program {
+    /// Makes it empty; its memory is kept.
+    pub fn clear(&mut self) {
+        self.steps.clear();
+        self.visits.clear();
+        self.drop = DropReason::Action;
+    }
+}
+
+/// One lookup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Visit {
+    /// The table.
+    pub table: TableId,
+    /// The state of its rules that this is true for.
+    pub generation: u64,
+    /// The rule that matched.
+    pub rule: Option<RuleId>,
+}
+
+/// One thing to do to a frame.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Change bits of a header.
+    Write(Write),
+    /// Put a VLAN tag in front of the others.
+    PushVlan {
+        /// 0x8100 or 0x88a8.
+        tpid: u16,
+        /// Priority, DEI and id.
+        tci: u16,
+    },
+    /// Remove the outer VLAN tag.
+    PopVlan,
+    /// Send through a port.
+    Output {
+        /// Which one.
+        port: PortId,
+        /// For a tunnel whose key is the flow's.
+        tun_id: TunId,
+        /// Bytes of the frame at most.
+        max_size: u32,
+    },
+    /// Send through every port that floods (or every port) but this one.
+    Flood {
+        /// Left out.
+        in_port: PortNo,
+        /// Also through those that do not flood.
+        all: bool,
+        /// As above.
+        tun_id: TunId,
+    },
+    /// The learning switch.
+    Normal {
+        /// Where the frame came in.
+        in_port: PortNo,
+        /// As above.
+        tun_id: TunId,
+    },
+    /// A copy to the controllers.
+    Punt {
+        /// Everything but the frame, and what the tunnel that it came through says.
+        punt: Box<Punt>,
+        /// As above.
+        tun_id: TunId,
+    },
+    /// The next `len` steps happen to a copy.
+    Clone {
+        /// Number of steps.
+        len: usize,
+    },
+}
+
+/// The tunnel id at an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TunId {
+    /// As the packet came with it.
+    Unchanged,
+    /// Set by an action.
+    Set(u64),
+}
+
+impl Step {
+    /// Whether the frame, or a copy of it, leaves.
+    pub fn sends(&self) -> bool {
+        !matches!(
+            self,
+            Step::Write(_) | Step::PushVlan { .. } | Step::PopVlan | Step::Clone { .. }
+        )
+    }
+}
+
+/// A change of header bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// Where.
+    pub spot: Spot,
+    /// The packet's transport protocol, whose checksum may cover the spot.
+    pub protocol: u8,
+    /// The new bits, as they stand in the spot's window; none outside `mask`.
+    pub value: u128,
+    /// Which bits of the window.
+    pub mask: u128,
+}
+
+/// From where a spot's offset counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Anchor {
+    Ethernet,
+    Mpls,
+    L3,
+    L4,
+    /// The value of ND's source link-layer address option.
+    NdSource,
+    /// The value of ND's target link-layer address option.
+    NdTarget,
+}
+
+/// Which checksums have to follow a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cover {
+    /// None.
+    No,
+    /// The IPv4 header's.
+    Header,
+    /// The IPv4 header's, and the transport's by its pseudo-header.
+    HeaderAndPseudo,
+    /// The transport's by its pseudo-header.
+    Pseudo,
+    /// As above, unless a routing header says that this is not the final destination.
+    PseudoDestination,
+    /// The transport's.
+    Transport,
+}
+
+/// A place in a frame: a window of `size` bytes that starts at an even distance from the start of
+/// whatever checksum covers it; the field's lowest bit is `shift` bits above the window's lowest.
+#[derive(Clone, Copy, Debug)]
+pub struct SpotRow {
+    /// From where `offset` counts.
+    pub anchor: Anchor,
+    /// In bytes.
+    pub offset: usize,
+    /// In bytes, 2 to 16.
+    pub size: usize,
+    /// In bits.
+    pub shift: u32,
+    /// Checksums that follow.
+    pub cover: Cover,
+}
+
+macro_rules! spots {
+    ($($name:ident $anchor:ident $offset:literal $size:literal $shift:literal $cover:ident;)*) => {
+        /// A place in a frame that actions can write.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        #[allow(missing_docs, reason = "the table says it")]
+        pub enum Spot { $($name),* }
+
+        /// The table, in the order of the enum.
+        pub const SPOTS: &[SpotRow] = &[$(SpotRow {
+            anchor: Anchor::$anchor, offset: $offset, size: $size, shift: $shift, cover: Cover::$cover,
+        }),*];
+    };
+}
+
+// Anchor, offset, window, shift, checksums.
+spots! {
+    EthDst    Ethernet  0  6 0 No;
+    EthSrc    Ethernet  6  6 0 No;
+    VlanTci   Ethernet 14  2 0 No;
+    Mpls      Mpls      0  4 0 No;
+    Ip4Tos    L3        0  2 0 Header;
+    Ip4Ttl    L3        8  2 8 Header;
+    Ip4Src    L3       12  4 0 HeaderAndPseudo;
+    Ip4Dst    L3       16  4 0 HeaderAndPseudo;
+    Ip6Tos    L3        0  2 4 No;
+    Ip6Label  L3        0  4 0 No;
+    Ip6Ttl    L3        6  2 0 No;
+    Ip6Src    L3        8 16 0 Pseudo;
+    Ip6Dst    L3       24 16 0 PseudoDestination;
+    ArpOp     L3        6  2 0 No;
+    ArpSha    L3        8  6 0 No;
+    ArpSpa    L3       14  4 0 No;
+    ArpTha    L3       18  6 0 No;
+    ArpTpa    L3       24  4 0 No;
+    L4Src     L4        0  2 0 Transport;
+    L4Dst     L4        2  2 0 Transport;
+    IcmpType  L4        0  2 8 Transport;
+    IcmpCode  L4        0  2 0 Transport;
+    NdTarget  L4        8 16 0 Transport;
+    NdSll     NdSource  0  6 0 Transport;
+    NdTll     NdTarget  0  6 0 Transport;
+}
+
+impl Spot {
+    /// The spot's row.
+    #[inline]
+    pub const fn row(self) -> &'static SpotRow {
+        &SPOTS[self as usize]
+    }
+}

@@ -1,0 +1,224 @@
+//! Changes frames in place: header bits with their checksums, VLAN tags. Finished checksums are updated
+//! incrementally; under a partial one only what the pseudo-header says changes.
+
+use super::program::{Anchor, Cover, Write};
+use crate::edge::{Frame, Offload};
+use flow::extract::Layout;
+use ofp::key::FRAG_LATER;
+use packet::{Wire, checksum, ethernet, icmpv6, ipproto, ipv4, ipv6, sctp, vlan};
+
+/// Changes header bits. Without effect on a frame that has no such header.
+#[inline]
+pub fn write<F: Frame>(frame: &mut F, layout: &Layout, write: &Write) {
+    let row = write.spot.row();
+    let Some(base) = anchor(frame.head(), layout, row.anchor) else {
+        return;
+    };
+    let at = base + row.offset;
+    let Some(window) = frame.head_mut().get_mut(at..at + row.size) else {
+        return;
+    };
+    let mut old = [0u8; 16];
+    old[16 - row.size..].copy_from_slice(window);
+    let new = (u128::from_be_bytes(old) & !write.mask | write.value).to_be_bytes();
+    if old == new {
+        return;
+    }
+    let (old, new) = (&old[16 - row.size..], &new[16 - row.size..]);
+    window.copy_from_slice(new);
+    if row.cover != Cover::No {
+        follow(frame, layout, row.cover, write.protocol, old, new);
+    }
+}
+
+fn anchor(head: &[u8], layout: &Layout, anchor: Anchor) -> Option<usize> {
+    let offset = match anchor {
+        Anchor::Ethernet => return Some(0),
+        Anchor::Mpls => layout.l2_5,
+        Anchor::L3 => layout.l3,
+        Anchor::L4 | Anchor::NdSource | Anchor::NdTarget if layout.frag & FRAG_LATER != 0 => 0,
+        Anchor::L4 => layout.l4,
+        Anchor::NdSource => return nd_option(head, layout, icmpv6::SOURCE_LINK),
+        Anchor::NdTarget => return nd_option(head, layout, icmpv6::TARGET_LINK),
+    };
+    (offset != 0).then_some(offset.into())
+}
+
+/// Where the address of a neighbour discovery option is.
+#[cold]
+fn nd_option(head: &[u8], layout: &Layout, kind: u8) -> Option<usize> {
+    let mut at = usize::from(layout.l4) + icmpv6::Neighbor::SIZE;
+    if layout.l4 == 0 {
+        return None;
+    }
+    for option in icmpv6::options(head.get(at..)?) {
+        let option = option.ok()?;
+        if option.kind == kind && option.mac().is_some() {
+            return Some(at + 2);
+        }
+        at += option.bytes.len();
+    }
+    None
+}
+
+/// Where a transport's checksum is; `None`: it has none that is a sum.
+fn checksum_offset(protocol: u8) -> Option<usize> {
+    Some(match protocol {
+        ipproto::TCP => 16,
+        ipproto::UDP | ipproto::UDP_LITE => 6,
+        ipproto::ICMP | ipproto::IGMP | ipproto::ICMPV6 => 2,
+        _ => return None,
+    })
+}
+
+fn follow<F: Frame>(
+    frame: &mut F,
+    layout: &Layout,
+    cover: Cover,
+    protocol: u8,
+    old: &[u8],
+    new: &[u8],
+) {
+    if matches!(cover, Cover::Header | Cover::HeaderAndPseudo)
+        && let Some(header) = ipv4::Header::at_mut(frame.head_mut(), layout.l3.into())
+    {
+        header
+            .checksum
+            .set(checksum::update_bytes(header.checksum.get(), old, new));
+    }
+    let pseudo = match cover {
+        Cover::No | Cover::Header => return,
+        Cover::Transport => false,
+        Cover::PseudoDestination if has_routing_header(frame.head(), layout) => return,
+        Cover::HeaderAndPseudo | Cover::Pseudo | Cover::PseudoDestination => {
+            // These have no pseudo-header.
+            if matches!(protocol, ipproto::ICMP | ipproto::IGMP | ipproto::SCTP) {
+                return;
+            }
+            true
+        }
+    };
+    if layout.l4 == 0 || layout.frag & FRAG_LATER != 0 {
+        return;
+    }
+    let pending = frame.offload().csum_start == layout.l4;
+    if protocol == ipproto::SCTP {
+        if !pending {
+            sctp(frame, layout);
+        }
+        return;
+    }
+    let Some(offset) = checksum_offset(protocol) else {
+        return;
+    };
+    let at = usize::from(layout.l4) + offset;
+    let Some(field) = frame
+        .head_mut()
+        .get_mut(at..)
+        .and_then(|b| b.first_chunk_mut::<2>())
+    else {
+        return;
+    };
+    let sum = u16::from_be_bytes(*field);
+    let sum = match (pending, pseudo) {
+        (true, false) => return,
+        (true, true) => checksum::update_partial(sum, old, new),
+        // RFC 768: "An all zero transmitted checksum value means that the transmitter generated no checksum".
+        (false, _) if protocol == ipproto::UDP && sum == 0 => return,
+        (false, _) => match checksum::update_bytes(sum, old, new) {
+            0 if protocol == ipproto::UDP => 0xffff,
+            sum => sum,
+        },
+    };
+    *field = sum.to_be_bytes();
+}
+
+#[cold]
+fn has_routing_header(head: &[u8], layout: &Layout) -> bool {
+    let l3 = usize::from(layout.l3);
+    let Some(header) = ipv6::Header::at(head, l3) else {
+        return false;
+    };
+    let payload = head.get(l3 + ipv6::Header::SIZE..).unwrap_or_default();
+    ipv6::upper(header.next_header, payload).is_some_and(|upper| upper.routing_header.is_some())
+}
+
+/// SCTP's CRC covers the whole packet and is computed anew. Segmented frames are gathered: they are rare.
+#[cold]
+fn sctp<F: Frame>(frame: &mut F, layout: &Layout) {
+    let (l3, l4) = (usize::from(layout.l3), usize::from(layout.l4));
+    let head = frame.head();
+    let end = match ipv4::Header::at(head, l3) {
+        Some(header) if header.version() == 4 => l3 + usize::from(header.total_size.get()),
+        _ => match ipv6::Header::at(head, l3) {
+            Some(header) => l3 + ipv6::Header::SIZE + usize::from(header.payload_size.get()),
+            None => return,
+        },
+    };
+    let mut bytes = Vec::with_capacity(frame.size());
+    frame.for_each_segment(&mut |segment| bytes.extend_from_slice(segment));
+    let Some(packet) = bytes.get_mut(l4..end) else {
+        return;
+    };
+    if sctp::fill_checksum(packet).is_some()
+        && let Some(target) = frame.head_mut().get_mut(l4 + 8..l4 + 12)
+    {
+        target.copy_from_slice(&packet[8..12]);
+    }
+}
+
+/// Bytes of one VLAN tag.
+const TAG: usize = vlan::Header::SIZE;
+/// Bytes in front of the EtherType: both addresses.
+const ADDRESSES: usize = ethernet::Header::SIZE - 2;
+
+fn shift(offset: &mut u16, by: i16) {
+    if *offset != 0 {
+        *offset = offset.wrapping_add_signed(by);
+    }
+}
+
+fn shift_layout(layout: &mut Layout, by: i16) {
+    shift(&mut layout.l2_5, by);
+    shift(&mut layout.l3, by);
+    shift(&mut layout.l4, by);
+}
+
+fn shift_offload<F: Frame>(frame: &mut F, by: isize) {
+    let mut offload: Offload = frame.offload();
+    if offload.csum_start != 0 {
+        offload.shift(by);
+        frame.set_offload(offload);
+    }
+}
+
+/// Puts a tag in front of the others. `false`: no room, the frame is unchanged.
+pub fn push_vlan<F: Frame>(frame: &mut F, layout: &mut Layout, tpid: u16, tci: u16) -> bool {
+    if frame.push(TAG).is_none() {
+        return false;
+    }
+    let head = frame.head_mut();
+    if head.len() < ADDRESSES + TAG {
+        return false;
+    }
+    head.copy_within(TAG..TAG + ADDRESSES, 0);
+    head[ADDRESSES..ADDRESSES + 2].copy_from_slice(&tpid.to_be_bytes());
+    head[ADDRESSES + 2..ADDRESSES + 4].copy_from_slice(&tci.to_be_bytes());
+    layout.tags += 1;
+    shift_layout(layout, TAG as i16);
+    shift_offload(frame, TAG as isize);
+    true
+}
+
+/// Removes the outer tag; without effect on a frame too short to have one.
+pub fn pop_vlan<F: Frame>(frame: &mut F, layout: &mut Layout) {
+    let head = frame.head_mut();
+    if head.len() < ethernet::Header::SIZE + TAG {
+        return;
+    }
+    head.copy_within(0..ADDRESSES, TAG);
+    frame.pull(TAG);
+    layout.tags = layout.tags.saturating_sub(1);
+    shift_layout(layout, -(TAG as i16));
+    shift_offload(frame, -(TAG as isize));
+}

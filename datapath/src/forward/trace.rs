@@ -1,0 +1,92 @@
+//! The walk of one packet, explained by the code that does it. Workers use the observer `()`, which
+//! compiles to nothing.
+
+use crate::model::rule::Rule;
+use crate::model::{BridgeView, DropReason};
+use ofp::action::Action;
+use ofp::types::TableId;
+use std::fmt::Write;
+
+/// Is told what happens to a packet.
+pub trait Observer {
+    /// Every packet is walked through the tables, not answered from the cache.
+    const EXPLAINS: bool = true;
+    /// Tables are searched rule by rule: the oracle of tests.
+    const LINEAR: bool = false;
+    /// A packet enters a bridge, by words that say how.
+    fn enters(&mut self, bridge: &BridgeView, how: std::fmt::Arguments<'_>);
+    /// A lookup.
+    fn table(&mut self, table: TableId, rule: Option<&Rule>);
+    /// An action takes place.
+    fn action(&mut self, action: &Action);
+    /// Anything else worth saying.
+    fn note(&mut self, text: std::fmt::Arguments<'_>);
+    /// The packet, or a copy, ends here.
+    fn drop(&mut self, reason: DropReason);
+}
+
+impl Observer for () {
+    const EXPLAINS: bool = false;
+    #[inline(always)]
+    fn enters(&mut self, _: &BridgeView, _: std::fmt::Arguments<'_>) {}
+    #[inline(always)]
+    fn table(&mut self, _: TableId, _: Option<&Rule>) {}
+    #[inline(always)]
+    fn action(&mut self, _: &Action) {}
+    #[inline(always)]
+    fn note(&mut self, _: std::fmt::Arguments<'_>) {}
+    #[inline(always)]
+    fn drop(&mut self, _: DropReason) {}
+}
+
+/// Searches linearly and says nothing.
+#[derive(Default)]
+pub struct Linear;
+
+impl Observer for Linear {
+    const LINEAR: bool = true;
+    fn enters(&mut self, _: &BridgeView, _: std::fmt::Arguments<'_>) {}
+    fn table(&mut self, _: TableId, _: Option<&Rule>) {}
+    fn action(&mut self, _: &Action) {}
+    fn note(&mut self, _: std::fmt::Arguments<'_>) {}
+    fn drop(&mut self, _: DropReason) {}
+}
+
+/// Writes it down, one line per event.
+#[derive(Default)]
+pub struct Text(pub String);
+
+impl Text {
+    fn line(&mut self, text: std::fmt::Arguments<'_>) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.0, "{text}");
+    }
+}
+
+impl Observer for Text {
+    fn enters(&mut self, bridge: &BridgeView, how: std::fmt::Arguments<'_>) {
+        self.line(format_args!("bridge(\"{}\"): {how}", bridge.config.name));
+    }
+    fn table(&mut self, table: TableId, rule: Option<&Rule>) {
+        match rule {
+            Some(rule) => self.line(format_args!(
+                "{table:>2}. {:?}, priority {}",
+                rule.matching, rule.priority
+            )),
+            None => self.line(format_args!("{table:>2}. no match")),
+        }
+    }
+    fn action(&mut self, action: &Action) {
+        self.line(format_args!("    {action:?}"));
+    }
+    fn note(&mut self, text: std::fmt::Arguments<'_>) {
+        self.line(format_args!("    -> {text}"));
+    }
+    fn drop(&mut self, reason: DropReason) {
+        self.line(format_args!(
+            "    dropped: {} ({})",
+            reason.name(),
+            reason.text()
+        ));
+    }
+}

@@ -1,0 +1,383 @@
+//! Between overlay and underlay: frames into tunnels, frames out of them, and those that wait until a
+//! tunnel's route and neighbour are known.
+
+use super::execute::{Context, Executor, Place, TunnelWords};
+use super::trace::Observer;
+use crate::edge::{Frame, Pool, Segmentation};
+use crate::model::DropReason;
+use crate::model::event::Event;
+use crate::model::port::{PortId, PortKind, PortView};
+use crate::model::tunnel::{Route, Tunnel};
+use crate::time::Time;
+use crate::tunnel::{self, Outer, Tunnelled};
+use ofp::key::word;
+use ofp::types::PortNo;
+use packet::gso::Segments;
+use packet::{Wire, ethernet, ethertype, ipv4, ipv6};
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Frames that may wait for one tunnel: as many as Linux keeps per unresolved neighbour, roughly.
+const MAX_WAITING: usize = 64;
+/// Tunnels that may have frames waiting.
+const MAX_TUNNELS_WAITING: usize = 1024;
+/// How long a frame waits: three rounds of address resolution.
+const PATIENCE: Time = Time::secs(3);
+/// How often control is reminded.
+const REMINDER: Time = Time::secs(1);
+
+struct Line<F> {
+    port: PortId,
+    /// Frame, tunnel id, since when; oldest first.
+    frames: VecDeque<(F, u64, Time)>,
+    asked: Time,
+}
+
+/// Frames for tunnels whose underlay is not known yet, and the prepared headers of those whose is.
+pub(super) struct Waiting<F> {
+    lines: Vec<Line<F>>,
+    /// By port: the settings that the header was made for, and the header.
+    prepared: Vec<Option<(Arc<Tunnel>, Outer)>>,
+    version: u64,
+    ip_id: u16,
+}
+
+impl<F> Default for Waiting<F> {
+    fn default() -> Waiting<F> {
+        Waiting {
+            lines: Vec::new(),
+            prepared: Vec::new(),
+            version: 0,
+            ip_id: 0,
+        }
+    }
+}
+
+impl<F> Waiting<F> {
+    /// Whether no frame waits.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+    /// All frames that wait.
+    pub fn take(&mut self) -> impl Iterator<Item = F> {
+        let lines = std::mem::take(&mut self.lines);
+        let frames = lines.into_iter().flat_map(|line| line.frames);
+        frames.map(|(frame, ..)| frame)
+    }
+    /// The prepared header of a tunnel.
+    fn outer(&mut self, port: PortId, tunnel: &Arc<Tunnel>, route: &Route) -> Option<&Outer> {
+        let index = port.0 as usize;
+        if self.prepared.len() <= index {
+            self.prepared.resize_with(index + 1, || None);
+        }
+        let slot = &mut self.prepared[index];
+        // The settings are held here, so that no others can have their address.
+        if slot
+            .as_ref()
+            .is_none_or(|(made, _)| !Arc::ptr_eq(made, tunnel))
+        {
+            *slot = Outer::new(&tunnel.config, route).map(|outer| (tunnel.clone(), outer));
+        }
+        slot.as_ref().map(|(_, outer)| outer)
+    }
+}
+
+impl<P: Pool> Executor<P> {
+    /// A frame leaves through a tunnel port.
+    #[allow(clippy::too_many_arguments, reason = "they are the step's fields")]
+    pub fn into_tunnel<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        at: &Place<'_>,
+        port: &PortView,
+        tunnel: &Arc<Tunnel>,
+        tun_id: u64,
+        mut frame: P::Frame,
+        o: &mut O,
+    ) {
+        let Some(route) = &tunnel.route else {
+            return self.wait(cx, port, tun_id, frame, o);
+        };
+        if frame.offload().segmentation != Segmentation::None {
+            return self.split(cx, at, port, tunnel, route, tun_id, frame, o);
+        }
+        match tunnel::finish_checksum(&mut frame) {
+            Ok(()) => self.encapsulate(at, port, tunnel, route, tun_id, frame, o),
+            Err(reason) => self.drop(frame, reason, o),
+        }
+    }
+    #[allow(clippy::too_many_arguments, reason = "they are the step's fields")]
+    fn encapsulate<O: Observer>(
+        &mut self,
+        at: &Place<'_>,
+        port: &PortView,
+        tunnel: &Arc<Tunnel>,
+        route: &Route,
+        tun_id: u64,
+        mut frame: P::Frame,
+        o: &mut O,
+    ) {
+        self.waiting.ip_id = self.waiting.ip_id.wrapping_add(1);
+        let (id, size) = (self.waiting.ip_id, frame.size() as u64);
+        let Some(outer) = self.waiting.outer(port.id, tunnel, route) else {
+            return self.drop(frame, DropReason::TunnelUnresolved, o);
+        };
+        if let Err(reason) = outer.encapsulate(&mut frame, &tunnel.config, tun_id, id) {
+            self.stats.ports.add(port.id.0 as usize, 5, 1);
+            return self.drop(frame, reason, o);
+        }
+        self.count_sent(port.id, size);
+        o.note(format_args!("encapsulated by {}", port.name));
+        self.go_on(at, route.bridge, PortNo::LOCAL, None, frame, o);
+    }
+    /// Cuts a large segment before encapsulation: each part becomes a tunnel packet of its own.
+    #[allow(clippy::too_many_arguments, reason = "they are the step's fields")]
+    #[cold]
+    fn split<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        at: &Place<'_>,
+        port: &PortView,
+        tunnel: &Arc<Tunnel>,
+        route: &Route,
+        tun_id: u64,
+        frame: P::Frame,
+        o: &mut O,
+    ) {
+        let offload = frame.offload();
+        let Some(plan) = Segments::new(frame.head(), frame.size(), &offload) else {
+            return self.drop(frame, DropReason::Malformed, o);
+        };
+        let _ = cx;
+        for index in 0..plan.len() {
+            let payload = plan.payload(index);
+            let size = plan.header_size() + payload.len();
+            let Some(mut part) = self.pool.alloc(size) else {
+                o.drop(DropReason::NoMemory);
+                self.stats.dropped(DropReason::NoMemory);
+                continue;
+            };
+            part.set_offload(Default::default());
+            let is_whole = part.head().len() == size;
+            if is_whole {
+                let (headers, body) = part.head_mut().split_at_mut(plan.header_size());
+                headers.copy_from_slice(&frame.head()[..plan.header_size()]);
+                copy_range(&frame, payload.start, body);
+            }
+            if is_whole && plan.patch(index, part.head_mut()).is_some() {
+                self.encapsulate(at, port, tunnel, route, tun_id, part, o);
+            } else {
+                self.drop(part, DropReason::TunnelTooBig, o);
+            }
+        }
+        self.trash.push(frame);
+    }
+
+    /// A frame for the host: a tunnel packet goes on inside instead.
+    pub fn to_host<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        at: &Place<'_>,
+        port: &PortView,
+        mut frame: P::Frame,
+        o: &mut O,
+    ) {
+        let addresses = &cx.snapshot.addresses;
+        let is_ours = |ip: IpAddr| addresses.contains(&(port.bridge, ip));
+        let found = tunnel::recognise(&frame, port.mac, &cx.snapshot.tunnels, is_ours);
+        let tunnelled = match found {
+            None => return self.transmit(port, frame, o),
+            Some(Err(reason)) => return self.drop(frame, reason, o),
+            Some(Ok(tunnelled)) => tunnelled,
+        };
+        let to = cx.snapshot.tunnels.lookup(&tunnelled.lookup);
+        let Some(to) = to.and_then(|id| cx.snapshot.port(id)) else {
+            // Nobody's: the host may know it, or say that it does not.
+            return self.transmit(port, frame, o);
+        };
+        if let Err(reason) = decapsulate(&mut frame, &tunnelled) {
+            self.stats.ports.add(to.id.0 as usize, 4, 1);
+            return self.drop(frame, reason, o);
+        }
+        self.count_received(to.id, frame.size() as u64);
+        o.note(format_args!("decapsulated by {}", to.name));
+        self.go_on(at, to.bridge, to.number, Some(words(&tunnelled)), frame, o);
+    }
+
+    fn wait<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        port: &PortView,
+        tun_id: u64,
+        frame: P::Frame,
+        o: &mut O,
+    ) {
+        let lines = &mut self.waiting.lines;
+        let at = match lines.iter().position(|line| line.port == port.id) {
+            Some(at) => at,
+            None if lines.len() >= MAX_TUNNELS_WAITING => {
+                return self.drop(frame, DropReason::TunnelQueueFull, o);
+            }
+            None => {
+                let asked = cx.now;
+                let _ = self.events.push(Event::Resolve(port.id));
+                lines.push(Line {
+                    port: port.id,
+                    frames: VecDeque::new(),
+                    asked,
+                });
+                lines.len() - 1
+            }
+        };
+        let line = &mut lines[at];
+        if line.frames.len() >= MAX_WAITING {
+            return self.drop(frame, DropReason::TunnelQueueFull, o);
+        }
+        o.note(format_args!("waits for {}'s neighbour", port.name));
+        line.frames.push_back((frame, tun_id, cx.now));
+    }
+    /// Sends on what can go now, and gives up on what has waited too long. Called once per poll, for
+    /// nothing unless frames wait.
+    pub fn retry_waiting<O: Observer>(&mut self, cx: Context<'_>, o: &mut O) {
+        let is_new = std::mem::replace(&mut self.waiting.version, cx.snapshot.version)
+            != cx.snapshot.version;
+        for mut line in std::mem::take(&mut self.waiting.lines) {
+            let port = cx.snapshot.port(line.port);
+            let tunnel = port.and_then(|port| match &port.kind {
+                PortKind::Tunnel(tunnel) => Some((port, tunnel)),
+                _ => None,
+            });
+            match tunnel {
+                None => {
+                    for (frame, ..) in line.frames {
+                        self.drop(frame, DropReason::TunnelUnresolved, o);
+                    }
+                    continue;
+                }
+                Some((port, tunnel)) if is_new && tunnel.route.is_some() => {
+                    self.release(cx, port, tunnel, line.frames, o);
+                    continue;
+                }
+                Some(_) => {}
+            }
+            while let Some((frame, _, _)) = line
+                .frames
+                .pop_front_if(|(_, _, since)| cx.now.since(*since) > PATIENCE)
+            {
+                self.drop(frame, DropReason::TunnelUnresolved, o);
+            }
+            if line.frames.is_empty() {
+                continue;
+            }
+            if cx.now.since(line.asked) > REMINDER {
+                line.asked = cx.now;
+                let _ = self.events.push(Event::Resolve(line.port));
+            }
+            self.waiting.lines.push(line);
+        }
+    }
+    fn release<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        port: &PortView,
+        tunnel: &Arc<Tunnel>,
+        frames: VecDeque<(P::Frame, u64, Time)>,
+        o: &mut O,
+    ) {
+        let Some(view) = cx.snapshot.bridge(port.bridge) else {
+            self.trash
+                .extend(frames.into_iter().map(|(frame, ..)| frame));
+            return;
+        };
+        let at = Place {
+            bridge: port.bridge,
+            view,
+            words: super::execute::NO_WORDS,
+            depth: 0,
+            origin: 0,
+            layout: Default::default(),
+        };
+        for (frame, tun_id, _) in frames {
+            self.into_tunnel(cx, &at, port, tunnel, tun_id, frame, o);
+        }
+    }
+}
+
+/// Copies a frame's bytes from `start` on until `target` is full.
+fn copy_range<F: Frame>(frame: &F, start: usize, target: &mut [u8]) {
+    let (mut at, end) = (0, start + target.len());
+    frame.for_each_segment(&mut |segment| {
+        let (from, to) = (start.max(at), end.min(at + segment.len()));
+        if from < to {
+            target[from - start..to - start].copy_from_slice(&segment[from - at..to - at]);
+        }
+        at += segment.len();
+    });
+}
+
+/// Takes the outer headers off; congestion marks go over to the inner one.
+fn decapsulate<F: Frame>(frame: &mut F, tunnelled: &Tunnelled) -> Result<(), DropReason> {
+    frame.trim(tunnelled.end);
+    if !frame.pull(tunnelled.start) {
+        return Err(DropReason::TunnelMalformed);
+    }
+    let mut offload = frame.offload();
+    if usize::from(offload.csum_start) >= tunnelled.start {
+        offload.shift(-(tunnelled.start as isize));
+    } else {
+        // What was pending was the outer headers'.
+        offload = Default::default();
+    }
+    frame.set_offload(offload);
+    let head = frame.head_mut();
+    let Some(payload) = ethernet::payload(head, 2) else {
+        return Err(DropReason::TunnelMalformed);
+    };
+    match payload.ether_type {
+        ethertype::IPV4 => {
+            if let Some(header) = ipv4::Header::at_mut(head, payload.offset) {
+                let tos = header.tos;
+                let ecn = tunnel::congestion(tunnelled.tos, tos).ok_or(DropReason::TunnelEcn)?;
+                if ecn != tos & 3 {
+                    header.set_tos(tos & 0xfc | ecn);
+                }
+            }
+        }
+        ethertype::IPV6 => {
+            if let Some(header) = ipv6::Header::at_mut(head, payload.offset) {
+                let class = header.traffic_class();
+                let ecn = tunnel::congestion(tunnelled.tos, class).ok_or(DropReason::TunnelEcn)?;
+                if ecn != class & 3 {
+                    header.set_traffic_class(class & 0xfc | ecn);
+                }
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// The key's tunnel words of a received packet.
+fn words(tunnelled: &Tunnelled) -> TunnelWords {
+    let mut words = TunnelWords::default();
+    let mut set = |index: usize, value: u64| words[index - word::TUN_ID] = value;
+    set(word::TUN_ID, tunnelled.lookup.key.unwrap_or(0));
+    match (tunnelled.lookup.remote, tunnelled.lookup.local) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => {
+            let (src, dst) = (u64::from(src.to_bits()), u64::from(dst.to_bits()));
+            set(word::TUN_IPV4, src << 32 | dst);
+        }
+        (IpAddr::V6(src), IpAddr::V6(dst)) => {
+            let (src, dst) = (src.to_bits(), dst.to_bits());
+            set(word::TUN_IPV6_SRC, (src >> 64) as u64);
+            set(word::TUN_IPV6_SRC + 1, src as u64);
+            set(word::TUN_IPV6_DST, (dst >> 64) as u64);
+            set(word::TUN_IPV6_DST + 1, dst as u64);
+        }
+        _ => {}
+    }
+    let meta = u64::from(tunnelled.ttl) << 24 | u64::from(tunnelled.tos) << 16;
+    set(word::TUN_META, meta);
+    words
+}

@@ -1,0 +1,454 @@
+//! A worker: owns its queues, its cache and its rings; handles what arrives, to completion.
+//! The rim calls [`Worker::poll`] in a loop with the time, and [`Worker::idle`] before it sleeps.
+
+use super::cache::{self, Cache, ENTRIES};
+use super::execute::{Context, Executor, Item, NO_WORDS, Place};
+use super::pipeline::Walk;
+use super::program::Program;
+use super::trace::Observer;
+use crate::edge::{BURST, Frame, Pool, Rx};
+use crate::model::event::{Command, Event, PacketOut};
+use crate::model::port::PortId;
+use crate::model::publish::Reader;
+use crate::model::snapshot::Snapshot;
+use crate::model::stats::{WorkerStats, table_index};
+use crate::model::{BridgeId, BridgeView, DropReason};
+use crate::time::Time;
+use flow::extract::{self, Depth, Layout};
+use ofp::key::{FRAG_ANY, FRAG_LATER, Key, word};
+use ofp::message::port_config;
+use ofp::types::PortNo;
+use packet::Wire as _;
+use packet::ethernet;
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Values of [`crate::model::snapshot::BridgeConfig::frag`].
+const FRAG_NORMAL: u8 = 0;
+const FRAG_DROP: u8 = 1;
+/// Ingress of packets that no port had: a packet-out's, or of a port that is gone.
+const RUNT: usize = ethernet::Header::SIZE;
+
+struct Receiver<F> {
+    port: PortId,
+    rx: Box<dyn Rx<F>>,
+}
+
+/// See the file's description.
+pub struct Worker<P: Pool> {
+    index: usize,
+    reader: Reader,
+    receivers: Vec<Receiver<P::Frame>>,
+    commands: rtrb::Consumer<Command<P::Frame>>,
+    core: Core<P>,
+    is_stopped: bool,
+}
+
+/// What a burst is handled with.
+struct Core<P: Pool> {
+    executor: Executor<P>,
+    cache: Cache,
+    /// The version that the cache's stride was last made for.
+    version: u64,
+    /// Where a walk writes its program.
+    scratch: Program,
+    frames: Vec<P::Frame>,
+    batch: Vec<Item<P::Frame>>,
+    /// Continuations that are being handled, while they make further ones.
+    going_on: Vec<Item<P::Frame>>,
+    keys: Box<[Key; BURST]>,
+    layouts: [Layout; BURST],
+    hashes: [u64; BURST],
+}
+
+impl<P: Pool> Worker<P> {
+    /// A worker without ports.
+    pub fn new(
+        index: usize,
+        reader: Reader,
+        stats: Arc<WorkerStats>,
+        pool: P,
+        events: rtrb::Producer<Event>,
+        commands: rtrb::Consumer<Command<P::Frame>>,
+    ) -> Worker<P> {
+        Worker {
+            index,
+            reader,
+            receivers: Vec::new(),
+            commands,
+            core: Core {
+                executor: Executor::new(pool, stats, events),
+                cache: Cache::new(ENTRIES),
+                version: 0,
+                scratch: Program::default(),
+                frames: Vec::with_capacity(BURST),
+                batch: Vec::with_capacity(BURST),
+                going_on: Vec::new(),
+                keys: Box::new(std::array::from_fn(|_| Key::default())),
+                layouts: [Layout::default(); BURST],
+                hashes: [0; BURST],
+            },
+            is_stopped: false,
+        }
+    }
+    /// The same, with a cache of another size (tests).
+    pub fn with_cache_entries(mut self, entries: usize) -> Worker<P> {
+        self.core.cache = Cache::new(entries);
+        self
+    }
+    /// Its number.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+    /// Whether it was told to stop. It has let go of all queues then.
+    pub fn is_stopped(&self) -> bool {
+        self.is_stopped
+    }
+    /// Its pool.
+    pub fn pool(&mut self) -> &mut P {
+        &mut self.core.executor.pool
+    }
+    /// Number of receive queues.
+    pub fn rx_len(&self) -> usize {
+        self.receivers.len()
+    }
+    /// Descriptors that become readable when frames wait, of the queues that have one.
+    pub fn fds(&self) -> impl Iterator<Item = RawFd> + '_ {
+        self.receivers.iter().filter_map(|r| r.rx.fd())
+    }
+    /// Whether all queues have a descriptor, so that the worker may sleep until one is readable.
+    pub fn all_have_fds(&self) -> bool {
+        self.receivers.iter().all(|r| r.rx.fd().is_some())
+    }
+    /// Whether frames wait for something else than a port, so that it has to poll again within
+    /// milliseconds.
+    pub fn has_waiting(&self) -> bool {
+        !self.core.executor.waiting.is_empty()
+    }
+    /// Lets go of the snapshot: call it before sleeping, so that publishing does not wait.
+    pub fn idle(&mut self) {
+        self.reader.release();
+    }
+    /// Obeys commands, then receives and forwards one burst from each queue. Returns the number of
+    /// frames received.
+    pub fn poll(&mut self, now: Time) -> usize {
+        self.poll_explained(now, &mut ())
+    }
+    /// The same, with an observer.
+    pub fn poll_explained<O: Observer>(&mut self, now: Time, o: &mut O) -> usize {
+        while let Ok(command) = self.commands.pop() {
+            self.obey(command, now, o);
+        }
+        let snapshot = self.reader.snapshot();
+        let cx = Context { snapshot, now };
+        self.core.refresh(snapshot);
+        let mut handled = 0;
+        for receiver in &mut self.receivers {
+            receiver.rx.rx(&mut self.core.frames, BURST);
+            if !self.core.frames.is_empty() {
+                handled += self.core.frames.len();
+                self.core.received(cx, receiver.port, o);
+            }
+        }
+        if !self.core.executor.waiting.is_empty() {
+            self.core.executor.retry_waiting(cx, o);
+            self.core.settle(cx, o);
+        }
+        self.core.executor.flush();
+        handled
+    }
+    fn obey<O: Observer>(&mut self, command: Command<P::Frame>, now: Time, o: &mut O) {
+        match command {
+            Command::AddRx { port, rx } => self.receivers.push(Receiver { port, rx }),
+            Command::AddTx { port, tx } => self.core.executor.add_queue(port, tx),
+            Command::RemovePort { port, done } => {
+                self.receivers.retain(|receiver| receiver.port != port);
+                self.core.executor.remove_queue(port);
+                drop(done);
+            }
+            Command::PacketOut(packet) => {
+                let snapshot = self.reader.snapshot();
+                let cx = Context { snapshot, now };
+                self.core.refresh(snapshot);
+                self.core.packet_out(cx, &packet, o);
+                self.core.settle(cx, o);
+            }
+            Command::Stop => {
+                self.is_stopped = true;
+                self.core.executor.flush();
+                self.receivers.clear();
+                self.core.executor.close();
+            }
+        }
+    }
+}
+
+impl<P: Pool> Core<P> {
+    /// Makes the cache fit what was published last.
+    fn refresh(&mut self, snapshot: &Snapshot) {
+        if self.version != snapshot.version {
+            self.version = snapshot.version;
+            let bridges = snapshot.bridges.iter().flatten();
+            let widest = bridges.map(|bridge| bridge.plan.arrival.len()).max();
+            self.cache.reserve(widest.unwrap_or(0));
+        }
+    }
+    /// Handles the frames that a port received.
+    fn received<O: Observer>(&mut self, cx: Context<'_>, id: PortId, o: &mut O) {
+        let stats = &self.executor.stats;
+        let index = id.0 as usize;
+        let port = cx.snapshot.port(id);
+        let closed = port_config::NO_RECV | port_config::PORT_DOWN;
+        let refused = match port {
+            None => Some(DropReason::NoPort),
+            Some(port) if port.config & closed != 0 => Some(DropReason::NoReceive),
+            Some(_) => None,
+        };
+        let count = |counter: usize, amount: u64| {
+            let counter = &stats.worker[counter];
+            counter.store(counter.load(Relaxed) + amount, Relaxed);
+        };
+        count(0, 1);
+        count(1, self.frames.len() as u64);
+        let bytes = self.frames.iter().map(|f| f.size() as u64).sum();
+        stats.ports.add(index, 0, self.frames.len() as u64);
+        stats.ports.add(index, 1, bytes);
+        let Some(port) = port.filter(|_| refused.is_none()) else {
+            let reason = refused.unwrap_or(DropReason::NoPort);
+            stats.ports.add(index, 4, self.frames.len() as u64);
+            while let Some(frame) = self.frames.pop() {
+                self.executor.drop(frame, reason, o);
+            }
+            return;
+        };
+        let (bridge, in_port) = (port.bridge, port.number);
+        let items = self
+            .frames
+            .drain(..)
+            .enumerate()
+            .map(|(origin, frame)| Item {
+                frame,
+                bridge,
+                in_port,
+                words: NO_WORDS,
+                depth: 0,
+                origin: origin as u8,
+            });
+        self.batch.extend(items);
+        self.executor.spent = [0; BURST];
+        self.burst(cx, o);
+        self.settle(cx, o);
+    }
+    /// Handles continuations until there are none.
+    fn settle<O: Observer>(&mut self, cx: Context<'_>, o: &mut O) {
+        while !self.executor.pending.is_empty() {
+            std::mem::swap(&mut self.going_on, &mut self.executor.pending);
+            let mut items = std::mem::take(&mut self.going_on);
+            items.reverse();
+            while !items.is_empty() {
+                let first = std::iter::from_fn(|| items.pop());
+                self.batch.extend(first.take(BURST));
+                self.burst(cx, o);
+            }
+            self.going_on = items;
+        }
+        self.executor.words.clear();
+    }
+    /// Handles the batch: keys and hashes of all, then one after the other.
+    fn burst<O: Observer>(&mut self, cx: Context<'_>, o: &mut O) {
+        debug_assert!(self.batch.len() <= BURST);
+        for item in &self.batch {
+            item.frame.prefetch();
+        }
+        for (index, item) in self.batch.iter().enumerate() {
+            let Some(view) = cx.snapshot.bridge(item.bridge) else {
+                continue;
+            };
+            let key = &mut self.keys[index];
+            let words = self.executor.words.get(item.words as usize);
+            begin(key, item.in_port, words);
+            let config = &view.config;
+            let plan = if config.frag == FRAG_DROP {
+                extract::Plan::new(view.plan.words, Depth::L3)
+            } else {
+                view.plan.extract
+            };
+            let frame = &item.frame;
+            let layout = extract::extract(frame.head(), frame.size(), &plan, key);
+            if layout.frag != 0 && config.frag == FRAG_NORMAL {
+                hide_ports(key);
+            }
+            self.layouts[index] = layout;
+            self.hashes[index] = cache::hash(item.bridge, view, key);
+        }
+        let mut batch = std::mem::take(&mut self.batch);
+        for (index, item) in batch.drain(..).enumerate() {
+            self.packet(cx, index, item, o);
+        }
+        self.batch = batch;
+    }
+    fn packet<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        index: usize,
+        item: Item<P::Frame>,
+        o: &mut O,
+    ) {
+        let Item {
+            frame,
+            bridge,
+            in_port,
+            ..
+        } = item;
+        let Some(view) = cx.snapshot.bridge(bridge) else {
+            return self.executor.drop(frame, DropReason::NoPort, o);
+        };
+        o.enters(
+            view,
+            format_args!("in_port {in_port}, {} bytes", frame.size()),
+        );
+        let layout = self.layouts[index];
+        if let Some(reason) = refuse(cx, view, &item.in_port, frame.head(), &layout, item.depth) {
+            return self.executor.drop(frame, reason, o);
+        }
+        let mut at = Place {
+            bridge,
+            view,
+            words: item.words,
+            depth: item.depth,
+            origin: item.origin,
+            layout,
+        };
+        let (key, hash, version) = (&self.keys[index], self.hashes[index], cx.snapshot.version);
+        if O::EXPLAINS {
+            if let Some(walk) = Walk::new(cx.snapshot, bridge, key, &mut self.scratch, o) {
+                walk.tables();
+            }
+            return execute(&mut self.executor, cx, &mut at, &self.scratch, frame, o);
+        }
+        let found = self.cache.find(hash, bridge, view, version, key);
+        let counter = &self.executor.stats.worker[if found.is_some() { 2 } else { 3 }];
+        counter.store(counter.load(Relaxed) + 1, Relaxed);
+        let entry = match found {
+            Some(entry) => entry,
+            None => {
+                if let Some(walk) = Walk::new(cx.snapshot, bridge, key, &mut self.scratch, o) {
+                    walk.tables();
+                }
+                self.cache
+                    .insert(hash, bridge, view, version, key, &mut self.scratch)
+            }
+        };
+        let program = self.cache.program(entry);
+        execute(&mut self.executor, cx, &mut at, program, frame, o);
+    }
+    /// Runs a controller's list of actions on its packet.
+    fn packet_out<O: Observer>(&mut self, cx: Context<'_>, packet: &PacketOut, o: &mut O) {
+        let Some(mut frame) = self.executor.pool.alloc(packet.data.len()) else {
+            return self.executor.stats.dropped(DropReason::NoMemory);
+        };
+        frame.set_offload(Default::default());
+        self.executor.pool.write(&mut frame, 0, &packet.data);
+        let Some(view) = cx.snapshot.bridge(packet.bridge) else {
+            return self.executor.drop(frame, DropReason::NoPort, o);
+        };
+        o.enters(view, format_args!("packet-out, in_port {}", packet.in_port));
+        if frame.head().len() < RUNT {
+            return self.executor.drop(frame, DropReason::Malformed, o);
+        }
+        let mut key = Key::default();
+        begin(&mut key, packet.in_port, None);
+        let plan = extract::Plan::FULL;
+        let layout = extract::extract(frame.head(), frame.size(), &plan, &mut key);
+        if layout.frag != 0 && view.config.frag == FRAG_NORMAL {
+            hide_ports(&mut key);
+        }
+        let mut at = Place {
+            bridge: packet.bridge,
+            view,
+            words: NO_WORDS,
+            depth: 0,
+            origin: 0,
+            layout,
+        };
+        self.executor.spent = [0; BURST];
+        if let Some(walk) = Walk::new(cx.snapshot, packet.bridge, &key, &mut self.scratch, o) {
+            walk.packet_out(&packet.actions);
+        }
+        execute(&mut self.executor, cx, &mut at, &self.scratch, frame, o);
+    }
+}
+
+/// Fills the words in front of the packet's own.
+#[inline]
+fn begin(key: &mut Key, in_port: PortNo, words: Option<&super::execute::TunnelWords>) {
+    key.0[word::IN_PORT] = u64::from(in_port.0) << 32 | u64::from(PortNo::UNSET.0);
+    match words {
+        Some(words) => key.0[word::TUN_ID..word::METADATA].copy_from_slice(words),
+        None => key.0[word::TUN_ID..word::METADATA].fill(0),
+    }
+}
+
+/// ovs-ofctl(8), "set-frags normal": "the transport ports of all fragments are 0".
+#[cold]
+fn hide_ports(key: &mut Key) {
+    key.0[word::L4] = 0;
+}
+
+/// Why a packet may not enter a bridge.
+#[inline]
+fn refuse(
+    cx: Context<'_>,
+    view: &BridgeView,
+    in_port: &PortNo,
+    head: &[u8],
+    layout: &Layout,
+    depth: u8,
+) -> Option<DropReason> {
+    if head.len() < RUNT {
+        return Some(DropReason::Malformed);
+    }
+    if layout.frag & (FRAG_ANY | FRAG_LATER) != 0 && view.config.frag == FRAG_DROP {
+        return Some(DropReason::FragmentDropped);
+    }
+    // Received packets were checked with their burst.
+    if depth > 0
+        && let Some(port) = view.ports.get(in_port).and_then(|id| cx.snapshot.port(*id))
+        && port.config & (port_config::NO_RECV | port_config::PORT_DOWN) != 0
+        && *in_port != PortNo::LOCAL
+    {
+        return Some(DropReason::NoReceive);
+    }
+    None
+}
+
+/// Credits the rules and tables of a program and runs it.
+#[inline]
+fn execute<P: Pool, O: Observer>(
+    executor: &mut Executor<P>,
+    cx: Context<'_>,
+    at: &mut Place<'_>,
+    program: &Program,
+    frame: P::Frame,
+    o: &mut O,
+) {
+    let bytes = frame.size() as u64;
+    credit(&executor.stats, at.bridge, program, bytes, cx.now);
+    if program.steps.is_empty() {
+        return executor.drop(frame, program.drop, o);
+    }
+    executor.run(cx, at, &program.steps, frame, o);
+}
+
+#[inline]
+fn credit(stats: &WorkerStats, bridge: BridgeId, program: &Program, bytes: u64, now: Time) {
+    for visit in &program.visits {
+        let table = table_index(bridge, visit.table);
+        stats.tables.add(table, 0, 1);
+        if let Some(rule) = visit.rule {
+            stats.tables.add(table, 1, 1);
+            stats.credit(rule, 1, bytes, now);
+        }
+    }
+}

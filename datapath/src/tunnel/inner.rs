@@ -1,0 +1,111 @@
+//! What encapsulation needs to know of the frame inside, and how congestion marks cross the border.
+
+use packet::{Wire, ethernet, ethertype, ipproto, ipv4, ipv6};
+
+/// What the outer header takes over from the inner frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// Of the inner IP header; `None`: not IP.
+    pub tos: Option<u8>,
+    /// Of the inner IP header.
+    pub ttl: Option<u8>,
+    /// Equal for all packets of a flow: addresses, protocol and ports.
+    pub hash: u32,
+}
+
+const MAX_TAGS: usize = 2;
+
+fn mix(hash: u64, bytes: &[u8]) -> u64 {
+    bytes.chunks(8).fold(hash, |hash, chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        (hash.rotate_left(23) ^ u64::from_ne_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    })
+}
+
+impl Summary {
+    /// Of a frame that starts with `head`.
+    pub fn of(head: &[u8]) -> Summary {
+        let mut summary = Summary {
+            tos: None,
+            ttl: None,
+            hash: 0,
+        };
+        let hash = summary.look(head).unwrap_or_else(|| {
+            let link = head.get(..ethernet::Header::SIZE).unwrap_or(head);
+            mix(0, link)
+        });
+        summary.hash = (hash >> 32) as u32;
+        summary
+    }
+    /// The hash of an IP packet's flow.
+    fn look(&mut self, head: &[u8]) -> Option<u64> {
+        let payload = ethernet::payload(head, MAX_TAGS)?;
+        let l3 = payload.offset;
+        let (hash, protocol, l4) = match payload.ether_type {
+            ethertype::IPV4 => {
+                let header = ipv4::Header::at(head, l3)?;
+                (self.tos, self.ttl) = (Some(header.tos), Some(header.ttl));
+                let l4 = (!header.is_fragment()).then_some(l3 + header.header_size());
+                let hash = mix(mix(0, &header.src), &header.dst);
+                (hash, header.protocol, l4)
+            }
+            ethertype::IPV6 => {
+                let header = ipv6::Header::at(head, l3)?;
+                (self.tos, self.ttl) = (Some(header.traffic_class()), Some(header.hop_limit));
+                let hash = mix(mix(0, &header.src), &header.dst);
+                (hash, header.next_header, Some(l3 + ipv6::Header::SIZE))
+            }
+            _ => return None,
+        };
+        let has_ports = matches!(protocol, ipproto::TCP | ipproto::UDP | ipproto::SCTP);
+        let ports = l4
+            .filter(|_| has_ports)
+            .and_then(|l4| head.get(l4..l4 + 4))
+            .unwrap_or_default();
+        Some(mix(mix(hash, &[protocol]), ports))
+    }
+}
+
+/// The ECN bits of the packet inside after decapsulation, from those of the outer and inner headers
+/// (RFC 6040 section 4.2, figure 4); `None`: the packet has to be dropped.
+pub fn congestion(outer: u8, inner: u8) -> Option<u8> {
+    const NOT_ECT: u8 = 0;
+    const ECT1: u8 = 1;
+    const ECT0: u8 = 2;
+    const CE: u8 = 3;
+    match (inner & 3, outer & 3) {
+        // "If the inner ECN field is Not-ECT and the outer ECN field is CE, the decapsulator MUST drop the packet."
+        (NOT_ECT, CE) => None,
+        (NOT_ECT, _) => Some(NOT_ECT),
+        (_, CE) => Some(CE),
+        (ECT0, ECT1) => Some(ECT1),
+        (inner, _) => Some(inner),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn congestion_marks_survive() {
+        assert_eq!(congestion(3, 0), None);
+        assert_eq!(congestion(3, 2), Some(3));
+        assert_eq!(congestion(1, 2), Some(1));
+        assert_eq!(congestion(2, 1), Some(1));
+        assert_eq!(congestion(1, 0), Some(0));
+    }
+
+    proptest! {
+        #[test]
+        fn noise_never_panics(noise in proptest::collection::vec(any::<u8>(), 0..80), kind in 0..3usize) {
+            let mut noise = noise;
+            if let Some(slot) = noise.get_mut(12..14) {
+                slot.copy_from_slice(&[0x0800u16, 0x86dd, 0x8100][kind].to_be_bytes());
+            }
+            Summary::of(&noise);
+        }
+    }
+}

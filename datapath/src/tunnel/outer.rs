@@ -1,0 +1,326 @@
+//! The outer headers: prepared once per tunnel, copied and patched per packet, and parsed again at the
+//! other end.
+
+use super::inner::Summary;
+use super::{Header, Row, TUNNELS, sum};
+use crate::edge::{Frame, HEADROOM};
+use crate::model::DropReason;
+use crate::model::tunnel::{ByteChoice, Route, TunnelConfig, TunnelKey, TunnelMap};
+use packet::checksum::{self, Sum};
+use packet::{MacAddr, Wire, ethernet, ethertype, ipproto, ipv4, ipv6, udp};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Source ports of encapsulated packets: Open vSwitch's default of `tnl/egress_port_range`.
+const SOURCE_PORTS: std::ops::Range<u32> = 32_768..61_000;
+const L3: usize = ethernet::Header::SIZE;
+
+/// A prepared outer header: Ethernet, IP, perhaps UDP, and the tunnel's.
+#[derive(Clone, Debug)]
+pub struct Outer {
+    bytes: [u8; HEADROOM],
+    size: usize,
+    /// Behind the IP header.
+    l4: usize,
+    /// Where the tunnel's own header is.
+    tunnel: usize,
+    is_v6: bool,
+    /// Of what never changes below the checksum: IPv4 header, or pseudo-header.
+    pseudo: u16,
+    mtu: usize,
+}
+
+impl Outer {
+    /// The header of a tunnel's packets on this route. `None`: addresses of different families.
+    pub fn new(config: &TunnelConfig, route: &Route) -> Option<Outer> {
+        let row = config.kind.row();
+        let mut outer = Outer {
+            bytes: [0; HEADROOM],
+            size: 0,
+            l4: 0,
+            tunnel: 0,
+            is_v6: config.remote.is_ipv6(),
+            pseudo: 0,
+            mtu: route.mtu.into(),
+        };
+        let source = config.local.unwrap_or(route.source);
+        let link = ethernet::Header {
+            dst: route.next_hop_mac,
+            src: route.source_mac,
+            ether_type: if outer.is_v6 {
+                ethertype::IPV6
+            } else {
+                ethertype::IPV4
+            }
+            .into(),
+        };
+        let rest = link.emit(&mut outer.bytes)?;
+        match (source, config.remote) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                let mut header = ipv4::Header::new(src, dst, row.protocol, 0);
+                header.fragment.set(if config.df { ipv4::DF } else { 0 });
+                header.emit(rest)?;
+                outer.l4 = L3 + ipv4::Header::SIZE;
+                outer.pseudo = checksum::pseudo_v4(src, dst, row.protocol, 0).fold();
+            }
+            (IpAddr::V6(src), IpAddr::V6(dst)) => {
+                ipv6::Header::new(src, dst, row.protocol, 0).emit(rest)?;
+                outer.l4 = L3 + ipv6::Header::SIZE;
+                outer.pseudo = checksum::pseudo_v6(src, dst, row.protocol, 0).fold();
+            }
+            _ => return None,
+        }
+        outer.tunnel = outer.l4;
+        if row.protocol == ipproto::UDP {
+            udp::Header::new(0, config.port, 0).emit(&mut outer.bytes[outer.l4..])?;
+            outer.tunnel += udp::Header::SIZE;
+        }
+        outer.size = outer.tunnel + (row.prepare)(config, &mut outer.bytes[outer.tunnel..]);
+        Some(outer)
+    }
+
+    /// Puts the header in front of a frame on which nothing is pending. `ip_id` is for packets that
+    /// may be fragmented on their way.
+    pub fn encapsulate<F: Frame>(
+        &self,
+        frame: &mut F,
+        config: &TunnelConfig,
+        tun_id: u64,
+        ip_id: u16,
+    ) -> Result<(), DropReason> {
+        let inner = Summary::of(frame.head());
+        let packet_size = self.size - L3 + frame.size();
+        if packet_size > self.mtu || packet_size > usize::from(u16::MAX) {
+            return Err(DropReason::TunnelTooBig);
+        }
+        let bytes = frame.push(self.size).ok_or(DropReason::NoMemory)?;
+        bytes.copy_from_slice(&self.bytes[..self.size]);
+        let (below, tunnel) = bytes.split_at_mut(self.tunnel);
+        if config.out_key == TunnelKey::Flow {
+            (config.kind.row().set_key)(tunnel, tun_id);
+        }
+        let (link_and_ip, transport) = below.split_at_mut(self.l4);
+        self.patch_ip(&mut link_and_ip[L3..], packet_size, config, &inner, ip_id);
+        let l4_size = (packet_size - (self.l4 - L3)) as u16;
+        let is_udp = self.tunnel != self.l4;
+        if is_udp && let Some((header, _)) = udp::Header::parse_mut(transport) {
+            let ports = SOURCE_PORTS.end - SOURCE_PORTS.start;
+            let offset = (u64::from(inner.hash) * u64::from(ports)) >> 32;
+            header.src.set((SOURCE_PORTS.start + offset as u32) as u16);
+            header.size.set(l4_size);
+        }
+        if config.csum {
+            let body = sum(frame, self.l4, frame.size());
+            let checksum = if is_udp {
+                let pseudo = Sum::new().u16(self.pseudo).u16(l4_size);
+                pseudo.u16(body).finish_nonzero()
+            } else {
+                !body
+            };
+            let at = self.l4 + config.kind.row().csum_offset;
+            if let Some(field) = frame.head_mut().get_mut(at..at + 2) {
+                field.copy_from_slice(&checksum.to_be_bytes());
+            }
+        }
+        Ok(())
+    }
+    fn patch_ip(
+        &self,
+        ip: &mut [u8],
+        size: usize,
+        config: &TunnelConfig,
+        inner: &Summary,
+        ip_id: u16,
+    ) {
+        // RFC 6040 section 4.1: "normal mode": the ECN field is copied to the outer header.
+        let ecn = inner.tos.unwrap_or(0) & 3;
+        let tos = ecn
+            | 0xfc
+                & match config.tos {
+                    ByteChoice::Value(tos) => tos,
+                    ByteChoice::Inherit => inner.tos.unwrap_or(0),
+                };
+        let ttl = match config.ttl {
+            ByteChoice::Value(ttl) => ttl,
+            ByteChoice::Inherit => inner.ttl.unwrap_or(64),
+        };
+        if self.is_v6 {
+            if let Some((header, _)) = ipv6::Header::parse_mut(ip) {
+                header.payload_size.set((size - ipv6::Header::SIZE) as u16);
+                header.set_traffic_class(tos);
+                header.hop_limit = ttl;
+            }
+        } else if let Some((header, _)) = ipv4::Header::parse_mut(ip) {
+            header.total_size.set(size as u16);
+            header.tos = tos;
+            header.ttl = ttl;
+            if !config.df {
+                header.id.set(ip_id);
+            }
+            // The prepared header's checksum is 0, so that of the whole is right.
+            ipv4::fill_checksum(ip);
+        }
+    }
+}
+
+/// A received tunnel packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// What finds the tunnel's port.
+    pub lookup: crate::model::tunnel::Received,
+    /// Bytes in front of the frame inside.
+    pub start: usize,
+    /// Where the frame inside ends (behind it is padding of the outer frame).
+    pub end: usize,
+    /// Of the outer IP header.
+    pub tos: u8,
+    /// Of the outer IP header.
+    pub ttl: u8,
+}
+
+struct Ip {
+    src: IpAddr,
+    dst: IpAddr,
+    protocol: u8,
+    l4: usize,
+    end: usize,
+    tos: u8,
+    ttl: u8,
+    /// Of the pseudo-header, but for the size.
+    pseudo: Sum,
+}
+
+fn parse_ip(head: &[u8], size: usize) -> Option<Result<Ip, DropReason>> {
+    let link = ethernet::Header::parse(head)?.0;
+    let ip = match link.ether_type.get() {
+        ethertype::IPV4 => {
+            let header = ipv4::Header::at(head, L3)?;
+            let l4 = L3 + header.header_size();
+            let end = L3 + usize::from(header.total_size.get());
+            let (src, dst): (Ipv4Addr, Ipv4Addr) = (header.src(), header.dst());
+            if header.is_fragment() || header.header_size() < ipv4::Header::SIZE || l4 > end {
+                return None;
+            }
+            if checksum::of(head.get(L3..l4)?) != 0 {
+                return Some(Err(DropReason::TunnelMalformed));
+            }
+            Ip {
+                src: src.into(),
+                dst: dst.into(),
+                protocol: header.protocol,
+                l4,
+                end,
+                tos: header.tos,
+                ttl: header.ttl,
+                pseudo: checksum::pseudo_v4(src, dst, header.protocol, 0),
+            }
+        }
+        ethertype::IPV6 => {
+            let header = ipv6::Header::at(head, L3)?;
+            let l4 = L3 + ipv6::Header::SIZE;
+            let end = l4 + usize::from(header.payload_size.get());
+            let (src, dst): (Ipv6Addr, Ipv6Addr) = (header.src(), header.dst());
+            Ip {
+                src: src.into(),
+                dst: dst.into(),
+                protocol: header.next_header,
+                l4,
+                end,
+                tos: header.traffic_class(),
+                ttl: header.hop_limit,
+                pseudo: checksum::pseudo_v6(src, dst, header.next_header, 0),
+            }
+        }
+        _ => return None,
+    };
+    Some(if ip.end > size {
+        Err(DropReason::TunnelMalformed)
+    } else {
+        Ok(ip)
+    })
+}
+
+/// Whether a frame that is about to reach the host is a tunnel's. `mac` is the host's address;
+/// `is_ours` says whether an IP address is. `None`: it is not ours, or not a tunnel packet.
+pub fn recognise<F: Frame>(
+    frame: &F,
+    mac: MacAddr,
+    tunnels: &TunnelMap,
+    is_ours: impl Fn(IpAddr) -> bool,
+) -> Option<Result<Received, DropReason>> {
+    let head = frame.head();
+    let dst = ethernet::Header::parse(head)?.0.dst;
+    if dst != mac && !mac.is_zero() {
+        return None;
+    }
+    let ip = match parse_ip(head, frame.size())? {
+        Ok(ip) => ip,
+        Err(reason) => return Some(Err(reason)),
+    };
+    if !is_ours(ip.dst) {
+        return None;
+    }
+    let (port, before) = match ip.protocol {
+        ipproto::UDP => {
+            let header = udp::Header::at(head, ip.l4)?;
+            (header.dst.get(), udp::Header::SIZE)
+        }
+        _ => (0, 0),
+    };
+    let listens = |row: &&Row| row.protocol == ip.protocol && tunnels.listens(row.kind, port);
+    let row = TUNNELS.iter().find(listens)?;
+    Some(open(frame, &ip, row, port, before))
+}
+
+/// Checks the rest of a packet that is a tunnel's.
+fn open<F: Frame>(
+    frame: &F,
+    ip: &Ip,
+    row: &Row,
+    port: u16,
+    before: usize,
+) -> Result<Received, DropReason> {
+    let malformed = DropReason::TunnelMalformed;
+    let head = frame.head();
+    let mut end = ip.end;
+    // Our own stack's checksums may be unfinished; it vouches for them.
+    let pending = usize::from(frame.offload().csum_start) == ip.l4;
+    if before != 0 {
+        let header = udp::Header::at(head, ip.l4).ok_or(malformed)?;
+        end = ip.l4 + usize::from(header.size.get());
+        if end > ip.end || end < ip.l4 + before {
+            return Err(malformed);
+        }
+        // RFC 6935 section 5: a tunnel's zero checksum is accepted over IPv6 as well.
+        let wrong = || {
+            let pseudo = ip.pseudo.u16(header.size.get());
+            pseudo.u16(sum(frame, ip.l4, end)).finish() != 0
+        };
+        if header.checksum.get() != 0 && !pending && wrong() {
+            return Err(malformed);
+        }
+    }
+    let tunnel = head
+        .get(ip.l4 + before..end.min(head.len()))
+        .ok_or(malformed)?;
+    let Header { key, size, csum } = (row.parse)(tunnel).ok_or(malformed)?;
+    if csum && !pending && sum(frame, ip.l4, end) != 0xffff {
+        return Err(malformed);
+    }
+    let start = ip.l4 + before + size;
+    if start + ethernet::Header::SIZE > end {
+        return Err(malformed);
+    }
+    Ok(Received {
+        lookup: crate::model::tunnel::Received {
+            kind: row.kind,
+            port,
+            remote: ip.src,
+            local: ip.dst,
+            key,
+        },
+        start,
+        end,
+        tos: ip.tos,
+        ttl: ip.ttl,
+    })
+}
