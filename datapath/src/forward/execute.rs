@@ -293,7 +293,7 @@ impl<P: Pool> Executor<P> {
                 if cx.snapshot.tunnels.is_empty() {
                     self.transmit(port, frame, o);
                 } else {
-                    self.to_host(cx, at, port, frame, o);
+                    self.reach_host(cx, at, port, frame, o);
                 }
             }
             PortKind::Patch { peer } => self.through_patch(cx, at, port, *peer, frame, o),
@@ -302,7 +302,7 @@ impl<P: Pool> Executor<P> {
                     TunId::Set(id) => id,
                     TunId::Unchanged => self.words.get(at.words as usize).map_or(0, |w| w[0]),
                 };
-                self.into_tunnel(cx, at, port, tunnel, tun_id, frame, o);
+                self.enter_tunnel(cx, at, port, tunnel, tun_id, frame, o);
             }
         }
     }

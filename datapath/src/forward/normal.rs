@@ -217,20 +217,23 @@ impl<P: Pool> Executor<P> {
         let vid = port.vlan.leave(vlan);
         // Nobody looks at this frame's layout any more.
         let mut layout = Layout::default();
-        match tci {
-            None if vid != 0 => {
-                if !rewrite::push_vlan(&mut frame, &mut layout, ethertype::VLAN, vid) {
-                    return self.drop(frame, DropReason::NoMemory, o);
-                }
+        let has_room = match tci {
+            None if vid != 0 => rewrite::push_vlan(&mut frame, &mut layout, ethertype::VLAN, vid),
+            Some(_) if vid == 0 => {
+                rewrite::pop_vlan(&mut frame, &mut layout);
+                true
             }
-            Some(_) if vid == 0 => rewrite::pop_vlan(&mut frame, &mut layout),
             Some(tci) if tci & vlan::VID_MASK != vid => {
                 let head = frame.head_mut();
                 if let Some(tag) = vlan::Header::at_mut(head, ethernet::Header::SIZE) {
                     tag.tci.set(tci & !vlan::VID_MASK | vid);
                 }
+                true
             }
-            _ => {}
+            _ => true,
+        };
+        if !has_room {
+            return self.drop(frame, DropReason::NoMemory, o);
         }
         self.emit(cx, at, port.id, tun_id, u32::MAX, frame, o);
     }

@@ -86,7 +86,7 @@ impl<F> Waiting<F> {
 impl<P: Pool> Executor<P> {
     /// A frame leaves through a tunnel port.
     #[allow(clippy::too_many_arguments, reason = "they are the step's fields")]
-    pub fn into_tunnel<O: Observer>(
+    pub fn enter_tunnel<O: Observer>(
         &mut self,
         cx: Context<'_>,
         at: &Place<'_>,
@@ -175,7 +175,7 @@ impl<P: Pool> Executor<P> {
     }
 
     /// A frame for the host: a tunnel packet goes on inside instead.
-    pub fn to_host<O: Observer>(
+    pub fn reach_host<O: Observer>(
         &mut self,
         cx: Context<'_>,
         at: &Place<'_>,
@@ -299,7 +299,7 @@ impl<P: Pool> Executor<P> {
             layout: Default::default(),
         };
         for (frame, tun_id, _) in frames {
-            self.into_tunnel(cx, &at, port, tunnel, tun_id, frame, o);
+            self.enter_tunnel(cx, &at, port, tunnel, tun_id, frame, o);
         }
     }
 }
