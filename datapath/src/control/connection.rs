@@ -4,7 +4,7 @@ use super::settings::{ConnId, ConnKind, ConnSettings};
 use super::{Output, Switch};
 use crate::model::BridgeId;
 use crate::time::Time;
-use ofp::message::{AsyncConfig, Body, Dialect, FlowFormat, Message, PacketInFormat, SwitchConfig};
+use ofp::message::{AsyncConfig, Body, Message, PacketInFormat, SwitchConfig};
 use ofp::types::{Version, Xid};
 
 /// What a connection may do and gets (OpenFlow 1.3.5 section 6.3.5).
@@ -26,8 +26,6 @@ pub(super) struct Connection {
     pub(super) role: ConnRole,
     /// For [equal and primary, secondary].
     pub(super) wanted: AsyncConfig,
-    pub(super) flow_format: FlowFormat,
-    pub(super) flow_mod_table_id: bool,
     pub(super) packet_in_format: PacketInFormat,
     pub(super) controller_id: u16,
     pub(super) limit: Option<Bucket>,
@@ -105,8 +103,6 @@ impl Connection {
             },
             role: ConnRole::Equal,
             wanted: DEFAULT_EVENTS,
-            flow_format: FlowFormat::default(),
-            flow_mod_table_id: false,
             packet_in_format: PacketInFormat::default(),
             controller_id: 0,
             limit: packet_in_limit.map(|l| Bucket::new(l.rate, l.burst, now)),
@@ -147,14 +143,6 @@ impl Switch {
         if let Some(connection) = self.connections.remove(&conn) {
             self.update_miss(connection.bridge);
         }
-    }
-    /// How messages to and from a connection are encoded right now.
-    pub fn dialect(&self, conn: ConnId) -> Option<Dialect> {
-        self.connections.get(&conn).map(|c| Dialect {
-            version: c.version,
-            flow_format: c.flow_format,
-            flow_mod_table_id: c.flow_mod_table_id,
-        })
     }
     /// Sends an event to the connections of a bridge that want it.
     pub(super) fn send_event(

@@ -17,6 +17,9 @@ use std::sync::Arc;
 /// Most flows of one table, as TABLE_FEATURES says.
 pub(super) const MAX_ENTRIES: usize = 1_000_000;
 
+/// A MODIFY that leaves the cookie alone (OpenFlow 1.2 and later).
+const KEEP_COOKIE: Cookie = Cookie(u64::MAX);
+
 /// The flags that a flow keeps and shows, as Open vSwitch does.
 const KEPT_FLAGS: u16 = flow_flag::SEND_FLOW_REM
     | flow_flag::CHECK_OVERLAP
@@ -120,8 +123,8 @@ impl Switch {
         }
         Ok(())
     }
-    /// Modify: new actions, the same counters. What matches nothing adds, before OpenFlow 1.1
-    /// (and where a new cookie is given and none selects).
+    /// Modify: new actions, the same counters. What matches nothing adds, if it gives a cookie and
+    /// selects by none: OpenFlow 1.0, and Nicira's form.
     fn modify_flows(
         &mut self,
         now: Time,
@@ -133,11 +136,15 @@ impl Switch {
         let found = self.bridges[&id]
             .flows
             .select(&selection(flow_mod, strict, false));
-        let implied =
-            (version == Version::V10 && flow_mod.cookie_mask == 0).then_some(flow_mod.cookie);
-        let cookie = flow_mod.new_cookie.or(implied);
+        // With a mask the cookie selects; without, it is the new one, or all ones: none is given.
+        let given = Some(flow_mod.cookie).filter(|cookie| *cookie != KEEP_COOKIE);
+        let adds = given.is_some() && flow_mod.cookie_mask == 0;
+        let cookie = if flow_mod.cookie_mask == 0 {
+            given
+        } else {
+            flow_mod.new_cookie
+        };
         if found.is_empty() {
-            let adds = cookie.is_some() && flow_mod.cookie_mask == 0;
             return if adds {
                 self.add_flow(now, id, version, flow_mod)
             } else {
@@ -213,7 +220,7 @@ impl Switch {
             .stage(Change::RemoveRule(id, flow.rule.clone()));
         let slot = flow.rule.id;
         let tell = flow.flags & flow_flag::SEND_FLOW_REM != 0;
-        let tell = tell.then(|| (id, flow, reason, now));
+        let tell = tell.then_some((id, flow, reason, now));
         self.when_settled(Settling::Rule(Box::new(Ended { slot, tell })));
     }
     /// Removes all flows of a bridge without telling anybody, as a change of its controllers does.

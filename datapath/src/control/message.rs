@@ -78,6 +78,8 @@ impl Switch {
         let mut reply = |body| out.push(Output::Send(conn, Message { xid, body }));
         match body {
             Body::Hello(_) | Body::EchoReply(_) | Body::Error(_) => {}
+            // The session encodes and decodes by them.
+            Body::SetFlowFormat(_) | Body::FlowModTableId(_) => {}
             Body::EchoRequest(data) => reply(Body::EchoReply(data)),
             Body::FeaturesRequest => reply(Body::FeaturesReply(self.features_request(conn))),
             Body::GetConfigRequest => reply(Body::GetConfigReply(self.get_config_request(conn))),
@@ -94,8 +96,6 @@ impl Switch {
                     reply(Body::MultipartReply(part));
                 })?;
             }
-            Body::SetFlowFormat(format) => self.connection(conn).flow_format = format,
-            Body::FlowModTableId(on) => self.connection(conn).flow_mod_table_id = on,
             Body::SetPacketInFormat(format) => self.connection(conn).packet_in_format = format,
             Body::SetControllerId(id) => self.set_controller_id(conn, id),
             // What only a switch says.

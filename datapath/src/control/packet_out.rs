@@ -5,9 +5,10 @@ use super::settings::ConnId;
 use super::{Output, Switch};
 use crate::model::event;
 use ofp::action::Action;
+use ofp::check;
 use ofp::error::OfError;
 use ofp::field::Field;
-use ofp::key::Match;
+use ofp::key::{Key, Match};
 use ofp::message::PacketOut;
 use ofp::types::{PortNo, TableId, Version};
 
@@ -32,14 +33,13 @@ impl Switch {
                 _ => OfError::BadPacket,
             });
         }
-        // Nothing is known of the packet: actions on fields that it does not have do nothing.
-        let mut matching = Match::default();
-        matching.set(
-            Field::InPort.place(),
-            packet_out.in_port.0.into(),
-            u128::MAX,
-        );
-        check_nested(&packet_out.actions, TableId::ALL)?;
+        let matching = known(&packet_out.data);
+        check_actions(
+            &packet_out.actions,
+            &matching,
+            TableId::ALL,
+            connection.version,
+        )?;
         let command = event::PacketOut {
             bridge: connection.bridge,
             in_port: packet_out.in_port,
@@ -57,59 +57,45 @@ fn is_ingress(port: PortNo) -> bool {
     port <= PortNo::MAX10 || reserved.contains(&port)
 }
 
+/// What the actions' prerequisites ask of a packet.
+const ASKED: [Field; 5] = [
+    Field::EthType,
+    Field::VlanTci,
+    Field::IpProto,
+    Field::IpFrag,
+    Field::Icmpv6Type,
+];
+
+/// A packet's headers, as the match that makes sure of them.
+fn known(data: &[u8]) -> Match {
+    let (mut key, mut matching) = (Key::default(), Match::default());
+    flow::extract(data, data.len(), &flow::Plan::FULL, &mut key);
+    for place in ASKED.map(Field::place) {
+        matching.set(place, key.get(place), u128::MAX);
+    }
+    matching
+}
+
 /// Whether a rule of `table` with this match may have these actions.
 pub(super) fn check_actions(
     actions: &[Action],
-    _matching: &Match,
+    matching: &Match,
     table: TableId,
-    _version: Version,
+    version: Version,
 ) -> Result<(), OfError> {
-    check_nested(actions, table)
+    let max_ports = PortNo::MAX10.0 + 1;
+    check::check_actions(actions, matching, table, max_ports, version)?;
+    check_supported(actions)
 }
 
-/// What this switch does not have: groups, meters, queues and ports beyond OpenFlow 1.0's numbers.
-fn check_nested(actions: &[Action], table: TableId) -> Result<(), OfError> {
-    for action in actions {
-        match action {
-            Action::Output { port, .. } | Action::OutputTrunc { port, .. } => check_output(*port)?,
-            Action::Enqueue { port, .. } => check_output(*port)?,
-            Action::Group(_) => return Err(OfError::ActionOutGroup),
-            Action::Meter(_) => return Err(OfError::MeterUnknown),
-            Action::Controller(c) if c.meter.is_some() => return Err(OfError::MeterUnknown),
-            Action::Controller(c) if c.pause => return Err(OfError::ActionArgument),
-            Action::GotoTable(next) => {
-                let later = table == TableId::ALL || next.0 > table.0;
-                if !later || usize::from(next.0) >= TableId::LEN {
-                    return Err(OfError::InstructionTableId);
-                }
-            }
-            Action::Resubmit {
-                table: Some(next), ..
-            } if *next != TableId::ALL && usize::from(next.0) >= TableId::LEN => {
-                return Err(OfError::ActionArgument);
-            }
-            Action::WriteActions(nested) | Action::Clone(nested) => check_nested(nested, table)?,
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// OFPBAC_BAD_OUT_PORT. A number that no port has yet is good: the packets go nowhere.
-fn check_output(port: PortNo) -> Result<(), OfError> {
-    let reserved = [
-        PortNo::IN_PORT,
-        PortNo::TABLE,
-        PortNo::NORMAL,
-        PortNo::FLOOD,
-        PortNo::ALL,
-        PortNo::CONTROLLER,
-        PortNo::LOCAL,
-    ];
-    let real = port.0 != 0 && port <= PortNo::MAX10;
-    if real || reserved.contains(&port) {
-        Ok(())
-    } else {
-        Err(OfError::ActionOutPort)
-    }
+/// What this switch does not have: groups, meters and a way to resume a packet.
+fn check_supported(actions: &[Action]) -> Result<(), OfError> {
+    actions.iter().try_for_each(|action| match action {
+        Action::Group(_) => Err(OfError::ActionOutGroup),
+        Action::Meter(_) => Err(OfError::MeterUnknown),
+        Action::Controller(controller) if controller.meter.is_some() => Err(OfError::MeterUnknown),
+        Action::Controller(controller) if controller.pause => Err(OfError::ActionArgument),
+        Action::WriteActions(nested) | Action::Clone(nested) => check_supported(nested),
+        _ => Ok(()),
+    })
 }

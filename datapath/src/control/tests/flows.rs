@@ -96,7 +96,7 @@ fn modify_keeps_counters_cookie_and_timeouts() {
     bed.flow_mod(1, flow).unwrap();
     bed.credit(0, 5, 4);
     let modify = FlowMod {
-        cookie: Cookie(7),
+        cookie: Cookie(u64::MAX),
         actions: vec![output(4)],
         ..command(FlowModCommand::Modify)
     };
@@ -128,7 +128,11 @@ fn modify_without_a_flow_adds_in_10_only() {
         ..command(FlowModCommand::ModifyStrict)
     };
     let mut bed = bed13();
-    bed.flow_mod(1, modify.clone()).unwrap();
+    let keep = FlowMod {
+        cookie: Cookie(u64::MAX),
+        ..modify.clone()
+    };
+    bed.flow_mod(1, keep).unwrap();
     assert_eq!(bed.all_flows(), []);
     let mut bed = bed10();
     bed.flow_mod(1, modify.clone()).unwrap();

@@ -317,6 +317,22 @@ fn packet_out_is_checked_and_follows_the_flows_before_it() {
             wanted
         );
     }
+    // OpenFlow 1.3 refuses what the packet has no field for.
+    let ipv4 = Action::SetIpv4Src([10, 0, 0, 1].into());
+    let wrong = PacketOut {
+        actions: vec![ipv4.clone()],
+        ..good.clone()
+    };
+    let refused = bed.ask(1, Body::PacketOut(Box::new(wrong)));
+    assert_eq!(error(refused).error, OfError::MatchInconsistent);
+    let mut frame = vec![0; 60];
+    (frame[12], frame[14], frame[17], frame[23]) = (8, 0x45, 46, 17);
+    let right = PacketOut {
+        actions: vec![ipv4],
+        data: frame.into(),
+        ..good.clone()
+    };
+    assert_eq!(bed.ask(1, Body::PacketOut(Box::new(right))), []);
     bed.outputs();
     bed.say(1, Body::FlowMod(Box::new(add(5, vec![output(1)]))));
     bed.say(1, Body::PacketOut(Box::new(good)));
@@ -365,18 +381,10 @@ fn multipart_replies_are_bounded() {
 }
 
 #[test]
-fn the_dialect_follows_the_messages() {
+fn packet_ins_have_the_format_that_was_asked_for() {
     let mut bed = Bed::new();
     bed.connect(1, ConnKind::Service, Version::V10);
-    bed.say(1, Body::SetFlowFormat(FlowFormat::Nxm));
-    bed.say(1, Body::FlowModTableId(true));
     bed.say(1, Body::SetPacketInFormat(PacketInFormat::Nxt2));
-    let dialect = Dialect {
-        version: Version::V10,
-        flow_format: FlowFormat::Nxm,
-        flow_mod_table_id: true,
-    };
-    assert_eq!(bed.switch.dialect(conn(1)), Some(dialect));
     let config = SwitchConfig {
         miss_send_len: 100,
         ..Default::default()
