@@ -1,3 +1,85 @@
-//! The switch daemon: threads, sockets, files, netlink.
+//! The switch daemon: threads, sockets, files and netlink around the datapath. Decides no OpenFlow.
 
-fn main() {}
+mod args;
+mod clock;
+mod config;
+mod daemon;
+mod kernel;
+mod rundir;
+mod target;
+mod underlay;
+mod unixctl;
+mod workers;
+
+use args::Args;
+use clap::Parser;
+use daemon::{Daemon, Start};
+use dpdk::eal::{self, EalOptions};
+use dpdk::{Mempools, PoolSizes};
+use ovsdb::log::Log;
+use rundir::RunDir;
+use std::process::ExitCode;
+
+/// Name of the database file, as the stock server's.
+const DATABASE_FILE: &str = "conf.db";
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    init_log(&args);
+    match start(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("switchd: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn init_log(args: &Args) {
+    let filter = tracing_subscriber::EnvFilter::try_new(&args.log).unwrap_or_else(|error| {
+        eprintln!("switchd: --log {:?}: {error}; logging info", args.log);
+        tracing_subscriber::EnvFilter::new("info")
+    });
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match args.log_json {
+        true => builder.json().init(),
+        false => builder.with_ansi(false).init(),
+    }
+}
+
+fn start(args: Args) -> Result<(), String> {
+    let rundir = RunDir::take(&args.rundir)?;
+    std::fs::create_dir_all(&args.dbdir)
+        .map_err(|error| format!("{}: {error}", args.dbdir.display()))?;
+    let path = args.dbdir.join(DATABASE_FILE);
+    let (log, database, notices) =
+        Log::open(&path, ovsdb::open_vswitch::schema()).map_err(|error| error.to_string())?;
+    for notice in notices {
+        tracing::warn!(%notice, file = %path.display(), "database");
+    }
+    let (config, _) = config::Config::read(&database);
+    let options = EalOptions {
+        memory_mb: args.memory,
+        pci: args.pci,
+        huge_pages: !args.no_huge,
+        extra: config.global.dpdk_extra.join(" "),
+    };
+    let dpdk = eal::init(&options).map_err(|error| error.to_string())?;
+    tracing::info!("{dpdk}");
+    let pools = Mempools::new(PoolSizes::for_workers(config.global.worker_cpus.len()))
+        .map_err(|error| error.to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
+    let start = Start {
+        args,
+        rundir,
+        database: (database, log),
+        pools,
+        dpdk,
+    };
+    runtime.block_on(Daemon::run(start))
+}

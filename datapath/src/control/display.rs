@@ -1,10 +1,11 @@
 //! What users see of the switch's state beside OpenFlow: learnt addresses, totals.
 
 use super::Switch;
-use super::settings::FdbEntry;
+use super::settings::{ConnId, FdbEntry};
 use crate::model::stats::PortTotals;
 use crate::model::{BridgeId, PortId};
 use crate::time::Time;
+use ofp::message::PortStats;
 use ofp::types::{PortNo, TableId};
 
 impl Switch {
@@ -34,6 +35,14 @@ impl Switch {
     /// What went through a port since it was added.
     pub fn port_totals(&self, id: PortId) -> Option<PortTotals> {
         Some(self.ports.get(&id)?.totals(&self.stats))
+    }
+    /// A port's counters as OFPMP_PORT_STATS says them.
+    pub fn port_counters(&self, now: Time, id: PortId) -> Option<PortStats> {
+        Some(self.ports.get(&id)?.stats(now, &self.stats))
+    }
+    /// A connection's role, as OFPT_ROLE_REQUEST numbers it.
+    pub fn role(&self, conn: ConnId) -> Option<u32> {
+        Some(self.connections.get(&conn)?.role as u32 + 1)
     }
     /// A port's number.
     pub fn port_number(&self, id: PortId) -> Option<PortNo> {

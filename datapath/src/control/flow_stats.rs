@@ -19,7 +19,8 @@ pub(super) fn duration(span: Time) -> Duration {
     let secs = u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
     Duration {
         secs,
-        nanos: span.subsec_nanos(),
+        // Milliseconds, as Open vSwitch reports them: the tools print three digits then.
+        nanos: span.subsec_nanos() / 1_000_000 * 1_000_000,
     }
 }
 

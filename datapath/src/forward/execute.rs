@@ -73,7 +73,7 @@ struct Queue<F> {
 pub(super) struct Executor<P: Pool> {
     pub pool: P,
     pub stats: Arc<WorkerStats>,
-    pub events: rtrb::Producer<Event>,
+    pub events: Events,
     queues: Vec<Option<Queue<P::Frame>>>,
     /// Ports whose queue is not empty.
     dirty: Vec<PortId>,
@@ -92,7 +92,10 @@ impl<P: Pool> Executor<P> {
         Executor {
             pool,
             stats,
-            events,
+            events: Events {
+                ring: events,
+                pushed: false,
+            },
             queues: Vec::new(),
             dirty: Vec::new(),
             trash: Vec::new(),
@@ -399,7 +402,7 @@ impl<P: Pool> Executor<P> {
         frame: &P::Frame,
         o: &mut O,
     ) {
-        if self.events.slots() == 0 {
+        if self.events.is_full() {
             o.drop(DropReason::PuntFull);
             return self.stats.dropped(DropReason::PuntFull);
         }
@@ -423,9 +426,31 @@ impl<P: Pool> Executor<P> {
             "to the controllers ({:?})",
             punt.controller.reason
         ));
-        if self.events.push(Event::Punt(punt)).is_err() {
+        if !self.events.push(Event::Punt(punt)) {
             self.stats.dropped(DropReason::PuntFull);
         }
+    }
+}
+
+/// The ring to control, and whether something was put into it since the rim asked.
+pub struct Events {
+    ring: rtrb::Producer<Event>,
+    pushed: bool,
+}
+
+impl Events {
+    /// Whether the next event would be lost.
+    pub fn is_full(&self) -> bool {
+        self.ring.is_full()
+    }
+    /// Puts an event into the ring; `false`: it was lost.
+    pub fn push(&mut self, event: Event) -> bool {
+        self.pushed = true;
+        self.ring.push(event).is_ok()
+    }
+    /// Whether there was an event since the last call.
+    pub fn take_pushed(&mut self) -> bool {
+        std::mem::take(&mut self.pushed)
     }
 }
 

@@ -456,7 +456,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
 pub(super) fn refusal(port: &PortView) -> Option<DropReason> {
     if port.config & port_config::NO_FWD != 0 {
         Some(DropReason::NoForward)
-    } else if port.config & port_config::PORT_DOWN != 0 || !port.live {
+    } else if port.config & port_config::PORT_DOWN != 0 {
         Some(DropReason::PortDown)
     } else {
         None

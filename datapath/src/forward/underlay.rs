@@ -221,7 +221,8 @@ impl<P: Pool> Executor<P> {
             }
             None => {
                 let asked = cx.now;
-                let _ = self.events.push(Event::Resolve(port.id));
+                // A full ring: the reminder asks again.
+                self.events.push(Event::Resolve(port.id));
                 lines.push(Line {
                     port: port.id,
                     frames: VecDeque::new(),
@@ -272,7 +273,7 @@ impl<P: Pool> Executor<P> {
             }
             if cx.now.since(line.asked) > REMINDER {
                 line.asked = cx.now;
-                let _ = self.events.push(Event::Resolve(line.port));
+                self.events.push(Event::Resolve(line.port));
             }
             self.waiting.lines.push(line);
         }

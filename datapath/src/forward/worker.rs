@@ -121,6 +121,10 @@ impl<P: Pool> Worker<P> {
     pub fn all_have_fds(&self) -> bool {
         self.receivers.iter().all(|r| r.rx.fd().is_some())
     }
+    /// Whether control has got an event since the last call: the rim wakes it.
+    pub fn take_notified(&mut self) -> bool {
+        self.core.executor.events.take_pushed()
+    }
     /// Whether frames wait for something else than a port, so that it has to poll again within
     /// milliseconds.
     pub fn has_waiting(&self) -> bool {

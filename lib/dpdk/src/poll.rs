@@ -44,6 +44,13 @@ impl Waker {
         unsafe { libc::write(self.0.as_raw_fd(), one.as_ptr().cast(), one.len()) };
     }
 
+    /// Takes wake-ups back: for a reader that watches the eventfd itself.
+    pub fn drain(&self) {
+        let mut count = [0u8; 8];
+        // SAFETY: eight bytes, as an eventfd gives them.
+        unsafe { libc::read(self.0.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+    }
+
     /// The eventfd, for those who hand it on.
     pub fn fd(&self) -> RawFd {
         self.0.as_raw_fd()
@@ -117,7 +124,7 @@ impl Poll {
             let (token, bits) = (event.u64, event.events as i32);
             if token == WAKE {
                 is_woken = true;
-                self.drain_wake();
+                self.waker().drain();
                 continue;
             }
             ready.push(token as usize);
@@ -137,18 +144,6 @@ impl Poll {
         let got =
             unsafe { libc::epoll_pwait2(fd, events.as_mut_ptr(), len, time, std::ptr::null()) };
         usize::try_from(got).unwrap_or(0)
-    }
-
-    fn drain_wake(&self) {
-        let mut count = [0u8; 8];
-        // SAFETY: eight bytes, as an eventfd gives them.
-        unsafe {
-            libc::read(
-                self.wake.as_raw_fd(),
-                count.as_mut_ptr().cast(),
-                count.len(),
-            )
-        };
     }
 
     fn note_errors(&mut self, token: usize, is_error: bool) {

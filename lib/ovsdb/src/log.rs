@@ -81,6 +81,24 @@ pub enum Notice {
     },
 }
 
+impl std::fmt::Display for Notice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Created => f.write_str("a new database was made"),
+            Self::Torn { offset, size_bytes } => {
+                write!(f, "the last record was incomplete: {size_bytes} bytes from offset {offset} on were cut off and kept in the .torn file")
+            }
+            Self::Converted { from, backup, dropped } => {
+                write!(f, "converted from schema {from}; the original is {}", backup.display())?;
+                match dropped.as_slice() {
+                    [] => Ok(()),
+                    dropped => write!(f, "; left out: {}", dropped.join(", ")),
+                }
+            }
+        }
+    }
+}
+
 /// An open log; the lock on it lasts as long as this value.
 #[derive(Debug)]
 pub struct Log {

@@ -104,13 +104,14 @@ fn put_properties(out: &mut BytesMut, version: Version, t: &TableFeatures) {
     });
     both(property::WRITE_ACTIONS, &|o| put_actions(o, version));
     both(property::APPLY_ACTIONS, &|o| put_actions(o, version));
-    both(property::WRITE_SETFIELD, &|o| put_fields(o, version, true));
-    both(property::APPLY_SETFIELD, &|o| put_fields(o, version, true));
+    both(property::WRITE_SETFIELD, &|o| put_fields(o, version, true, false));
+    both(property::APPLY_SETFIELD, &|o| put_fields(o, version, true, false));
     put_tlv(out, Layout::Padded, property::MATCH, |o| {
-        put_fields(o, version, false)
+        put_fields(o, version, false, true)
     });
+    // A field in this list may be left out of a match; only the list above says masks.
     put_tlv(out, Layout::Padded, property::WILDCARDS, |o| {
-        put_fields(o, version, false)
+        put_fields(o, version, false, false)
     });
 }
 
@@ -127,13 +128,13 @@ fn put_actions(out: &mut BytesMut, version: Version) {
 }
 
 /// The fields that can be matched, or set.
-fn put_fields(out: &mut BytesMut, version: Version, settable: bool) {
+fn put_fields(out: &mut BytesMut, version: Version, settable: bool, masks: bool) {
     for row in FIELDS.iter().filter(|row| !settable || row.writable) {
         let standard = row.oxm.is_some_and(|_| row.oxm_since <= version as u8);
         let Some(id) = oxm::id(row.field, Flavor::Oxm).filter(|_| standard || row.oxm.is_none())
         else {
             continue;
         };
-        oxm::put_header(out, id, !settable && row.maskable);
+        oxm::put_header(out, id, masks && row.maskable);
     }
 }

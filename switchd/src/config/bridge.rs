@@ -1,0 +1,195 @@
+//! A Bridge row and what hangs on it: ports, interfaces, controllers.
+
+use super::Config;
+use super::port::Port;
+use super::problem::Problem;
+use super::row::Reader;
+use crate::target::Target;
+use ofp::types::Version;
+use ovsdb::{Database, Uuid};
+use packet::MacAddr;
+use std::collections::BTreeMap;
+
+/// A controller that comes back is to take over within a second: dialled at least twice a second,
+/// unless `max_backoff` says otherwise.
+const MAX_BACKOFF_MILLIS: u64 = 500;
+
+/// What a bridge does while its controllers are away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FailMode {
+    /// Learns and forwards by itself.
+    #[default]
+    Standalone,
+    /// Keeps its flows, and does nothing else.
+    Secure,
+}
+
+/// A bridge.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bridge {
+    /// Its row.
+    pub uuid: Uuid,
+    /// Its name.
+    pub name: String,
+    /// `other_config:datapath-id`.
+    pub datapath_id: Option<u64>,
+    /// `other_config:hwaddr`.
+    pub hwaddr: Option<MacAddr>,
+    /// `fail_mode`.
+    pub fail_mode: FailMode,
+    /// `protocols`; empty: all.
+    pub protocols: Vec<Version>,
+    /// `other_config:mac-aging-time`.
+    pub mac_aging_secs: u64,
+    /// `other_config:mac-table-size`.
+    pub mac_table_size: u32,
+    /// `other_config:forward-bpdu`.
+    pub forward_bpdu: bool,
+    /// `other_config:dp-desc`.
+    pub description: Option<String>,
+    /// `other_config:dp-sn`.
+    pub serial: Option<String>,
+    /// By target.
+    pub controllers: BTreeMap<String, Controller>,
+    /// By interface name.
+    pub ports: BTreeMap<String, Port>,
+}
+
+/// A controller.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Controller {
+    /// Its row.
+    pub uuid: Uuid,
+    /// Where.
+    pub target: Target,
+    /// `max_backoff`.
+    pub max_backoff_millis: u64,
+    /// `inactivity_probe`; 0: never.
+    pub inactivity_probe_millis: u64,
+}
+
+impl Bridge {
+    /// Reads a row and the rows below it.
+    pub fn read(at: &Reader<'_>, db: &Database, problems: &mut Vec<Problem>) -> Bridge {
+        let mut options = at.map("other_config");
+        let datapath_id = options.parse("datapath-id", problems, |word| {
+            let digits = word.strip_prefix("0x").unwrap_or(word);
+            let id = u64::from_str_radix(digits, 16)
+                .ok()
+                .filter(|id| *id != 0 && digits.len() <= 16);
+            id.ok_or("1 to 16 hexadecimal digits, not all 0".into())
+        });
+        let hwaddr = options.parse("hwaddr", problems, |word| {
+            let mac = word
+                .parse()
+                .ok()
+                .filter(|mac: &MacAddr| !mac.is_multicast() && !mac.is_zero());
+            mac.ok_or("a unicast MAC address such as 00:11:22:33:44:55".into())
+        });
+        let mac_aging_secs = options
+            .number("mac-aging-time", 15..=3600, problems)
+            .unwrap_or(300);
+        let mac_table_size = options
+            .number("mac-table-size", 10..=1_000_000, problems)
+            .unwrap_or(8192);
+        let forward_bpdu = options.bool("forward-bpdu", problems).unwrap_or(false);
+        let mut ports = BTreeMap::new();
+        for (uuid, row) in at.references("ports", "Port", db) {
+            let port = Reader::new("Port", uuid, row);
+            Port::read(&port, at.string("name"), db, problems, &mut ports);
+        }
+        Bridge {
+            uuid: at.uuid,
+            name: at.string("name").to_owned(),
+            datapath_id,
+            hwaddr,
+            fail_mode: match at.string("fail_mode") {
+                "secure" => FailMode::Secure,
+                _ => FailMode::Standalone,
+            },
+            protocols: protocols(at),
+            mac_aging_secs,
+            mac_table_size: mac_table_size as u32,
+            forward_bpdu,
+            description: options.get("dp-desc").map(str::to_owned),
+            serial: options.get("dp-sn").map(str::to_owned),
+            controllers: controllers(at, db, problems),
+            ports,
+        }
+    }
+}
+
+fn protocols(at: &Reader<'_>) -> Vec<Version> {
+    let names: Vec<&str> = at
+        .column("protocols")
+        .into_iter()
+        .flat_map(|d| d.strings())
+        .collect();
+    Version::SUPPORTED
+        .iter()
+        .copied()
+        .filter(|v| names.contains(&v.name()))
+        .collect()
+}
+
+fn controllers(
+    at: &Reader<'_>,
+    db: &Database,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<String, Controller> {
+    let mut controllers = BTreeMap::new();
+    for (uuid, row) in at.references("controller", "Controller", db) {
+        let row = Reader::new("Controller", uuid, row);
+        let text = row.string("target");
+        match text.parse::<Target>() {
+            Ok(target) => {
+                let millis = |column, default| row.int(column).map_or(default, |n| n.max(0) as u64);
+                let controller = Controller {
+                    uuid,
+                    target,
+                    max_backoff_millis: millis("max_backoff", MAX_BACKOFF_MILLIS),
+                    inactivity_probe_millis: millis("inactivity_probe", 5_000),
+                };
+                controllers.insert(text.to_owned(), controller);
+            }
+            Err(right) => row.problem(
+                problems,
+                format!("controller target {text:?} is not {right}"),
+            ),
+        }
+    }
+    controllers
+}
+
+/// Two bridges must not claim one interface, one datapath id, or one listening target.
+pub fn find_clashes(config: &Config, problems: &mut Vec<Problem>) {
+    let mut seen: BTreeMap<String, &Bridge> = BTreeMap::new();
+    for bridge in config.bridges.values() {
+        let ports = bridge
+            .ports
+            .keys()
+            .map(|name| (format!("interface {name}"), "it belongs to"));
+        let ids = bridge
+            .datapath_id
+            .iter()
+            .map(|id| (format!("datapath-id {id:016x}"), "it is that of"));
+        let passive = bridge
+            .controllers
+            .iter()
+            .filter(|(_, c)| c.target.is_passive());
+        let passive =
+            passive.map(|(text, _)| (format!("listening target {text}"), "it belongs to"));
+        for (what, belongs) in ports.chain(ids).chain(passive) {
+            if let Some(other) = seen.insert(what.clone(), bridge) {
+                let text = format!("cannot use {what}: {belongs} bridge {} already", other.name);
+                let (uuid, name) = (bridge.uuid, bridge.name.clone());
+                problems.push(Problem {
+                    table: "Bridge",
+                    uuid,
+                    name,
+                    text,
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Which columns and keys have an effect. The others are stored, so that existing scripts run, and the
+//! log and `vsctl` say that they have none yet.
+
+use ovsdb::{Database, Datum};
+
+/// `table.column`, and its keys that have an effect if it is a map of settings. Columns that the daemon
+/// writes, references between rows, and free text (external_ids) are not settings.
+const SETTINGS: &[(&str, &str, Effect)] = &[
+    (
+        "Open_vSwitch",
+        "other_config",
+        Effect::Keys(&["pmd-cpu-mask", "pmd-sleep-max", "dpdk-extra", "dpdk-init"]),
+    ),
+    ("Open_vSwitch", "manager_options", Effect::Whole),
+    ("Open_vSwitch", "ssl", Effect::None),
+    ("Bridge", "fail_mode", Effect::Whole),
+    ("Bridge", "protocols", Effect::Whole),
+    ("Bridge", "controller", Effect::Whole),
+    (
+        "Bridge",
+        "other_config",
+        Effect::Keys(&[
+            "datapath-id",
+            "hwaddr",
+            "mac-aging-time",
+            "mac-table-size",
+            "forward-bpdu",
+            "dp-desc",
+            "dp-sn",
+        ]),
+    ),
+    ("Bridge", "mirrors", Effect::None),
+    ("Bridge", "netflow", Effect::None),
+    ("Bridge", "sflow", Effect::None),
+    ("Bridge", "ipfix", Effect::None),
+    ("Bridge", "stp_enable", Effect::None),
+    ("Bridge", "rstp_enable", Effect::None),
+    ("Bridge", "mcast_snooping_enable", Effect::None),
+    ("Bridge", "flood_vlans", Effect::None),
+    ("Bridge", "flow_tables", Effect::None),
+    ("Bridge", "auto_attach", Effect::None),
+    ("Port", "tag", Effect::Whole),
+    ("Port", "trunks", Effect::Whole),
+    ("Port", "vlan_mode", Effect::Whole),
+    ("Port", "cvlans", Effect::None),
+    ("Port", "qos", Effect::None),
+    ("Port", "protected", Effect::None),
+    ("Port", "lacp", Effect::None),
+    ("Port", "bond_mode", Effect::None),
+    ("Port", "other_config", Effect::Keys(&[])),
+    ("Interface", "type", Effect::Whole),
+    ("Interface", "ofport_request", Effect::Whole),
+    ("Interface", "mac", Effect::Whole),
+    ("Interface", "mtu_request", Effect::Whole),
+    (
+        "Interface",
+        "options",
+        Effect::Keys(&[
+            "peer",
+            "dpdk-devargs",
+            "n_rxq",
+            "remote_ip",
+            "local_ip",
+            "key",
+            "in_key",
+            "out_key",
+            "dst_port",
+            "csum",
+            "tos",
+            "ttl",
+            "df_default",
+        ]),
+    ),
+    ("Interface", "ingress_policing_rate", Effect::None),
+    ("Interface", "ingress_policing_burst", Effect::None),
+    ("Interface", "bfd", Effect::Keys(&[])),
+    ("Interface", "lldp", Effect::Keys(&[])),
+    ("Interface", "cfm_mpid", Effect::None),
+    ("Interface", "other_config", Effect::Keys(&[])),
+    ("Controller", "target", Effect::Whole),
+    ("Controller", "max_backoff", Effect::Whole),
+    ("Controller", "inactivity_probe", Effect::Whole),
+    ("Controller", "connection_mode", Effect::None),
+    ("Controller", "controller_rate_limit", Effect::None),
+    ("Controller", "controller_burst_limit", Effect::None),
+];
+
+enum Effect {
+    /// The column has an effect.
+    Whole,
+    /// These keys have; others have not.
+    Keys(&'static [&'static str]),
+    /// The column has none.
+    None,
+}
+
+/// Settings in the database that have no effect, as `Table.column` or `Table.column:key`; sorted.
+pub fn without_effect(db: &Database) -> Vec<String> {
+    let mut found = std::collections::BTreeSet::new();
+    for (table, column, effect) in SETTINGS {
+        let values = db.rows(table).filter_map(|(_, row)| row.get(*column));
+        match effect {
+            Effect::Whole => {}
+            Effect::None => {
+                if values.into_iter().any(is_set) {
+                    found.insert(format!("{table}.{column}"));
+                }
+            }
+            Effect::Keys(keys) => {
+                let set = values
+                    .flat_map(Datum::pairs)
+                    .filter_map(|(key, _)| key.as_str());
+                found.extend(
+                    set.filter(|key| !keys.contains(key))
+                        .map(|key| format!("{table}.{column}:{key}")),
+                );
+            }
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// Whether a column holds something else than its default.
+fn is_set(datum: &Datum) -> bool {
+    !datum.is_empty()
+        && datum.as_bool() != Some(false)
+        && datum.as_int() != Some(0)
+        && datum.as_str() != Some("")
+}

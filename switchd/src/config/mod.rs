@@ -1,0 +1,118 @@
+//! From database rows to what the switch should be. Pure: the commit hook and the daemon read the same
+//! values with the same functions, so what the database accepts is what the switch can be asked to do.
+
+pub mod bridge;
+pub mod effect;
+pub mod port;
+pub mod problem;
+pub mod row;
+pub mod tunnel;
+
+use crate::target::Target;
+use bridge::Bridge;
+use ovsdb::Database;
+use problem::Problem;
+use std::collections::BTreeMap;
+
+/// What the whole database asks for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// Bridges by name.
+    pub bridges: BTreeMap<String, Bridge>,
+    /// Managers by target.
+    pub managers: BTreeMap<String, (ovsdb::Uuid, Target)>,
+    /// `other_config` of the Open_vSwitch row.
+    pub global: Global,
+}
+
+/// Settings of the whole switch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Global {
+    /// CPUs for workers (`pmd-cpu-mask`); empty: chosen by the daemon.
+    pub worker_cpus: Vec<usize>,
+    /// Longest sleep of an idle worker in microseconds (`pmd-sleep-max`); `None`: not set.
+    pub sleep_max_micros: Option<u64>,
+    /// Further arguments for DPDK (`dpdk-extra`).
+    pub dpdk_extra: Vec<String>,
+}
+
+impl Config {
+    /// Reads the database. What is wrong is said in the problems, and left out of the result.
+    pub fn read(db: &Database) -> (Config, Vec<Problem>) {
+        let mut problems = Vec::new();
+        let mut config = Config::default();
+        if let Some((uuid, root)) = db.singleton("Open_vSwitch") {
+            let at = row::Reader::new("Open_vSwitch", uuid, root);
+            config.global = Global::read(&at, &mut problems);
+            for (uuid, row) in at.references("manager_options", "Manager", db) {
+                let at = row::Reader::new("Manager", uuid, row);
+                let text = at.string("target");
+                match text.parse() {
+                    Ok(target) => {
+                        config.managers.insert(text.to_owned(), (uuid, target));
+                    }
+                    Err(right) => at.problem(
+                        &mut problems,
+                        format!("manager target {text:?} is not {right}"),
+                    ),
+                }
+            }
+            for (uuid, row) in at.references("bridges", "Bridge", db) {
+                let at = row::Reader::new("Bridge", uuid, row);
+                let bridge = Bridge::read(&at, db, &mut problems);
+                config.bridges.insert(bridge.name.clone(), bridge);
+            }
+        }
+        tunnel::find_equal(&config, &mut problems);
+        bridge::find_clashes(&config, &mut problems);
+        (config, problems)
+    }
+}
+
+impl Global {
+    fn read(at: &row::Reader<'_>, problems: &mut Vec<Problem>) -> Global {
+        let mut options = at.map("other_config");
+        let worker_cpus = options
+            .parse("pmd-cpu-mask", problems, cpu_mask)
+            .unwrap_or_default();
+        let sleep_max_micros = options.parse("pmd-sleep-max", problems, |word| {
+            word.parse()
+                .ok()
+                .filter(|micros| *micros <= 10_000)
+                .ok_or("microseconds, 0 to 10000".into())
+        });
+        let dpdk_extra = options.get("dpdk-extra").unwrap_or_default();
+        let dpdk_extra = dpdk_extra.split_whitespace().map(str::to_owned).collect();
+        Global {
+            worker_cpus,
+            sleep_max_micros,
+            dpdk_extra,
+        }
+    }
+}
+
+/// CPUs of a hexadecimal mask, `0x` optional, as the stock switch reads it.
+fn cpu_mask(word: &str) -> Result<Vec<usize>, String> {
+    let digits = word
+        .strip_prefix("0x")
+        .or(word.strip_prefix("0X"))
+        .unwrap_or(word);
+    let mask =
+        u128::from_str_radix(digits, 16).map_err(|_| "a hexadecimal CPU mask such as 0x6")?;
+    if mask == 0 {
+        return Err("a CPU mask with at least one CPU".into());
+    }
+    Ok((0..128).filter(|cpu| mask >> cpu & 1 != 0).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_masks() {
+        assert_eq!(cpu_mask("0x6"), Ok(vec![1, 2]));
+        assert_eq!(cpu_mask("1"), Ok(vec![0]));
+        assert!(cpu_mask("0").is_err() && cpu_mask("zz").is_err());
+    }
+}

@@ -1,0 +1,261 @@
+//! What happens when something happens: connections, workers, the kernel, the clock, commands.
+
+use super::openflow;
+use super::{BATCH, Daemon, Event, LINK_PAUSE, ROUTING_PAUSE};
+use crate::kernel::Notification;
+use crate::unixctl;
+use datapath::control::Output;
+use datapath::model::tunnel::Route;
+use datapath::model::{BridgeId, PortId};
+use std::net::IpAddr;
+use std::time::Instant;
+
+/// Status and statistics are written to the database this often, in ticks of 100 ms.
+const STATUS_TICKS: u64 = 50;
+/// Controllers' status, ports to be retried.
+const SLOW_TICKS: u64 = 5;
+
+impl Daemon {
+    /// One event of a task.
+    pub async fn event(&mut self, event: Event) {
+        match event {
+            Event::OpenFlow(event) => self.openflow(event).await,
+            Event::Kernel(Notification::Routing) => {
+                self.routing_due
+                    .get_or_insert_with(|| Instant::now() + ROUTING_PAUSE);
+            }
+            Event::Kernel(Notification::Link) => {
+                self.links_due
+                    .get_or_insert_with(|| Instant::now() + LINK_PAUSE);
+            }
+            Event::Kernel(Notification::Neighbour { ifindex, ip, mac }) => {
+                let routes = self.underlay.neighbour(ifindex, ip, mac);
+                self.set_routes(routes);
+            }
+            Event::Command(request) => self.command(request),
+        }
+    }
+
+    /// What the workers have to say.
+    pub async fn worker_events(&mut self) {
+        let mut events = Vec::new();
+        self.workers.events(BATCH, &mut events);
+        let now = self.clock.now();
+        for event in events {
+            self.switch.event(now, event, &mut self.outputs);
+        }
+    }
+
+    /// Does what the switch asks for.
+    pub async fn deliver(&mut self) {
+        for output in std::mem::take(&mut self.outputs) {
+            match output {
+                Output::Send(conn, message) => self.send(conn, message),
+                Output::SendPacketIn(conn, message) => self.send_packet_in(conn, message),
+                Output::Close(conn) => self.closed(conn, "the switch closes it"),
+                Output::PacketOut(packet_out) => self.workers.packet_out(packet_out),
+                Output::Resolve(port) => {
+                    let route = self.underlay.resolve(&self.kernel, port).await;
+                    self.set_routes(route);
+                }
+                Output::SetPortUp(port, up) => self.set_port_up(port, up),
+                // Queues and devices were taken from the workers when the port was removed.
+                Output::PortGone(_) | Output::BridgeGone(_) => {}
+            }
+        }
+    }
+
+    fn set_port_up(&mut self, id: PortId, up: bool) {
+        let port = self
+            .ports
+            .values_mut()
+            .find(|port| port.live.is_some_and(|(live, _)| live == id));
+        let Some(port) = port else { return };
+        if let Some(device) = &mut port.device {
+            if let Err(error) = device.set_up(up) {
+                tracing::warn!(
+                    port = port.config.name,
+                    error,
+                    "cannot change the port's state"
+                );
+            }
+            port.state = device.state();
+            self.switch
+                .set_port_state(id, port.state, &mut self.outputs);
+        }
+    }
+
+    fn set_routes(&mut self, routes: impl IntoIterator<Item = (PortId, Option<Route>)>) {
+        for (port, route) in routes {
+            tracing::debug!(?port, ?route, "tunnel route");
+            self.switch.set_route(port, route);
+        }
+    }
+
+    /// Every 100 ms.
+    pub async fn tick(&mut self, ticks: u64) {
+        let now = Instant::now();
+        self.switch.tick(self.clock.now(), &mut self.outputs);
+        self.server.tick(now);
+        if self.retry_ports(now) {
+            self.report_applied();
+        }
+        if ticks.is_multiple_of(SLOW_TICKS) {
+            self.follow_controllers();
+        }
+        if ticks.is_multiple_of(STATUS_TICKS) {
+            self.report_status();
+        }
+    }
+
+    /// The kernel spoke of links or routes a while ago: looks at them.
+    pub async fn follow_kernel(&mut self) {
+        let (now, mut changed) = (Instant::now(), false);
+        if self.links_due.is_some_and(|due| due <= now) {
+            self.links_due = None;
+            changed |= self.follow_links().await;
+            self.routing_due = Some(now);
+            self.retry_at_once();
+        }
+        if self.routing_due.is_some_and(|due| due <= now) {
+            changed |= self.follow_routing().await;
+        }
+        changed |= self.retry_ports(now);
+        if changed {
+            self.report_applied();
+        }
+    }
+
+    /// A link came or changed: a device that was missing may be there now.
+    fn retry_at_once(&mut self) {
+        let waiting = self.ports.values_mut().filter(|port| port.live.is_none());
+        waiting.for_each(|port| port.retry = Some(Instant::now()));
+    }
+
+    /// Asks for the host's addresses and the tunnels' routes.
+    /// Returns whether something changed.
+    pub async fn follow_routing(&mut self) -> bool {
+        self.routing_due = None;
+        let addresses: Vec<IpAddr> = self
+            .kernel
+            .addresses()
+            .await
+            .into_iter()
+            .map(|(_, ip)| ip)
+            .collect();
+        let addresses: Vec<IpAddr> = addresses
+            .into_iter()
+            .filter(|ip| !ip.is_loopback())
+            .collect();
+        if addresses != self.addresses {
+            self.addresses = addresses;
+            self.addresses_of.clear();
+        }
+        // Any of the host's addresses may be a tunnel's end, by whichever bridge the packet comes.
+        let bridges: Vec<BridgeId> = self.bridges.values().map(|bridge| bridge.id).collect();
+        for bridge in bridges {
+            if self.addresses_of.insert(bridge) {
+                self.switch.set_addresses(bridge, &self.addresses);
+            }
+        }
+        if !self.underlay.is_empty() {
+            let routes = self.underlay.refresh(&self.kernel).await;
+            let changed = !routes.is_empty();
+            self.set_routes(routes);
+            return changed;
+        }
+        false
+    }
+
+    fn command(&mut self, request: unixctl::Request) {
+        let answer = match request.method.as_str() {
+            "exit" => {
+                self.exit = true;
+                Ok(String::new())
+            }
+            "version" => Ok(format!("switchd (Tsunagi) {}\n", env!("CARGO_PKG_VERSION"))),
+            "list-commands" => Ok(unixctl::COMMANDS.iter().fold(
+                "The available commands are:\n".to_owned(),
+                |text, (name, args)| format!("{text}  {name:<23} {args}\n"),
+            )),
+            "fdb/show" => self.fdb_show(&request.args),
+            "coverage/show" => Ok(self.coverage()),
+            _ => Err(format!(
+                "\"{}\" is not a valid command (use \"list-commands\")",
+                request.method
+            )),
+        };
+        request.answer(answer);
+    }
+
+    fn fdb_show(&self, args: &[String]) -> Result<String, String> {
+        let [name] = args else {
+            return Err("\"fdb/show\" takes one argument: a bridge".into());
+        };
+        let bridge = self
+            .bridges
+            .get(name)
+            .ok_or_else(|| format!("no such bridge {name}"))?;
+        let mut text = " port  VLAN  MAC                Age\n".to_owned();
+        for entry in self.switch.fdb(self.clock.now(), bridge.id) {
+            let number = self
+                .ports
+                .values()
+                .find_map(|p| p.live.filter(|(id, _)| *id == entry.port));
+            let number = number.map_or("?".to_owned(), |(_, number)| match number {
+                ofp::types::PortNo::LOCAL => "LOCAL".to_owned(),
+                number => number.to_string(),
+            });
+            text += &format!(
+                "{number:>5}  {:>4}  {}  {:>3}\n",
+                entry.vlan, entry.mac, entry.age_secs
+            );
+        }
+        Ok(text)
+    }
+
+    fn coverage(&self) -> String {
+        use datapath::model::drop::DROP_REASONS;
+        let mut text = String::new();
+        for (reason, name, about) in DROP_REASONS {
+            text += &format!(
+                "drop_{name:<24} {:>12}  {about}\n",
+                self.stats.drops(*reason)
+            );
+        }
+        let [bursts, frames, hits, misses, _] = self.stats.workers();
+        text += &format!(
+            "{:<29} {bursts:>12}\n{:<29} {frames:>12}\n",
+            "worker_bursts", "worker_frames"
+        );
+        text += &format!(
+            "{:<29} {hits:>12}\n{:<29} {misses:>12}\n",
+            "worker_cache_hits", "worker_cache_misses"
+        );
+        let control = self.switch.counters();
+        text += &format!("{:<29} {:>12}\n", "control_table_full", control.table_full);
+        text += &format!(
+            "{:<29} {:>12}\n",
+            "control_packet_ins_limited", control.packet_ins_limited
+        );
+        text += &format!("{:<29} {:>12}\n", "control_errors", control.errors);
+        text
+    }
+
+    async fn openflow(&mut self, event: openflow::Event) {
+        match event {
+            openflow::Event::Opened(opened) => self.opened(*opened),
+            openflow::Event::Received(conn, message, bytes) => self.received(conn, message, &bytes),
+            openflow::Event::Closed(conn, reason) => self.closed(conn, &reason),
+            openflow::Event::Trouble(uuid, trouble) => {
+                if let Some(dialer) = self.dialers.get_mut(&uuid) {
+                    if dialer.trouble.as_ref() != Some(&trouble) {
+                        let target = &dialer.controller.target;
+                        tracing::warn!(bridge = dialer.bridge, ?target, trouble, "no controller");
+                    }
+                    dialer.trouble = Some(trouble);
+                }
+            }
+        }
+    }
+}

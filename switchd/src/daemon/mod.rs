@@ -1,0 +1,397 @@
+//! The daemon's state and its loop. Everything that happens (a database client, a controller, a worker,
+//! the kernel, the clock) is one event; all events that are there are handled, then the changes are
+//! published to the workers at once, then what waited for that is sent.
+
+mod apply;
+mod check;
+mod controllers;
+mod events;
+mod managers;
+mod openflow;
+mod ports;
+mod status;
+
+use crate::args::Args;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::kernel::{Kernel, Notification, Notifications};
+use crate::rundir::RunDir;
+use crate::target::Target;
+use crate::underlay::Underlay;
+use crate::unixctl;
+use crate::workers::{Context, Workers};
+use apply::LiveBridge;
+use check::Check;
+use controllers::Dialer;
+use datapath::control::{ConnId, Output, Switch};
+use datapath::model::BridgeId;
+use datapath::model::stats::Stats;
+use dpdk::Mempools;
+use dpdk::poll::{Poll, Waker};
+use managers::Manager;
+use openflow::Conn;
+use ovsdb::net::{self, Connections};
+use ovsdb::{Database, Server};
+use ports::LivePort;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// Name of the database.
+pub const DATABASE: &str = "Open_vSwitch";
+/// OVSDB's port (IANA).
+const DATABASE_PORT: u16 = 6640;
+/// Events of one kind handled before the others get their turn.
+const BATCH: usize = 256;
+/// Routes are asked for again this long after the kernel spoke of a change: one dump instead of many.
+const ROUTING_PAUSE: Duration = Duration::from_millis(20);
+/// The same for links.
+const LINK_PAUSE: Duration = Duration::from_millis(2);
+
+/// Events for the daemon's loop, from its tasks.
+pub enum Event {
+    /// From an OpenFlow connection.
+    OpenFlow(openflow::Event),
+    /// From the kernel.
+    Kernel(Notification),
+    /// A command on the control socket, and where its answer goes.
+    Command(unixctl::Request),
+}
+
+/// The daemon.
+pub struct Daemon {
+    args: Args,
+    rundir: RunDir,
+    clock: Clock,
+    switch: Switch,
+    stats: Stats,
+    server: Server<Check>,
+    clients: Connections,
+    workers: Workers,
+    pools: Arc<Mempools>,
+    kernel: Kernel,
+    underlay: Underlay,
+    /// The configuration that was applied last.
+    config: Config,
+    bridges: BTreeMap<String, LiveBridge>,
+    ports: BTreeMap<String, LivePort>,
+    conns: HashMap<ConnId, Conn>,
+    dialers: BTreeMap<ovsdb::Uuid, Dialer>,
+    managers: BTreeMap<String, Manager>,
+    manager_trouble: HashMap<ovsdb::Uuid, String>,
+    /// To this loop, from database connections.
+    db_events: mpsc::Sender<net::Event>,
+    numbers: Arc<AtomicU64>,
+    outputs: Vec<Output>,
+    /// The host's addresses, and the bridges that were told.
+    addresses: Vec<IpAddr>,
+    addresses_of: HashSet<BridgeId>,
+    events: mpsc::Sender<Event>,
+    routing_due: Option<Instant>,
+    links_due: Option<Instant>,
+    exit: bool,
+    said_no_effect: Vec<String>,
+}
+
+/// What `Daemon::new` needs from `main`.
+pub struct Start {
+    /// The command line.
+    pub args: Args,
+    /// The directory, taken.
+    pub rundir: RunDir,
+    /// The database and its file.
+    pub database: (Database, ovsdb::log::Log),
+    /// Where frames come from.
+    pub pools: Arc<Mempools>,
+    /// A sentence on DPDK.
+    pub dpdk: String,
+}
+
+impl Daemon {
+    /// Starts workers and tasks; then the loop, until SIGTERM, SIGINT or `exit`.
+    pub async fn run(start: Start) -> Result<(), String> {
+        let clock = Clock::start();
+        let stats = Stats::default();
+        let mut switch = Switch::new(stats.clone());
+        let mut server = Server::new(Check::default(), Default::default());
+        let (db, log) = start.database;
+        for problem in server.hook.load(&db) {
+            tracing::error!(%problem, "the database has a row that cannot work");
+        }
+        server.host(db, Some(log));
+        let config = server.hook.take().unwrap_or_default();
+        let wake = Poll::new().map_err(|e| e.to_string())?;
+        let workers = start_workers(
+            &config,
+            &mut switch,
+            &stats,
+            &start.pools,
+            clock,
+            wake.waker(),
+        )?;
+        let (kernel, notifications) = Kernel::connect().map_err(|e| format!("netlink: {e}"))?;
+        let (events, received) = mpsc::channel(4096);
+        let (db_events, db_received) = mpsc::channel(net::EVENT_CHANNEL_LEN);
+        let daemon = Daemon {
+            args: start.args,
+            rundir: start.rundir,
+            clock,
+            switch,
+            stats,
+            server,
+            clients: Connections::default(),
+            workers,
+            pools: start.pools,
+            kernel,
+            underlay: Underlay::default(),
+            config: Config::default(),
+            bridges: BTreeMap::new(),
+            ports: BTreeMap::new(),
+            conns: HashMap::new(),
+            dialers: BTreeMap::new(),
+            managers: BTreeMap::new(),
+            manager_trouble: HashMap::new(),
+            db_events,
+            numbers: Arc::new(AtomicU64::new(1)),
+            outputs: Vec::new(),
+            addresses: Vec::new(),
+            addresses_of: HashSet::new(),
+            events,
+            routing_due: None,
+            links_due: None,
+            exit: false,
+            said_no_effect: Vec::new(),
+        };
+        daemon
+            .main_loop(
+                config,
+                start.dpdk,
+                wake.waker(),
+                notifications,
+                received,
+                db_received,
+            )
+            .await
+    }
+
+    async fn main_loop(
+        mut self,
+        config: Config,
+        dpdk: String,
+        worker_events: Waker,
+        notifications: Notifications,
+        mut received: mpsc::Receiver<Event>,
+        mut db_received: mpsc::Receiver<net::Event>,
+    ) -> Result<(), String> {
+        self.apply(config).await;
+        self.describe_switch(&dpdk);
+        // The sockets appear when the stored configuration is in force, and not before.
+        let _listeners = self.listen().await?;
+        tokio::spawn(forward_notifications(notifications, self.events.clone()));
+        let worker_events = WorkerEvents::new(worker_events)?;
+        let mut terminate = signal(tokio::signal::unix::SignalKind::terminate())?;
+        let mut interrupt = signal(tokio::signal::unix::SignalKind::interrupt())?;
+        let mut tick = tokio::time::interval(Duration::from_millis(100));
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut ticks = 0u64;
+        tracing::info!(pid = std::process::id(), rundir = %self.args.rundir.display(), "switchd is ready");
+        while !self.exit {
+            tokio::select! {
+                event = db_received.recv() => {
+                    if let Some(event) = event {
+                        self.clients.handle(&mut self.server, Instant::now(), event);
+                    }
+                    for _ in 0..BATCH {
+                        let Ok(event) = db_received.try_recv() else { break };
+                        self.clients.handle(&mut self.server, Instant::now(), event);
+                    }
+                }
+                event = received.recv() => {
+                    if let Some(event) = event {
+                        self.event(event).await;
+                    }
+                    for _ in 0..BATCH {
+                        let Ok(event) = received.try_recv() else { break };
+                        self.event(event).await;
+                    }
+                }
+                () = worker_events.wait() => self.worker_events().await,
+                () = sleep_until(self.links_due.into_iter().chain(self.routing_due).min()) => {
+                    self.follow_kernel().await;
+                }
+                _ = tick.tick() => {
+                    ticks += 1;
+                    self.tick(ticks).await;
+                }
+                _ = terminate.recv() => self.exit = true,
+                _ = interrupt.recv() => self.exit = true,
+            }
+            self.settle().await;
+        }
+        tracing::info!("switchd ends");
+        self.close();
+        Ok(())
+    }
+
+    /// After a batch: applies a changed configuration, publishes, sends what waited.
+    async fn settle(&mut self) {
+        if let Some(config) = self.server.hook.take() {
+            self.apply(config).await;
+        }
+        self.publish().await;
+        self.clients.flush(&mut self.server);
+    }
+
+    /// Makes all staged changes visible to the workers and does what followed.
+    async fn publish(&mut self) {
+        let mut tries = 0u32;
+        loop {
+            let done = self.switch.publish(self.clock.now(), &mut self.outputs);
+            self.deliver().await;
+            if done && self.outputs.is_empty() {
+                return;
+            }
+            tries += 1;
+            match tries {
+                0..20 => std::thread::yield_now(),
+                _ => std::thread::sleep(Duration::from_micros(20)),
+            }
+        }
+    }
+
+    /// The sockets of database clients and of `ovs-appctl`.
+    async fn listen(&self) -> Result<Sockets, String> {
+        let events = &self.db_events;
+        let path = self.rundir.file("db.sock");
+        let mut listeners =
+            vec![net::listen_unix(&path, events.clone()).map_err(|e| e.to_string())?];
+        for target in &self.args.remote {
+            let listener = match target {
+                Target::PassiveUnix(path) => net::listen_unix(path, events.clone()),
+                target => match target.socket(DATABASE_PORT).filter(|_| target.is_passive()) {
+                    Some(address) => net::listen_tcp(address, events.clone())
+                        .await
+                        .map(|(listener, _)| listener),
+                    None => {
+                        return Err(format!(
+                            "--remote {target:?}: use ptcp:[PORT][:ADDRESS] or punix:FILE"
+                        ));
+                    }
+                },
+            };
+            listeners.push(listener.map_err(|error| format!("--remote {target:?}: {error}"))?);
+        }
+        let control = self
+            .rundir
+            .file(&format!("ovs-vswitchd.{}.ctl", std::process::id()));
+        let control = unixctl::listen(&control, self.events.clone())
+            .map_err(|error| format!("{}: {error}", control.display()))?;
+        Ok(Sockets {
+            _listeners: listeners,
+            _control: control,
+        })
+    }
+
+    /// Ends everything that would outlive the process.
+    fn close(&mut self) {
+        self.workers.stop();
+        self.conns.clear();
+        self.dialers.clear();
+        self.managers.clear();
+        self.bridges.clear();
+        self.ports.clear();
+    }
+}
+
+/// Open as long as it lives.
+struct Sockets {
+    _listeners: Vec<net::Listener>,
+    _control: unixctl::Socket,
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn signal(kind: tokio::signal::unix::SignalKind) -> Result<tokio::signal::unix::Signal, String> {
+    tokio::signal::unix::signal(kind).map_err(|error| format!("signals: {error}"))
+}
+
+async fn forward_notifications(mut notifications: Notifications, events: mpsc::Sender<Event>) {
+    while let Some(notification) = notifications.next().await {
+        if events.send(Event::Kernel(notification)).await.is_err() {
+            return;
+        }
+    }
+    tracing::error!("the kernel's notifications ended; routes are not followed any more");
+}
+
+fn start_workers(
+    config: &Config,
+    switch: &mut Switch,
+    stats: &Stats,
+    pools: &Arc<Mempools>,
+    clock: Clock,
+    control: Waker,
+) -> Result<Workers, String> {
+    let last = std::thread::available_parallelism().map_or(1, usize::from) - 1;
+    let cpus = match config.global.worker_cpus.as_slice() {
+        [] => vec![last],
+        cpus => cpus.to_vec(),
+    };
+    let context = Context {
+        clock,
+        publisher: switch.publisher(),
+        stats,
+        pools,
+        control,
+    };
+    let workers = Workers::start(&cpus, &context)?;
+    workers.set_sleep_max(
+        config
+            .global
+            .sleep_max_micros
+            .unwrap_or(crate::workers::SLEEP_MAX_MICROS),
+    );
+    tracing::info!(?cpus, "workers started");
+    Ok(workers)
+}
+
+/// The eventfd that workers write to, readable by tokio.
+struct WorkerEvents(tokio::io::unix::AsyncFd<EventFd>);
+
+struct EventFd(Waker);
+
+impl AsRawFd for EventFd {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.fd()
+    }
+}
+
+impl WorkerEvents {
+    #[expect(
+        unsafe_code,
+        reason = "tokio has no safe way for a descriptor that is shared"
+    )]
+    fn new(waker: Waker) -> Result<WorkerEvents, String> {
+        use tokio::io::{Interest, unix::AsyncFd};
+        // SAFETY: the waker owns a share of the eventfd, which stays open as long as the AsyncFd owns the waker.
+        let fd = unsafe { AsyncFd::register_with_interest(EventFd(waker), Interest::READABLE) };
+        fd.map(WorkerEvents)
+            .map_err(|error| format!("worker events: {error}"))
+    }
+    /// Returns when a worker has written, and takes that back.
+    async fn wait(&self) {
+        if let Ok(mut guard) = self.0.readable().await {
+            self.0.get_ref().0.drain();
+            guard.clear_ready();
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! OpenFlow connections: a task per connection moves bytes between a socket and a session; the daemon
+//! gets whole messages and hands the switch's answers back.
+
+use super::controllers::Common;
+use super::{Daemon, Event as DaemonEvent};
+use bytes::{Bytes, BytesMut};
+use datapath::control::{ConnId, ConnKind, ConnSettings};
+use ofp::message::Message;
+use ofp::session::{Event as SessionEvent, Session, Settings, Side, Versions};
+use ofp::types::Version;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{mpsc, oneshot};
+
+/// A peer that leaves more than this unread is not listened to, and gets no more, until it reads.
+const UNREAD_PAUSE_BYTES: usize = 1 << 20;
+/// Packet-ins are dropped, and counted, while this many messages wait.
+const WAITING_PACKET_INS: usize = 4096;
+/// A peer that lets this many messages wait is hung up on; one message holds at most 64 KiB.
+const WAITING_LIMIT: usize = 1 << 18;
+/// A peer says hello within this time, or is gone.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Who is at the other end.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// What the switch calls it.
+    pub kind: ConnKind,
+    /// Row of the controller, if it was dialled.
+    pub controller: Option<ovsdb::Uuid>,
+}
+
+/// What a connection's task tells the daemon.
+pub enum Event {
+    /// Versions are agreed upon.
+    Opened(Box<Opened>),
+    /// A message, and its bytes to quote in errors.
+    Received(ConnId, Message, Bytes),
+    /// It is over, and why.
+    Closed(ConnId, String),
+    /// A controller cannot be reached, or was lost.
+    Trouble(ovsdb::Uuid, String),
+}
+
+/// A new connection.
+pub struct Opened {
+    conn: ConnId,
+    bridge: Arc<str>,
+    peer: Peer,
+    version: Version,
+    queue: Queue,
+    hang_up: oneshot::Sender<()>,
+}
+
+/// Messages on their way to the peer.
+#[derive(Clone)]
+struct Queue {
+    sender: mpsc::UnboundedSender<Message>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// The daemon's end of a connection.
+pub struct Conn {
+    peer: Peer,
+    queue: Queue,
+    /// Dropped to end the connection.
+    _hang_up: oneshot::Sender<()>,
+    /// Packet-ins dropped because the peer does not read.
+    dropped: u64,
+}
+
+impl Daemon {
+    pub(super) fn opened(&mut self, opened: Opened) {
+        let Opened {
+            conn,
+            bridge,
+            peer,
+            version,
+            queue,
+            hang_up,
+        } = opened;
+        // The bridge may be gone by now: dropping `hang_up` ends the connection.
+        let Some(live) = self.bridges.get(&*bridge) else {
+            return;
+        };
+        if let Some(uuid) = peer.controller {
+            let Some(dialer) = self.dialers.get_mut(&uuid) else {
+                return;
+            };
+            dialer.conn = Some(conn);
+            dialer.since = Instant::now();
+            dialer.trouble = None;
+            let target = &dialer.controller.target;
+            tracing::info!(%bridge, ?target, version = version.name(), "controller connected");
+        }
+        let settings = ConnSettings {
+            bridge: live.id,
+            kind: peer.kind,
+            version,
+            packet_in_limit: None,
+            events: true,
+        };
+        self.switch.connect(self.clock.now(), conn, settings);
+        self.conns.insert(
+            conn,
+            Conn {
+                peer,
+                queue,
+                _hang_up: hang_up,
+                dropped: 0,
+            },
+        );
+        self.follow_controllers();
+    }
+
+    pub(super) fn received(&mut self, conn: ConnId, message: Message, bytes: &Bytes) {
+        self.switch
+            .message(self.clock.now(), conn, message, bytes, &mut self.outputs);
+    }
+
+    pub(super) fn closed(&mut self, conn: ConnId, reason: &str) {
+        let Some(closed) = self.conns.remove(&conn) else {
+            return;
+        };
+        self.switch.disconnect(conn);
+        if closed.dropped > 0 {
+            tracing::warn!(
+                dropped = closed.dropped,
+                "packet-ins were dropped: the peer did not read"
+            );
+        }
+        if let Some(dialer) = closed
+            .peer
+            .controller
+            .and_then(|uuid| self.dialers.get_mut(&uuid))
+        {
+            dialer.conn = None;
+            dialer.since = Instant::now();
+            tracing::info!(bridge = dialer.bridge, reason, "controller is gone");
+        }
+    }
+
+    pub(super) fn send(&mut self, id: ConnId, message: Message) {
+        let Some(conn) = self.conns.get(&id) else {
+            return;
+        };
+        if conn.queue.waiting.fetch_add(1, Relaxed) > WAITING_LIMIT {
+            self.closed(id, "it does not read what it asked for");
+            return;
+        }
+        // An error means that the task is ending; its `Closed` is on the way.
+        let _ = conn.queue.sender.send(message);
+    }
+
+    pub(super) fn send_packet_in(&mut self, id: ConnId, message: Message) {
+        let Some(conn) = self.conns.get_mut(&id) else {
+            return;
+        };
+        if conn.queue.waiting.load(Relaxed) > WAITING_PACKET_INS {
+            conn.dropped += 1;
+            return;
+        }
+        self.send(id, message);
+    }
+}
+
+/// Carries a conversation to its end; returns why it ended.
+pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    peer: Peer,
+    common: Common,
+) -> String {
+    let conn = ConnId(common.numbers.fetch_add(1, Relaxed));
+    let (sender, queued) = mpsc::unbounded_channel();
+    let queue = Queue {
+        sender,
+        waiting: Arc::default(),
+    };
+    let (hang_up, hung_up) = oneshot::channel();
+    let settings = Settings {
+        side: Side::Switch,
+        versions: Versions::of(&common.versions),
+        inactivity_probe: common.probe,
+    };
+    let started = Instant::now();
+    let talk = Talk {
+        conn,
+        common,
+        session: Session::new(settings, Duration::ZERO),
+        started,
+        waiting: queue.waiting.clone(),
+        announce: Some((peer, queue, hang_up)),
+    };
+    talk.run(stream, queued, hung_up).await
+}
+
+struct Talk {
+    conn: ConnId,
+    common: Common,
+    session: Session,
+    started: Instant,
+    waiting: Arc<AtomicUsize>,
+    /// Given to the daemon when the session is up.
+    announce: Option<(Peer, Queue, oneshot::Sender<()>)>,
+}
+
+impl Talk {
+    async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+        mut self,
+        stream: S,
+        mut queued: mpsc::UnboundedReceiver<Message>,
+        mut hung_up: oneshot::Receiver<()>,
+    ) -> String {
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        let mut input = BytesMut::with_capacity(64 << 10);
+        let reason = loop {
+            if let Some(reason) = self.events().await {
+                // The last words: an error message that says what was wrong.
+                let _ = writer.write_all(self.session.output()).await;
+                break reason;
+            }
+            let deadline = match self.announce {
+                Some(_) => Some(HELLO_TIMEOUT),
+                None => self.session.deadline(),
+            };
+            let timer = sleep_until(self.started, deadline);
+            let output = self.session.output();
+            let (is_writing, may_read) = (!output.is_empty(), output.len() < UNREAD_PAUSE_BYTES);
+            tokio::select! {
+                read = reader.read_buf(&mut input), if may_read => match read {
+                    Ok(0) => break "closed by the peer".to_owned(),
+                    Ok(_) => {
+                        self.session.feed(self.started.elapsed(), &input);
+                        input.clear();
+                    }
+                    Err(error) => break error.to_string(),
+                },
+                written = writer.write_buf(output), if is_writing => if let Err(error) = written {
+                    break error.to_string();
+                },
+                message = queued.recv(), if may_read => match message {
+                    Some(message) => self.take(message, &mut queued),
+                    None => break "closed by the switch".to_owned(),
+                },
+                () = timer => match self.announce {
+                    Some(_) => break "said no hello".to_owned(),
+                    None => self.session.tick(self.started.elapsed()),
+                },
+                _ = &mut hung_up, if self.announce.is_none() => break "closed by the switch".to_owned(),
+            }
+        };
+        if self.announce.is_none() {
+            let event = DaemonEvent::OpenFlow(Event::Closed(self.conn, reason.clone()));
+            let _ = self.common.events.send(event).await;
+        }
+        reason
+    }
+
+    /// Encodes what waits, up to the limit of what is written at a time.
+    fn take(&mut self, first: Message, queued: &mut mpsc::UnboundedReceiver<Message>) {
+        self.session.send_message(&first);
+        let mut taken = 1;
+        while self.session.output().len() < UNREAD_PAUSE_BYTES
+            && let Ok(message) = queued.try_recv()
+        {
+            self.session.send_message(&message);
+            taken += 1;
+        }
+        self.waiting.fetch_sub(taken, Relaxed);
+    }
+
+    /// Hands on what the session has received; returns why it is over, if it is.
+    async fn events(&mut self) -> Option<String> {
+        while let Some(event) = self.session.next_event() {
+            let event = match event {
+                SessionEvent::Up(version) => {
+                    let (peer, queue, hang_up) = self.announce.take()?;
+                    let (conn, bridge) = (self.conn, self.common.bridge.clone());
+                    Event::Opened(Box::new(Opened {
+                        conn,
+                        bridge,
+                        peer,
+                        version,
+                        queue,
+                        hang_up,
+                    }))
+                }
+                SessionEvent::Message(message, bytes) => Event::Received(self.conn, message, bytes),
+                // The session has answered it.
+                SessionEvent::Malformed(error, _) => {
+                    tracing::debug!(bridge = %self.common.bridge, %error, "malformed OpenFlow message");
+                    continue;
+                }
+                SessionEvent::Closed(closed) => return Some(closed.to_string()),
+            };
+            if self
+                .common
+                .events
+                .send(DaemonEvent::OpenFlow(event))
+                .await
+                .is_err()
+            {
+                return Some("the switch ends".into());
+            }
+        }
+        None
+    }
+}
+
+async fn sleep_until(started: Instant, deadline: Option<Duration>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until((started + deadline).into()).await,
+        None => std::future::pending().await,
+    }
+}
