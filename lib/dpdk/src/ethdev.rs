@@ -10,7 +10,7 @@ use std::ffi::CStr;
 use std::mem::zeroed;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use datapath::edge::{BURST, Frame, HEADROOM, Port, PortCounters, PortState, Rx, Tx};
+use datapath::edge::{BURST, HEADROOM, Port, PortCounters, PortState, Rx, Tx};
 use dpdk_sys as sys;
 
 use crate::counters::{Ledger, Queue};
@@ -244,6 +244,7 @@ fn configure(attached: Attached, wanted: &Wanted, request: &OpenRequest<'_>) -> 
         // A vdev may know neither; what it delivers is for the switch anyway.
         sys::rte_eth_promiscuous_enable(id);
         sys::rte_eth_allmulticast_enable(id);
+        sys::rte_eth_stats_reset(id);
     }
     Ok(Device {
         driver: driver(&info),
@@ -290,7 +291,6 @@ impl Port<Mbuf> for EthPort {
             }
         }
         Ok(Box::new(EthRx {
-            counters: self.device.ledger.open_rx(),
             device: self.device.clone(),
             queue: index as u16,
         }))
@@ -345,6 +345,10 @@ impl Port<Mbuf> for EthPort {
             sys::rte_eth_stats_get(self.device.attached.id, &mut stats);
             stats
         };
+        counters.rx_packets += stats.ipackets;
+        counters.rx_bytes += stats.ibytes;
+        counters.tx_packets += stats.opackets;
+        counters.tx_bytes += stats.obytes;
         counters.rx_dropped += stats.imissed + stats.rx_nombuf;
         counters.rx_errors += stats.ierrors;
         counters.tx_errors += stats.oerrors;
@@ -395,9 +399,9 @@ impl Port<Mbuf> for EthPort {
     }
 }
 
+/// A receive queue. What it delivers is counted by the driver, so that no frame is touched here.
 struct EthRx {
     device: Arc<Device>,
-    counters: Arc<Queue>,
     queue: u16,
 }
 
@@ -412,13 +416,6 @@ impl Rx<Mbuf> for EthRx {
             let end = out.as_mut_ptr().add(start).cast();
             let len = sys::rte_eth_rx_burst(self.device.attached.id, self.queue, end, max as u16);
             out.set_len(start + len as usize);
-        }
-        if out.len() > start {
-            let received = &out[start..];
-            self.counters.packets.add(received.len() as u64);
-            self.counters
-                .bytes
-                .add(received.iter().map(|frame| frame.size() as u64).sum());
         }
     }
 }
@@ -444,7 +441,7 @@ impl Tx<Mbuf> for EthTx {
         }
         let turn = self.device.turns.get(usize::from(self.queue));
         let _turn = turn.map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner));
-        let bytes: usize = frames.iter().map(Frame::size).sum();
+        const MAX: usize = u16::MAX as usize;
         let len = frames.len();
         let mut sent = 0;
         while sent < len {
@@ -455,7 +452,7 @@ impl Tx<Mbuf> for EthTx {
                     self.device.attached.id,
                     self.queue,
                     start,
-                    (len - sent) as u16,
+                    (len - sent).min(MAX) as u16,
                 )
             };
             if now == 0 {
@@ -463,15 +460,12 @@ impl Tx<Mbuf> for EthTx {
             }
             sent += usize::from(now);
         }
-        let unsent: usize = frames[sent..].iter().map(Frame::size).sum();
         // SAFETY: the first `sent` frames are the driver's now, and are forgotten here; the rest moves down.
         unsafe {
             frames.set_len(0);
             std::ptr::copy(frames.as_ptr().add(sent), frames.as_mut_ptr(), len - sent);
             frames.set_len(len - sent);
         }
-        self.counters.packets.add(sent as u64);
-        self.counters.bytes.add((bytes - unsent) as u64);
         self.counters.dropped.add((len - sent) as u64);
         free_all(frames);
     }

@@ -3,7 +3,8 @@
 //! Each burst is one `recvmmsg` straight into mbufs and one `sendmmsg` out of them. Checksums that the
 //! sending host left unfinished and segments of up to 64 KiB stay as they are, described by the frame's
 //! `Offload`. A VLAN tag that the kernel took out is put back. Nothing is ever cut short: a frame larger
-//! than any buffer is dropped and counted. What the port receives is kept from the host stack (`isolate`).
+//! than any buffer is dropped and counted, and so is one whose kind of segmentation the kernel cannot express
+//! (UDP segments before Linux 6.2, segments inside a tunnel). What the port receives is kept from the host stack (`isolate`).
 
 use std::io;
 use std::mem::zeroed;

@@ -331,11 +331,11 @@ fn a_device_that_vanishes_has_no_state_and_no_frames() {
 
 #[test]
 fn two_hundred_ports_in_one_process() {
-    const PORTS: usize = 200;
+    const PAIRS: usize = 100;
     let namespace = Namespace::new();
     let script = format!(
         "for i in $(seq 0 {}); do echo link add n$i type veth peer name f$i; echo link set n$i up; echo link set f$i up; done | ip -batch -",
-        PORTS - 1
+        PAIRS - 1
     );
     namespace.sh(&script);
     let pools = pools();
@@ -351,7 +351,7 @@ fn two_hundred_ports_in_one_process() {
     let opened = {
         let pools = pools.clone();
         namespace.run(move || -> Vec<_> {
-            (0..PORTS)
+            (0..PAIRS)
                 .flat_map(|i| {
                     [
                         open("system", &format!("n{i}"), &[], &pools),
