@@ -161,6 +161,10 @@ impl Check {
         if !field.row().writable || value & !field.full_mask() != 0 {
             return Err(OfError::SetFieldArgument);
         }
+        let present = u128::from(VLAN_PRESENT);
+        if field == Field::VlanVid && mask & !value & present != 0 {
+            return Err(OfError::SetFieldArgument);
+        }
         // OpenFlow 1.0's own action for it adds the tag.
         let pushes = matches!(field, Field::VlanVid | Field::VlanPcp);
         if !(pushes && self.version == Version::V10) {

@@ -322,6 +322,18 @@ fn reg_load(r: &mut Reader<'_>, _: Context) -> Result<Action, OfError> {
     if value >> destination.width != 0 {
         return Err(OfError::ActionArgument);
     }
+    if destination
+        == (Subfield {
+            field: Field::InPort,
+            start: 0,
+            width: 16,
+        })
+    {
+        // All of it on the wire; in the key, ports are wider.
+        let value = oxm::from_wire(Field::InPort, value);
+        let destination = Subfield::whole(Field::InPort);
+        return Ok(Action::Load { value, destination });
+    }
     Ok(Action::Load { value, destination })
 }
 

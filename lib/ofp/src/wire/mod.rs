@@ -446,7 +446,7 @@ pub(crate) fn unsayable(matching: &Match, version: Version, nxm: bool) -> Option
         said = match10::get(&mut Reader::new(&out, OfError::BadLength)).unwrap_or_default();
     } else {
         oxm::for_each_entry(matching, flavor, |field, value, mask| {
-            if oxm::id(field, flavor).is_some() {
+            if oxm::is_sayable(field, value, flavor) {
                 said.set(field.place(), value, mask);
             }
         });
@@ -455,11 +455,15 @@ pub(crate) fn unsayable(matching: &Match, version: Version, nxm: bool) -> Option
     let (tag, mask) = matching.get(Field::VlanTci.place());
     let present = u128::from(VLAN_PRESENT);
     let untagged = mask & present != 0 && tag & present == 0;
-    FIELDS.iter().map(|row| row.field).find(|field| {
+    let lost = |field: &Field| {
         let tag = matches!(field, Field::VlanTci | Field::VlanPcp);
-        let applies = field.row().prereq.holds(matching);
-        applies && !(tag && untagged) && said.get(field.place()) != matching.get(field.place())
-    })
+        !(tag && untagged) && said.get(field.place()) != matching.get(field.place())
+    };
+    let fields = || FIELDS.iter().map(|row| row.field).filter(lost);
+    // Fields that share a place are told apart by their prerequisites, if those are there.
+    fields()
+        .find(|field| field.row().prereq.holds(matching))
+        .or_else(|| fields().next())
 }
 
 /// Whether a field has a number on the wire.

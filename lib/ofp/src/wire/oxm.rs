@@ -124,19 +124,25 @@ pub(crate) fn get_header(r: &mut Reader<'_>) -> Result<Header, OfError> {
 }
 
 /// Converts a wire number to the field's own form: 16-bit ports become 32-bit ones.
-fn from_wire(field: Field, value: u128) -> u128 {
+pub(crate) fn from_wire(field: Field, value: u128) -> u128 {
     match field {
         Field::InPort => u128::from(PortNo::from_v10(value as u16).0),
         _ => value,
     }
 }
 
-/// The opposite; `None`: it cannot be said.
-fn to_wire(field: Field, value: u128) -> Option<u128> {
+/// The opposite; a port that 16 bits cannot say becomes "none".
+pub(crate) fn to_wire(field: Field, value: u128) -> u128 {
     match field {
-        Field::InPort => PortNo(value as u32).to_v10().map(u128::from),
-        _ => Some(value),
+        Field::InPort => u128::from(PortNo(value as u32).to_v10().unwrap_or(u16::MAX)),
+        _ => value,
     }
+}
+
+/// Whether there are a number for the field and room for the value.
+pub(crate) fn is_sayable(field: Field, value: u128, flavor: Flavor) -> bool {
+    let far = field == Field::InPort && PortNo(value as u32).to_v10().is_none();
+    id(field, flavor).is_some() && !far
 }
 
 /// Reads the value, and the mask if there is one, that follow a known field's header.
@@ -247,12 +253,13 @@ pub(crate) fn put_header(out: &mut BytesMut, id: Id, masked: bool) {
     }
 }
 
-/// Writes an entry; nothing if the field has no id or the value cannot be said.
+/// Writes an entry; nothing if the field has no id.
 pub(crate) fn put_entry(out: &mut BytesMut, field: Field, value: u128, mask: u128, flavor: Flavor) {
     let full = field.full_mask();
-    let Some((id, wire)) = id(field, flavor).zip(to_wire(field, value & mask & full)) else {
+    let Some(id) = id(field, flavor) else {
         return;
     };
+    let wire = to_wire(field, value & mask & full);
     let masked = mask & full != full;
     put_header(out, id, masked);
     put_uint(out, wire, usize::from(id.size));

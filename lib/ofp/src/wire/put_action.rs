@@ -301,8 +301,14 @@ fn put_vlan(out: &mut BytesMut, action: &Action, c: &mut Context) {
     }
 }
 
-/// OFPAT_SET_FIELD of a whole field.
+/// OFPAT_SET_FIELD of a whole field. A VLAN id that is set is present.
 fn put_oxm(out: &mut BytesMut, field: Field, value: u128) {
+    let present = if field == Field::VlanVid {
+        VLAN_PRESENT
+    } else {
+        0
+    };
+    let value = value | u128::from(present);
     put(out, &row::SET_FIELD, |o| {
         oxm::put_entry(o, field, value, field.full_mask(), Flavor::Oxm);
     });
@@ -409,19 +415,23 @@ fn legacy(field: Field, value: u128) -> Option<[Option<Action>; 2]> {
 fn put_set_field(out: &mut BytesMut, field: Field, value: u128, mask: u128, c: &mut Context) {
     let full = field.full_mask();
     let whole = mask & full == full;
-    if whole && c.version >= Version::V12 {
+    // The standard's set-field may not set the ingress port.
+    if whole && c.version >= Version::V12 && field != Field::InPortOxm {
         put_oxm(out, field, value);
     } else if whole && let Some(actions) = legacy(field, value) {
         for action in actions.iter().flatten() {
             put_action(out, action, c);
         }
-    } else if is_experimenter(field) || field == Field::VlanVid && !whole {
+    } else if is_experimenter(field) {
         put(out, &row::REG_LOAD2, |o| {
             oxm::put_entry(o, field, value, mask, Flavor::Nxm)
         });
     } else {
         // One load for each run of bits.
         let mut rest = mask & full;
+        if field == Field::VlanVid {
+            rest &= !u128::from(VLAN_PRESENT);
+        }
         while rest != 0 {
             let start = rest.trailing_zeros();
             let width = (rest >> start).trailing_ones();
@@ -452,6 +462,9 @@ fn put_loads(out: &mut BytesMut, destination: Subfield, value: u128) {
         return;
     }
     let (mut start, mut width, mut value) = (destination.start, destination.width, value);
+    if destination == Subfield::whole(Field::InPort) {
+        (width, value) = (16, oxm::to_wire(Field::InPort, value));
+    }
     loop {
         let part = Subfield {
             field: destination.field,
