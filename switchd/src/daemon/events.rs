@@ -89,6 +89,7 @@ impl Daemon {
         for (port, route) in routes {
             tracing::debug!(?port, ?route, "tunnel route");
             self.switch.set_route(port, route);
+            self.report = true;
         }
     }
 
@@ -97,9 +98,7 @@ impl Daemon {
         let now = Instant::now();
         self.switch.tick(self.clock.now(), &mut self.outputs);
         self.server.tick(now);
-        if self.retry_ports(now) {
-            self.report_applied();
-        }
+        self.retry_ports(now);
         if ticks.is_multiple_of(SLOW_TICKS) {
             self.follow_controllers();
         }
@@ -110,20 +109,17 @@ impl Daemon {
 
     /// The kernel spoke of links or routes a while ago: looks at them.
     pub async fn follow_kernel(&mut self) {
-        let (now, mut changed) = (Instant::now(), false);
+        let now = Instant::now();
         if self.links_due.is_some_and(|due| due <= now) {
             self.links_due = None;
-            changed |= self.follow_links().await;
+            self.follow_links().await;
             self.routing_due = Some(now);
             self.retry_at_once();
         }
         if self.routing_due.is_some_and(|due| due <= now) {
-            changed |= self.follow_routing().await;
+            self.follow_routing().await;
         }
-        changed |= self.retry_ports(now);
-        if changed {
-            self.report_applied();
-        }
+        self.retry_ports(now);
     }
 
     /// A link came or changed: a device that was missing may be there now.
@@ -133,8 +129,7 @@ impl Daemon {
     }
 
     /// Asks for the host's addresses and the tunnels' routes.
-    /// Returns whether something changed.
-    pub async fn follow_routing(&mut self) -> bool {
+    pub async fn follow_routing(&mut self) {
         self.routing_due = None;
         let addresses: Vec<IpAddr> = self
             .kernel
@@ -160,11 +155,8 @@ impl Daemon {
         }
         if !self.underlay.is_empty() {
             let routes = self.underlay.refresh(&self.kernel).await;
-            let changed = !routes.is_empty();
             self.set_routes(routes);
-            return changed;
         }
-        false
     }
 
     fn command(&mut self, request: unixctl::Request) {

@@ -93,6 +93,8 @@ pub struct Daemon {
     events: mpsc::Sender<Event>,
     routing_due: Option<Instant>,
     links_due: Option<Instant>,
+    /// States changed that the database is to say.
+    report: bool,
     exit: bool,
     said_no_effect: Vec<String>,
 }
@@ -163,6 +165,7 @@ impl Daemon {
             events,
             routing_due: None,
             links_due: None,
+            report: false,
             exit: false,
             said_no_effect: Vec::new(),
         };
@@ -243,6 +246,9 @@ impl Daemon {
             self.apply(config).await;
         }
         self.publish().await;
+        if std::mem::take(&mut self.report) {
+            self.report_applied();
+        }
         self.clients.flush(&mut self.server);
     }
 

@@ -224,7 +224,7 @@ impl Daemon {
     }
 
     /// Tries the ports again whose time has come.
-    pub fn retry_ports(&mut self, now: Instant) -> bool {
+    pub fn retry_ports(&mut self, now: Instant) {
         let is_due =
             |port: &&LivePort| port.live.is_none() && port.retry.is_some_and(|at| at <= now);
         let due: Vec<String> = self
@@ -239,13 +239,12 @@ impl Daemon {
                 self.ports.insert(name.clone(), port);
             }
         }
-        !due.is_empty()
+        self.report |= !due.is_empty();
     }
 
     /// Reads what all devices say of themselves; a port whose device is gone is closed and retried.
-    /// Returns whether something changed.
-    pub async fn follow_links(&mut self) -> bool {
-        let (mut gone, mut changed) = (Vec::new(), false);
+    pub async fn follow_links(&mut self) {
+        let mut gone = Vec::new();
         for (name, port) in &mut self.ports {
             let (Some(device), Some((id, _))) = (&port.device, port.live) else {
                 continue;
@@ -256,7 +255,7 @@ impl Daemon {
             } else if state != port.state {
                 tracing::debug!(port = name, ?state, "link changed");
                 port.state = state;
-                changed = true;
+                self.report = true;
                 self.switch.set_port_state(id, state, &mut self.outputs);
             }
         }
@@ -264,10 +263,9 @@ impl Daemon {
             tracing::warn!(port = name, "its device is gone");
             self.close_port(&name).await;
             self.open_port(&bridge, config);
-            changed = true;
+            self.report = true;
         }
         self.set_egresses();
-        changed
     }
 
     fn set_egresses(&mut self) {
