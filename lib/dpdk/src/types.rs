@@ -95,6 +95,24 @@ pub fn find(name: &str) -> Option<&'static PortType> {
         .find(|row| row.name == name || row.aliases.contains(&name))
 }
 
+/// Closes many ports at once, whose queues were dropped before. The kernel waits for an RCU grace period (some
+/// 12 ms) with each packet socket and with each isolation. The waits for sockets of several threads are one, those
+/// for isolations stay one after the other: 200 ports take 2.7 seconds like this, and 5 without threads.
+pub fn close_all(ports: Vec<Box<dyn Port<Mbuf>>>) {
+    const THREADS: usize = 32;
+    let share = ports.len().div_ceil(THREADS).max(1);
+    let mut rest = ports.into_iter();
+    std::thread::scope(|scope| {
+        loop {
+            let part: Vec<_> = rest.by_ref().take(share).collect();
+            if part.is_empty() {
+                break;
+            }
+            scope.spawn(move || drop(part));
+        }
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -379,6 +379,8 @@ fn two_hundred_ports_in_one_process() {
         in_use.ordinary <= 64 && in_use.large <= 64,
         "ports hold mbufs: {in_use:?}"
     );
+    drop(sides);
+    dpdk::types::close_all(ports);
 }
 
 #[test]
