@@ -1,0 +1,110 @@
+"""External controllers take over a bridge; what happens when they stop and when they come back."""
+
+import pathlib
+import time
+
+import pytest
+from lab import ROOT, VENV, stop, until
+
+ADDRESS = "127.0.0.1"
+PORT = 6653
+
+
+def os_ken(namespace, log):
+    """Our learning switch on os-ken; it speaks the newest version that the bridge offers."""
+    return namespace.start(VENV / "osken-manager", "--ofp-listen-host", ADDRESS, "--ofp-tcp-listen-port", PORT,
+                           ROOT / "demo/learning_switch.py", stdout=log, stderr=log)
+
+
+def testcontroller(namespace, log, version):
+    return namespace.start("ovs-testcontroller", "-O", version, f"ptcp:{PORT}:{ADDRESS}", stdout=log, stderr=log)
+
+
+KINDS = {
+    "os-ken": lambda namespace, log, version: os_ken(namespace, log),
+    "ovs-testcontroller": testcontroller,
+}
+
+
+def connect(switch, version):
+    switch.vsctl("set", "Bridge", "br0", f"protocols={version}")
+    switch.vsctl("--inactivity-probe=1000", "set-controller", "br0", f"tcp:{ADDRESS}:{PORT}",
+                 "--", "set", "Controller", "br0", "max_backoff=1000")
+
+
+def is_connected(switch):
+    return switch.vsctl("get", "Controller", "br0", "is_connected").stdout.strip() == "true"
+
+
+@pytest.fixture(params=["OpenFlow10", "OpenFlow13"])
+def version(request):
+    return request.param
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_takes_over(lab, lan, kind, version):
+    log = open(lab.directory() / "controller.log", "wb")
+    lan.vsctl("set-fail-mode", "br0", "secure")
+    lan.ofctl("del-flows", "br0")
+    connect(lan, version)
+    assert not lan.h1.ping("10.0.0.2")
+
+    controller = KINDS[kind](lan.namespace, log, version)
+    try:
+        until(lambda: is_connected(lan), "connected", seconds=15)
+        until(lambda: lan.h1.ping("10.0.0.2"), "a ping through the controller's flows")
+        assert lan.h2.ping("10.0.0.1", count=3) and lan.h1.ping("fc00::2", count=3)
+    except AssertionError:
+        print(pathlib.Path(log.name).read_text())
+        raise
+
+    # Secure: what is there stays, nothing new is learnt.
+    stop(controller)
+    until(lambda: not is_connected(lan), "disconnected")
+    lan.ofctl("del-flows", "br0")
+    time.sleep(5)
+    assert not lan.h1.ping("10.0.0.2"), "a secure bridge forwards by itself"
+
+    # Standalone: it forwards by itself.
+    lan.vsctl("set-fail-mode", "br0", "standalone")
+    until(lambda: lan.h1.ping("10.0.0.2"), "a standalone bridge forwards by itself", seconds=30)
+
+    # Back again: it takes over within a second of being there.
+    controller = KINDS[kind](lan.namespace, log, version)
+    until(lambda: listens(lan.namespace), "the controller listens", seconds=15)
+    began = time.monotonic()
+    until(lambda: is_connected(lan), "connected again", seconds=5)
+    assert time.monotonic() - began < 1.5, "more than a second (and the time of asking)"
+    until(lambda: lan.h1.ping("10.0.0.2"), "a ping through the controller again")
+    stop(controller)
+
+
+def listens(namespace):
+    return f":{PORT}" in namespace.run("ss", "-Hltn").stdout
+
+
+def test_listeners(lan):
+    """Passive targets: the stock tool connects to the bridge by TCP and by a socket of its own."""
+    path = lan.dir / "of.sock"
+    lan.vsctl("set-controller", "br0", f"ptcp:6654:{ADDRESS}", f"punix:{path}")
+    for target in f"tcp:{ADDRESS}:6654", f"unix:{path}":
+        for flow_version in "OpenFlow10", "OpenFlow13":
+            answer = lan.namespace.run("ovs-ofctl", "-O", flow_version, "dump-desc", target)
+            assert "DESC reply" in answer.stdout
+    lan.vsctl("del-controller", "br0")
+    until(lambda: not path.exists(), "the socket is gone")
+
+
+def test_monitor_shows_packet_ins(lan):
+    lan.vsctl("set-fail-mode", "br0", "secure")
+    lan.ofctl("add-flow", "br0", "icmp,actions=CONTROLLER:64")
+    lan.ofctl("add-flow", "br0", "priority=1,actions=NORMAL")
+    path = lan.dir / "monitor.out"
+    monitor = lan.namespace.start(
+        "ovs-ofctl", "monitor", "br0", "64", env=lan.env, stdout=open(path, "wb"), stderr=open(path, "ab"))
+
+    def seen():
+        lan.h1.ping("10.0.0.2", wait=0.2)
+        return "NXT_PACKET_IN" in path.read_text() or "OFPT_PACKET_IN" in path.read_text()
+    until(seen, "a packet-in at the stock monitor")
+    stop(monitor)

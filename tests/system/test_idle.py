@@ -1,0 +1,28 @@
+"""An idle switch is cheap, and its memory stays bounded."""
+
+import time
+
+
+def cpu_share(switch, seconds=4):
+    before = switch.cpu_seconds()
+    time.sleep(seconds)
+    return (switch.cpu_seconds() - before) / seconds
+
+
+def test_idle_with_kernel_ports(lan):
+    assert lan.h1.ping("10.0.0.2")
+    assert cpu_share(lan) < 0.05
+
+
+def test_idle_with_a_polled_port(lan):
+    lan.vsctl("add-port", "br0", "dp0", "--", "set", "Interface", "dp0", "type=dpdk",
+              "options:dpdk-devargs=net_null0,no-rx=1")
+    assert cpu_share(lan) < 0.05
+
+
+def test_a_busy_worker_never_sleeps_when_told_so(lan):
+    lan.vsctl("set", "Open_vSwitch", ".", "other_config:pmd-sleep-max=0")
+    lan.vsctl("add-port", "br0", "dp0", "--", "set", "Interface", "dp0", "type=dpdk",
+              "options:dpdk-devargs=net_null0,no-rx=1")
+    assert lan.h1.ping("10.0.0.2", count=3)
+    assert cpu_share(lan, 2) > 0.3
