@@ -27,10 +27,11 @@ def test_restart_brings_everything_back(lan, end):
 
 
 def test_clean_exit_leaves_nothing(lan):
-    lan.vsctl("add-port", "br0", "tap7", "--", "set", "Interface", "tap7", "type=internal")
+    lan.vsctl("add-port", "br0", "tap7", "--", "set", "Interface", "tap7", "type=internal",
+              "--", "add-port", "br0", "tap8", "--", "set", "Interface", "tap8", "type=tap")
     lan.vsctl("add-port", "br0", "dp0", "--", "set", "Interface", "dp0", "type=dpdk",
               "options:dpdk-devargs=net_null0,no-rx=1")
-    assert {"br0", "tap7"} <= lan.namespace.interfaces()
+    assert {"br0", "tap7", "tap8"} <= lan.namespace.interfaces()
     assert (lan.rundir / "br0.mgmt").exists()
     assert lan.stop() == 0
     assert lan.namespace.interfaces() == {"lo", "p1", "p2"}

@@ -5,7 +5,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Names of what holds no sources of ours.
-const NOT_OURS: &[&str] = &["target", ".git", ".venv", ".cache", "__pycache__", ".pytest_cache", "proptest-regressions"];
+const NOT_OURS: &[&str] = &[
+    "target",
+    ".git",
+    ".venv",
+    ".cache",
+    "__pycache__",
+    ".pytest_cache",
+    "proptest-regressions",
+];
 
 /// A file: its path from the top with `/`, and its text.
 #[derive(Clone, Debug)]
@@ -41,13 +49,21 @@ pub fn below(directory: &str, extension: &str) -> Vec<Source> {
 fn collect(top: &Path, directory: &Path, found: &mut Vec<Source>) {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     for path in entries.map(|entry| entry.path()) {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         if NOT_OURS.contains(&name.as_str()) {
             continue;
         } else if path.is_dir() {
             collect(top, &path, found);
         } else if let Ok(text) = fs::read_to_string(&path) {
-            let path = path.strip_prefix(top).unwrap_or(&path).to_string_lossy().into_owned();
+            let path = path
+                .strip_prefix(top)
+                .unwrap_or(&path)
+                .to_string_lossy()
+                .into_owned();
             found.push(Source { path, text });
         }
     }
@@ -56,14 +72,20 @@ fn collect(top: &Path, directory: &Path, found: &mut Vec<Source>) {
 impl Source {
     /// The lines of code with their numbers: without comments, and without what follows `#[cfg(test)]` at the left margin.
     pub fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let lines = self.text.lines().enumerate().map(|(index, line)| (index + 1, line));
+        let lines = self
+            .text
+            .lines()
+            .enumerate()
+            .map(|(index, line)| (index + 1, line));
         let lines = lines.take_while(|(_, line)| *line != "#[cfg(test)]");
         lines.filter(|(_, line)| !line.trim_start().starts_with("//"))
     }
 
     /// Whether the whole file is tests: in a `tests` directory, or named so.
     pub fn is_test(&self) -> bool {
-        self.path.split('/').any(|part| part == "tests" || part == "tests.rs" || part == "testing.rs")
+        self.path
+            .split('/')
+            .any(|part| part == "tests" || part == "tests.rs" || part == "testing.rs")
     }
 
     /// Lines of code that contain one of these words, as `path:line: word`. A word is matched at its left edge.

@@ -12,7 +12,11 @@ const CRATES: &[(&str, &str, &[&str])] = &[
     ("dpdk-sys", "lib/dpdk-sys", &[]),
     ("datapath", "datapath", &["packet", "ofp", "flow"]),
     ("dpdk", "lib/dpdk", &["packet", "datapath", "dpdk-sys"]),
-    ("switchd", "switchd", &["packet", "ofp", "ovsdb", "datapath", "dpdk"]),
+    (
+        "switchd",
+        "switchd",
+        &["packet", "ofp", "ovsdb", "datapath", "dpdk"],
+    ),
     ("ofctl", "ofctl", &["packet", "ofp", "flow"]),
     ("vsctl", "vsctl", &["ovsdb"]),
     ("house", "tests/house", &["ofp", "datapath", "dpdk"]),
@@ -29,8 +33,14 @@ const RESERVED: &[(&str, &[&str])] = &[
 
 /// Code that is unsafe outside `dpdk-sys` and `dpdk`, and why it has to be.
 const UNSAFE: &[(&str, &str)] = &[
-    ("switchd/src/rundir.rs", "a record lock on the pid file, as the stock daemon takes it"),
-    ("switchd/src/", "calls of the kernel that the standard library does not wrap"),
+    (
+        "switchd/src/rundir.rs",
+        "a record lock on the pid file, as the stock daemon takes it",
+    ),
+    (
+        "switchd/src/",
+        "calls of the kernel that the standard library does not wrap",
+    ),
 ];
 
 /// The names in a section of a Cargo.toml.
@@ -40,7 +50,12 @@ fn dependencies(manifest: &str, sections: &[&str]) -> BTreeSet<String> {
     for line in manifest.lines() {
         if let Some(section) = line.strip_prefix('[') {
             inside = sections.contains(&section.trim_end_matches(']'));
-        } else if let (true, Some(name)) = (inside, line.split(['.', ' ', '=']).next().filter(|name| !name.is_empty())) {
+        } else if let (true, Some(name)) = (
+            inside,
+            line.split(['.', ' ', '='])
+                .next()
+                .filter(|name| !name.is_empty()),
+        ) {
             names.insert(name.to_owned());
         }
     }
@@ -55,7 +70,10 @@ fn manifests() -> Vec<Source> {
 
 #[test]
 fn every_crate_has_its_row() {
-    let known: BTreeSet<_> = CRATES.iter().map(|row| format!("{}/Cargo.toml", row.1)).collect();
+    let known: BTreeSet<_> = CRATES
+        .iter()
+        .map(|row| format!("{}/Cargo.toml", row.1))
+        .collect();
     let found: BTreeSet<_> = manifests().into_iter().map(|source| source.path).collect();
     assert_eq!(known, found);
 }
@@ -65,7 +83,12 @@ fn crates_depend_only_on_those_below() {
     let ours: BTreeSet<_> = CRATES.iter().map(|row| row.0).collect();
     let mut offences = Vec::new();
     for manifest in manifests() {
-        let Some((name, _, allowed)) = CRATES.iter().find(|row| format!("{}/Cargo.toml", row.1) == manifest.path) else { continue };
+        let Some((name, _, allowed)) = CRATES
+            .iter()
+            .find(|row| format!("{}/Cargo.toml", row.1) == manifest.path)
+        else {
+            continue;
+        };
         let sections = ["dependencies", "dev-dependencies", "build-dependencies"];
         for dependency in dependencies(&manifest.text, &sections) {
             if ours.contains(dependency.as_str()) && !allowed.contains(&dependency.as_str()) {
@@ -79,24 +102,60 @@ fn crates_depend_only_on_those_below() {
             }
         }
     }
-    none("A new edge between crates is decided in ARCHITECTURE.md and here:", &offences);
+    none(
+        "A new edge between crates is decided in ARCHITECTURE.md and here:",
+        &offences,
+    );
 }
 
 #[test]
 fn the_datapath_has_no_rim() {
     let rim = [
-        "std::fs", "std::io", "std::net::Tcp", "std::net::Udp", "std::os::unix", "std::process", "std::env", "thread::spawn",
-        "TcpStream", "TcpListener", "UdpSocket", "UnixStream", "Instant", "SystemTime", "async fn", ".await", "dpdk::",
+        "std::fs",
+        "std::io",
+        "std::net::Tcp",
+        "std::net::Udp",
+        "std::os::unix",
+        "std::process",
+        "std::env",
+        "thread::spawn",
+        "TcpStream",
+        "TcpListener",
+        "UdpSocket",
+        "UnixStream",
+        "Instant",
+        "SystemTime",
+        "async fn",
+        ".await",
+        "dpdk::",
     ];
     let files = below("datapath/src/", "rs");
-    let offences: Vec<_> = files.iter().filter(|file| !file.is_test()).flat_map(|file| file.find(&rim)).collect();
-    none("`datapath` has no files, sockets, clocks, threads and no DPDK; what it needs is an argument:", &offences);
+    let offences: Vec<_> = files
+        .iter()
+        .filter(|file| !file.is_test())
+        .flat_map(|file| file.find(&rim))
+        .collect();
+    none(
+        "`datapath` has no files, sockets, clocks, threads and no DPDK; what it needs is an argument:",
+        &offences,
+    );
 }
 
 #[test]
 fn libraries_of_bytes_have_no_rim() {
-    let rim = ["std::fs", "std::net::Tcp", "std::net::Udp", "UnixStream", "Instant", "SystemTime", "std::thread", "async fn"];
-    let files = ["lib/packet/src/", "lib/ofp/src/", "lib/flow/src/"].map(|directory| below(directory, "rs")).concat();
+    let rim = [
+        "std::fs",
+        "std::net::Tcp",
+        "std::net::Udp",
+        "UnixStream",
+        "Instant",
+        "SystemTime",
+        "std::thread",
+        "async fn",
+    ];
+    let files = ["lib/packet/src/", "lib/ofp/src/", "lib/flow/src/"]
+        .map(|directory| below(directory, "rs"))
+        .concat();
     let offences: Vec<_> = files.iter().flat_map(|file| file.find(&rim)).collect();
     none("`packet`, `ofp` and `flow` are pure:", &offences);
 }
@@ -105,37 +164,86 @@ fn libraries_of_bytes_have_no_rim() {
 fn control_and_forward_meet_only_in_the_model() {
     let mut offences = Vec::new();
     for (directory, others) in [
-        ("datapath/src/control/", ["crate::forward", "super::forward", "datapath::forward", "forward::"]),
-        ("datapath/src/forward/", ["crate::control", "super::control", "datapath::control", "control::"]),
-        ("datapath/src/model/", ["crate::control", "crate::forward", "control::", "forward::"]),
+        (
+            "datapath/src/control/",
+            [
+                "crate::forward",
+                "super::forward",
+                "datapath::forward",
+                "forward::",
+            ],
+        ),
+        (
+            "datapath/src/forward/",
+            [
+                "crate::control",
+                "super::control",
+                "datapath::control",
+                "control::",
+            ],
+        ),
+        (
+            "datapath/src/model/",
+            ["crate::control", "crate::forward", "control::", "forward::"],
+        ),
     ] {
         let files = below(directory, "rs");
-        offences.extend(files.iter().filter(|file| !file.is_test()).flat_map(|file| file.find(&others)));
+        offences.extend(
+            files
+                .iter()
+                .filter(|file| !file.is_test())
+                .flat_map(|file| file.find(&others)),
+        );
     }
-    none("`control` and `forward` never import each other, `model` neither:", &offences);
+    none(
+        "`control` and `forward` never import each other, `model` neither:",
+        &offences,
+    );
 }
 
 #[test]
 fn forward_takes_no_lock_logs_nothing_and_never_panics() {
     let slow = [
-        "Mutex", "RwLock", "tracing", "info!", "warn!", "error!", "debug!", "println!", "eprintln!", "format!", "to_string()",
-        ".unwrap()", ".expect(", "panic!", "unreachable!", "assert!", "assert_eq!",
+        "Mutex",
+        "RwLock",
+        "tracing",
+        "info!",
+        "warn!",
+        "error!",
+        "debug!",
+        "println!",
+        "eprintln!",
+        "format!",
+        "to_string()",
+        ".unwrap()",
+        ".expect(",
+        "panic!",
+        "unreachable!",
+        "assert!",
+        "assert_eq!",
     ];
     let mut files = below("datapath/src/forward/", "rs");
     // Tracing a packet for a person writes text, outside the packet path.
     files.retain(|file| !file.path.contains("/trace") && !file.is_test());
     let offences: Vec<_> = files.iter().flat_map(|file| file.find(&slow)).collect();
-    none("`forward` takes no lock, formats and logs nothing, and never panics:", &offences);
+    none(
+        "`forward` takes no lock, formats and logs nothing, and never panics:",
+        &offences,
+    );
 }
 
 #[test]
 fn unsafe_code_stays_in_its_places() {
     let mut offences = Vec::new();
     for file in below("", "rs") {
-        let is_allowed = file.path.starts_with("lib/dpdk") || UNSAFE.iter().any(|row| file.path.starts_with(row.0));
+        let is_allowed = file.path.starts_with("lib/dpdk")
+            || UNSAFE.iter().any(|row| file.path.starts_with(row.0));
         if !is_allowed && !file.path.starts_with("tests/house/") {
             offences.extend(file.find(&["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"]));
         }
     }
-    none("`unsafe` needs a row, with its reason, in this test:", &offences);
+    none(
+        "`unsafe` needs a row, with its reason, in this test:",
+        &offences,
+    );
 }
