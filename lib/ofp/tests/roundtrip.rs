@@ -457,7 +457,6 @@ fn simple_messages_come_back() {
         Body::BarrierRequest,
         Body::BarrierReply,
         Body::SetAsync(masks),
-        Body::SetFlowFormat(FlowFormat::Nxm),
         Body::FlowModTableId(true),
         Body::SetPacketInFormat(PacketInFormat::Nxt2),
         Body::SetControllerId(5),
@@ -488,6 +487,7 @@ fn simple_messages_come_back() {
         every_version(body);
     }
     again(&Body::GetAsyncRequest, &V13);
+    again(&Body::SetFlowFormat(FlowFormat::Nxm), &V10);
     let role = Role {
         role: 2,
         generation_id: None,

@@ -150,9 +150,9 @@ rows! {
 
     NX_ROLE_REQUEST     "NXT_ROLE_REQUEST"         V10 V11 nx(10), |r, _| Ok(Body::RoleRequest(switch::get_nx_role(r)?));
     NX_ROLE_REPLY       "NXT_ROLE_REPLY"           V10 V11 nx(11), |r, _| Ok(Body::RoleReply(switch::get_nx_role(r)?));
-    SET_FLOW_FORMAT     "NXT_SET_FLOW_FORMAT"      V10 V15 nx(12), switch::set_flow_format;
-    NX_FLOW_MOD         "NXT_FLOW_MOD"             V10 V15 nx(13), flow::nx_flow_mod;
-    NX_FLOW_REMOVED     "NXT_FLOW_REMOVED"         V10 V15 nx(14), flow::nx_flow_removed;
+    SET_FLOW_FORMAT     "NXT_SET_FLOW_FORMAT"      V10 V11 nx(12), switch::set_flow_format;
+    NX_FLOW_MOD         "NXT_FLOW_MOD"             V10 V11 nx(13), flow::nx_flow_mod;
+    NX_FLOW_REMOVED     "NXT_FLOW_REMOVED"         V10 V11 nx(14), flow::nx_flow_removed;
     FLOW_MOD_TABLE_ID   "NXT_FLOW_MOD_TABLE_ID"    V10 V15 nx(15), switch::flow_mod_table_id;
     SET_PACKET_IN_FORMAT "NXT_SET_PACKET_IN_FORMAT" V10 V15 nx(16), switch::set_packet_in_format;
     NX_PACKET_IN        "NXT_PACKET_IN"            V10 V15 nx(17), packet::nx_packet_in;
@@ -168,8 +168,8 @@ rows! {
     QUEUE_REQUEST       "OFPST_QUEUE request"     V10 V15 Request(5),  multipart::queue_request;
     TABLE_FEATURES_REQUEST "OFPST_TABLE_FEATURES request" V13 V15 Request(12), table_features::request;
     PORT_DESC_REQUEST   "OFPST_PORT_DESC request" V10 V15 Request(13), |r, _| ask(r, MultipartRequest::PortDesc);
-    NX_FLOW_REQUEST     "NXST_FLOW request"       V10 V15 ExperimenterRequest(NICIRA, 0), |r, _| Ok(ask_flows(multipart::get_nx_flow_request(r)?));
-    NX_AGGREGATE_REQUEST "NXST_AGGREGATE request" V10 V15 ExperimenterRequest(NICIRA, 1), |r, _| Ok(ask_aggregate(multipart::get_nx_flow_request(r)?));
+    NX_FLOW_REQUEST     "NXST_FLOW request"       V10 V11 ExperimenterRequest(NICIRA, 0), |r, _| Ok(ask_flows(multipart::get_nx_flow_request(r)?));
+    NX_AGGREGATE_REQUEST "NXST_AGGREGATE request" V10 V11 ExperimenterRequest(NICIRA, 1), |r, _| Ok(ask_aggregate(multipart::get_nx_flow_request(r)?));
 
     DESC_REPLY          "OFPST_DESC reply"        V10 V15 Reply(0),  multipart::desc_reply;
     FLOW_REPLY          "OFPST_FLOW reply"        V10 V15 Reply(1),  multipart::flow_reply;
@@ -179,8 +179,8 @@ rows! {
     QUEUE_REPLY         "OFPST_QUEUE reply"       V10 V15 Reply(5),  multipart::queue_reply;
     TABLE_FEATURES_REPLY "OFPST_TABLE_FEATURES reply" V13 V15 Reply(12), table_features::reply;
     PORT_DESC_REPLY     "OFPST_PORT_DESC reply"   V10 V15 Reply(13), multipart::port_desc_reply;
-    NX_FLOW_REPLY       "NXST_FLOW reply"         V10 V15 ExperimenterReply(NICIRA, 0), multipart::nx_flow_reply;
-    NX_AGGREGATE_REPLY  "NXST_AGGREGATE reply"    V10 V15 ExperimenterReply(NICIRA, 1), |r, c| multipart::aggregate_reply(r, c, true);
+    NX_FLOW_REPLY       "NXST_FLOW reply"         V10 V11 ExperimenterReply(NICIRA, 0), multipart::nx_flow_reply;
+    NX_AGGREGATE_REPLY  "NXST_AGGREGATE reply"    V10 V11 ExperimenterReply(NICIRA, 1), |r, c| multipart::aggregate_reply(r, c, true);
 }
 
 fn empty(r: &Reader<'_>, body: Body) -> Result<Body, OfError> {

@@ -484,7 +484,8 @@ fn put_loads(out: &mut BytesMut, destination: Subfield, value: u128) {
 }
 
 fn put_dec_ttl(out: &mut BytesMut, ids: &[u16], c: &Context) {
-    if !ids.is_empty() {
+    // Controller 0 alone is what the plain action means.
+    if !matches!(ids, [] | [0]) {
         put(out, &row::DEC_TTL_CNT_IDS, |o| {
             o.put_u16(ids.len() as u16);
             o.put_u32(0);

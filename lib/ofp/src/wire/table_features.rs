@@ -104,8 +104,12 @@ fn put_properties(out: &mut BytesMut, version: Version, t: &TableFeatures) {
     });
     both(property::WRITE_ACTIONS, &|o| put_actions(o, version));
     both(property::APPLY_ACTIONS, &|o| put_actions(o, version));
-    both(property::WRITE_SETFIELD, &|o| put_fields(o, version, true, false));
-    both(property::APPLY_SETFIELD, &|o| put_fields(o, version, true, false));
+    both(property::WRITE_SETFIELD, &|o| {
+        put_fields(o, version, true, false)
+    });
+    both(property::APPLY_SETFIELD, &|o| {
+        put_fields(o, version, true, false)
+    });
     put_tlv(out, Layout::Padded, property::MATCH, |o| {
         put_fields(o, version, false, true)
     });

@@ -1,0 +1,468 @@
+//! Golden bytes: every kind of message that we write, with what the stock `ovs-ofctl ofp-print` says
+//! of it beside it, in `golden/messages.txt`. The bytes are compared always, the text where the stock
+//! tool is installed. `GOLDEN=write` rewrites the file; read the difference before it is committed.
+
+use bytes::Bytes;
+use ofp::action::PacketInReason;
+use ofp::error::OfError;
+use ofp::field::Field;
+use ofp::key::Match;
+use ofp::message::*;
+use ofp::text::{PortMap, read_flow_mod};
+use ofp::types::{Cookie, GroupId, PortNo, TableId, Version, Xid};
+use packet::MacAddr;
+use std::fmt::Write;
+use std::process::Command;
+
+const V10: Dialect = Dialect::new(Version::V10);
+const TABLE: Dialect = Dialect {
+    flow_mod_table_id: true,
+    ..V10
+};
+const NXM: Dialect = Dialect {
+    flow_format: FlowFormat::Nxm,
+    ..TABLE
+};
+const V13: Dialect = Dialect::new(Version::V13);
+
+/// Flows, and the protocols in which they are written.
+const FLOWS: &[(&str, &[Dialect])] = &[
+    (
+        "table=3,in_port=1,dl_vlan=5,dl_vlan_pcp=3,actions=strip_vlan,normal",
+        &[TABLE, NXM, V13],
+    ),
+    (
+        "priority=7,tcp,nw_src=10.0.0.0/8,nw_dst=1.2.3.4,nw_tos=32,tp_src=1,tp_dst=80,actions=2",
+        &[V10, NXM, V13],
+    ),
+    (
+        "dl_vlan=0xffff,actions=mod_vlan_vid:5,mod_vlan_pcp:3,output:1",
+        &[V10, NXM, V13],
+    ),
+    ("vlan_tci=0x1000/0x1000,actions=flood", &[NXM, V13]),
+    (
+        "arp,arp_op=1,arp_spa=1.2.3.4,arp_tpa=10.0.0.0/8,arp_sha=1:2:3:4:5:6,arp_tha=0:0:0:0:0:1,actions=local",
+        &[NXM, V13],
+    ),
+    (
+        "udp6,ipv6_src=fe80::/10,ipv6_dst=::1,ipv6_label=5,nw_ttl=64,nw_ecn=2,udp_dst=4/0xfff0,actions=all",
+        &[NXM, V13],
+    ),
+    (
+        "icmp6,icmp_type=135,icmp_code=0,nd_target=fe80::1,nd_sll=00:11:22:33:44:55,actions=in_port",
+        &[NXM, V13],
+    ),
+    (
+        "icmp6,icmp_type=136,nd_tll=1:2:3:4:5:6,actions=drop",
+        &[NXM, V13],
+    ),
+    (
+        "icmp,icmp_type=8,icmp_code=0,actions=controller:128",
+        &[V10, NXM, V13],
+    ),
+    (
+        "sctp,sctp_src=1,sctp_dst=2,ip_frag=no,actions=drop",
+        &[NXM, V13],
+    ),
+    (
+        "tcp,tcp_flags=+syn-ack,ip_frag=not_later,actions=drop",
+        &[NXM, V13],
+    ),
+    (
+        "mpls,mpls_label=5,mpls_tc=3,mpls_bos=1,mpls_ttl=7,actions=drop",
+        &[NXM, V13],
+    ),
+    (
+        "tun_id=5,tun_src=1.2.3.4,tun_dst=5.6.7.8,tun_ipv6_src=::1,tun_flags=oam,tun_gbp_id=3,tun_gbp_flags=8,actions=drop",
+        &[NXM, V13],
+    ),
+    (
+        "reg0=1,reg15=5/0xff,metadata=7/0xf,pkt_mark=3,conj_id=4,actset_output=3,actions=drop",
+        &[NXM, V13],
+    ),
+    (
+        "dl_src=01:00:00:00:00:00/01:00:00:00:00:00,dl_dst=00:01:02:03:04:05,dl_type=0x1234,actions=drop",
+        &[NXM, V13],
+    ),
+    (
+        "ip,cookie=0x123,idle_timeout=5,hard_timeout=6,send_flow_rem,check_overlap,actions=mod_dl_src:1:2:3:4:5:6,mod_dl_dst:0:0:0:0:0:1,mod_nw_src:1.2.3.4,mod_nw_dst:5.6.7.8,mod_nw_tos:32,mod_nw_ecn:1,mod_nw_ttl:9,dec_ttl,dec_ttl(1,2),output:3",
+        &[V10, NXM, V13],
+    ),
+    (
+        "udp,actions=mod_tp_src:5,mod_tp_dst:6,output:3",
+        &[V10, NXM, V13],
+    ),
+    (
+        "actions=set_field:5->reg0,set_field:0x10/0xf0->reg1,load:7->reg2[3..9],move:reg0[0..7]->reg1[8..15],push:reg0,pop:reg1[0..3],output:reg0[0..15]",
+        &[V10, NXM, V13],
+    ),
+    (
+        "ipv6,actions=set_field:fe80::1->ipv6_src,set_field:7->metadata,set_field:5->xreg1,output:3",
+        &[V10, V13],
+    ),
+    (
+        "actions=set_tunnel:5,set_tunnel64:6,set_queue:3,pop_queue,group:4,enqueue(3,4),output(port=3,max_len=100)",
+        &[V10, V13],
+    ),
+    (
+        "actions=controller(max_len=100,id=3,reason=no_match),controller(max_len=9,userdata=01.02.03,pause,meter_id=7)",
+        &[V10, V13],
+    ),
+    (
+        "actions=resubmit:5,resubmit(,1),resubmit(3,4),clone(output:1,exit),note:01.02.03.04.05.06,exit",
+        &[V10, V13],
+    ),
+    (
+        "tcp,actions=push_vlan:0x88a8,set_field:4101->vlan_vid,set_field:3->vlan_pcp,set_field:80->tcp_dst,group:5",
+        &[V13],
+    ),
+    (
+        "ip,no_packet_counts,no_byte_counts,reset_counts,actions=dec_ttl,clear_actions,write_actions(set_field:1.2.3.4->ip_dst,output:2),write_metadata:5/0xff,goto_table:4",
+        &[V13],
+    ),
+    ("modify cookie=5/7,ip,actions=drop", &[NXM, V13]),
+    ("modify_strict cookie=9,ip,actions=2", &[V10]),
+    ("delete out_port=3,ip", &[V10, NXM, V13]),
+    (
+        "delete_strict table=4,cookie=1/-1,out_group=3,udp,udp_src=4",
+        &[V13],
+    ),
+];
+
+fn port(port: PortNo, name: &str) -> PortDesc {
+    PortDesc {
+        port,
+        hw_addr: MacAddr([0xaa, 0x55, 0, 0, 0, 7]),
+        name: name.into(),
+        config: port_config::PORT_DOWN | port_config::NO_FLOOD,
+        state: port_state::LINK_DOWN,
+        current: 1 << 6 | 1 << 11,
+        supported: 1 << 6 | 1 << 13,
+        current_speed_kbps: 10_000_000,
+        ..PortDesc::default()
+    }
+}
+
+fn matching(text: &str) -> Match {
+    read_flow_mod(text, None, &PortMap::default())
+        .unwrap()
+        .matching
+}
+
+fn flow_stats(text: &str) -> FlowStats {
+    let flow = read_flow_mod(text, None, &PortMap::default()).unwrap();
+    FlowStats {
+        table: flow.table,
+        duration: Duration {
+            secs: 5,
+            nanos: 21_000_000,
+        },
+        priority: flow.priority,
+        idle_timeout_secs: 60,
+        idle_age_secs: Some(3),
+        hard_age_secs: Some(5),
+        flags: flow_flag::SEND_FLOW_REM,
+        cookie: flow.cookie,
+        packets: 7,
+        bytes: 700,
+        matching: flow.matching,
+        actions: flow.actions,
+        ..FlowStats::default()
+    }
+}
+
+fn reply(part: MultipartPart) -> Body {
+    Body::MultipartReply(MultipartReply { more: false, part })
+}
+
+/// Bodies that are written in both versions.
+fn common() -> Vec<Body> {
+    let data = Bytes::from_static(&[1, 14, 0, 72, 0, 0, 0, 9]);
+    let config = SwitchConfig {
+        frag: 1,
+        miss_send_len: 128,
+        ..SwitchConfig::default()
+    };
+    let error = |error| {
+        Body::Error(ErrorBody {
+            error,
+            data: data.clone(),
+        })
+    };
+    vec![
+        Body::EchoRequest(Bytes::from_static(b"abc")),
+        Body::EchoReply(Bytes::from_static(b"abc")),
+        error(OfError::BadLength),
+        error(OfError::MatchPrerequisite),
+        error(OfError::InstructionDuplicate),
+        error(OfError::FlowOverlap),
+        Body::FeaturesRequest,
+        Body::FeaturesReply(Features {
+            datapath_id: 0xaa55_0000_0007,
+            n_tables: 254,
+            capabilities: capability::FLOW_STATS | capability::PORT_STATS | capability::QUEUE_STATS,
+            actions: 0xfff,
+            ports: vec![port(PortNo(1), "p1"), port(PortNo::LOCAL, "br0")],
+            ..Features::default()
+        }),
+        Body::GetConfigRequest,
+        Body::GetConfigReply(config),
+        Body::SetConfig(config),
+        Body::PortStatus(PortStatus {
+            reason: PortReason::Modify,
+            desc: port(PortNo(3), "p3"),
+        }),
+        Body::PortMod(PortMod {
+            port: PortNo(3),
+            config: 1,
+            mask: 1,
+            ..PortMod::default()
+        }),
+        Body::BarrierRequest,
+        Body::BarrierReply,
+        Body::RoleRequest(Role {
+            role: 2,
+            generation_id: Some(5),
+        }),
+        Body::RoleReply(Role {
+            role: 3,
+            generation_id: Some(5),
+        }),
+        Body::SetAsync(AsyncConfig {
+            packet_in: [3, 0],
+            port_status: [7, 7],
+            flow_removed: [15, 0],
+        }),
+        Body::SetFlowFormat(FlowFormat::Nxm),
+        Body::FlowModTableId(true),
+        Body::SetPacketInFormat(PacketInFormat::Nxt2),
+        Body::SetControllerId(5),
+        Body::MultipartRequest(MultipartRequest::Desc),
+        Body::MultipartRequest(MultipartRequest::Table),
+        Body::MultipartRequest(MultipartRequest::Port(PortNo::ANY)),
+        Body::MultipartRequest(MultipartRequest::PortDesc),
+        Body::MultipartRequest(MultipartRequest::Queue {
+            port: PortNo::ANY,
+            queue: u32::MAX,
+        }),
+        reply(MultipartPart::Desc(SwitchDesc {
+            manufacturer: "Someone".into(),
+            hardware: "Something".into(),
+            software: "1.0".into(),
+            serial: "None".into(),
+            datapath: "br0".into(),
+        })),
+        reply(MultipartPart::Table(vec![TableStats {
+            table: TableId(3),
+            name: "table3".into(),
+            max_entries: 1_000_000,
+            active_count: 5,
+            lookup_count: 7,
+            matched_count: 6,
+        }])),
+        reply(MultipartPart::Port(vec![PortStats {
+            port: PortNo(1),
+            rx_packets: 5,
+            rx_frame_err: u64::MAX,
+            collisions: u64::MAX,
+            duration: Duration {
+                secs: 1,
+                nanos: 1_000_000,
+            },
+            ..PortStats::default()
+        }])),
+        reply(MultipartPart::PortDesc(vec![port(PortNo(1), "p1")])),
+        reply(MultipartPart::Queue),
+    ]
+}
+
+/// Bodies with flows and packets, for one dialect.
+fn dependent(dialect: &Dialect) -> Vec<Body> {
+    let nicira = dialect.nxm();
+    let data = Bytes::from_static(&[0xff; 14]);
+    let query = || {
+        Box::new(FlowStatsRequest {
+            table: TableId(3),
+            out_port: PortNo(4),
+            out_group: GroupId::ANY,
+            cookie: Cookie(0),
+            cookie_mask: 0,
+            matching: matching("tcp,tp_dst=80,actions=drop"),
+            nicira,
+        })
+    };
+    let flows = [
+        "table=1,ip,nw_dst=10.0.0.0/24,actions=dec_ttl,output:2",
+        "priority=5,actions=normal",
+    ];
+    vec![
+        Body::MultipartRequest(MultipartRequest::Flow(query())),
+        Body::MultipartRequest(MultipartRequest::Aggregate(query())),
+        reply(MultipartPart::Flow {
+            flows: flows.map(flow_stats).to_vec(),
+            nicira,
+        }),
+        reply(MultipartPart::Aggregate {
+            packets: 5,
+            bytes: 500,
+            flows: 2,
+            nicira,
+        }),
+        Body::FlowRemoved(Box::new(FlowRemoved {
+            cookie: Cookie(0x12),
+            priority: 7,
+            reason: FlowRemovedReason::IdleTimeout,
+            table: TableId(3),
+            duration: Duration {
+                secs: 5,
+                nanos: 1_000_000,
+            },
+            idle_timeout_secs: 60,
+            packets: 3,
+            bytes: 300,
+            matching: matching("udp,tp_src=53,actions=drop"),
+            ..FlowRemoved::default()
+        })),
+        Body::PacketOut(Box::new(PacketOut {
+            in_port: PortNo::CONTROLLER,
+            buffer_id: u32::MAX,
+            actions: flow_stats("actions=flood,2").actions,
+            data,
+        })),
+    ]
+}
+
+fn packet_ins() -> Vec<Body> {
+    let mut fields = Match::default();
+    fields.set(Field::InPort.place(), 3, u128::MAX);
+    fields.set(Field::Metadata.place(), 5, u128::MAX);
+    [
+        PacketInFormat::Standard,
+        PacketInFormat::Nxt,
+        PacketInFormat::Nxt2,
+    ]
+    .into_iter()
+    .map(|format| {
+        Body::PacketIn(Box::new(PacketIn {
+            format,
+            total_len: 200,
+            reason: PacketInReason::InvalidTtl,
+            table: TableId(3),
+            cookie: Cookie(5),
+            fields: fields.clone(),
+            data: Bytes::from_static(&[0xff; 14]),
+            userdata: vec![1, 2, 3],
+        }))
+    })
+    .collect()
+}
+
+fn name(dialect: &Dialect) -> &'static str {
+    match (dialect.version, dialect.nxm()) {
+        (Version::V10, true) => "NXM",
+        (version, _) => version.name(),
+    }
+}
+
+/// Everything: what it is, and its bytes.
+fn messages() -> Vec<(String, Bytes)> {
+    let mut all = Vec::new();
+    let mut add = |what: &str, body: Body, dialect: &Dialect| {
+        let bytes = Message { xid: Xid(7), body }.to_bytes(dialect);
+        let row = ofp::wire::row_of(&bytes).map_or("?", |row| row.name);
+        all.push((
+            format!("{row} {} {what}", name(dialect)).trim().to_owned(),
+            bytes,
+        ));
+    };
+    for (version, bitmap) in [(1, None), (4, Some(1 << 1 | 1 << 4))] {
+        add("", Body::Hello(Hello { version, bitmap }), &V13);
+    }
+    for dialect in [V10, V13] {
+        let later = |body: &Body| *body == Body::SetFlowFormat(FlowFormat::Nxm) && dialect == V13;
+        let bodies = common()
+            .into_iter()
+            .filter(|body| !later(body))
+            .chain(packet_ins());
+        bodies.for_each(|body| add("", body, &dialect));
+    }
+    let features = TableFeatures {
+        table: TableId(252),
+        name: "table252".into(),
+        metadata_match: u64::MAX,
+        metadata_write: u64::MAX,
+        max_entries: 1_000_000,
+        next_tables: vec![TableId(253)],
+    };
+    add(
+        "",
+        Body::MultipartRequest(MultipartRequest::TableFeatures { modify: false }),
+        &V13,
+    );
+    add(
+        "",
+        reply(MultipartPart::TableFeatures(vec![features])),
+        &V13,
+    );
+    add("", Body::GetAsyncRequest, &V13);
+    for dialect in [TABLE, NXM, V13] {
+        dependent(&dialect)
+            .into_iter()
+            .for_each(|body| add("", body, &dialect));
+    }
+    for (text, dialects) in FLOWS {
+        for dialect in *dialects {
+            let flow = read_flow_mod(text, None, &PortMap::default())
+                .unwrap_or_else(|error| panic!("{text}: {error}"));
+            add(text, Body::FlowMod(Box::new(flow)), dialect);
+        }
+    }
+    all
+}
+
+/// What the stock tool says; `None`: it is not installed.
+fn stock(hex: &str) -> Option<String> {
+    let run = Command::new("ovs-ofctl")
+        .args(["ofp-print", hex, "2"])
+        .output()
+        .ok()?;
+    Some(String::from_utf8_lossy(&run.stdout).trim_end().to_owned())
+}
+
+fn path() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/messages.txt")
+}
+
+#[test]
+fn messages_are_as_they_were_and_as_the_stock_tool_reads_them() {
+    let golden = std::fs::read_to_string(path()).unwrap_or_default();
+    let mut text = String::new();
+    let mut wrong = Vec::new();
+    let mut entries = golden
+        .split("\n\n## ")
+        .map(|entry| entry.trim_start_matches("## ").trim_end());
+    for (what, bytes) in messages() {
+        let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        let mut lines = entries.next().unwrap_or_default().splitn(3, '\n');
+        let (title, old) = (
+            lines.next().unwrap_or_default(),
+            lines.next().unwrap_or_default(),
+        );
+        let said = lines.next().unwrap_or_default();
+        let says = stock(&hex).unwrap_or_else(|| said.to_owned());
+        if (title, old, said) != (&what, &hex, &says) {
+            wrong.push(format!("{what}\n  was {old}\n  is  {hex}\n{said}\n{says}"));
+        }
+        write!(text, "## {what}\n{hex}\n{says}\n\n").unwrap();
+    }
+    if std::env::var("GOLDEN").is_ok_and(|mode| mode == "write") {
+        std::fs::write(path(), text.trim_end().to_owned() + "\n").unwrap();
+        return;
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} differ:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
