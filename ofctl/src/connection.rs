@@ -9,7 +9,7 @@ use ofp::message::{
 };
 use ofp::text::{PortMap, Style, print};
 use ofp::types::{PortNo, Version, Xid};
-use ofp::usable::{Protocol, usable};
+use ofp::usable::Protocol;
 use ofp::wire::{HEADER_SIZE, Header};
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -141,12 +141,16 @@ impl Connection {
         xid
     }
 
+    /// As [`encode`](Connection::encode), for a flow that OpenFlow 1.0's own message can say or not.
+    pub fn encode_flow(&self, flow: FlowMod, standard: bool, out: &mut BytesMut) -> Xid {
+        let xid = next_xid();
+        let body = Body::FlowMod(Box::new(flow));
+        Message { xid, body }.encode(&flow_dialect(self.version(), standard), out);
+        xid
+    }
+
     fn append(&self, xid: Xid, body: Body, out: &mut BytesMut) {
-        let dialect = match &body {
-            Body::FlowMod(flow) => flow_dialect(flow, self.version()),
-            _ => self.dialect,
-        };
-        Message { xid, body }.encode(&dialect, out);
+        Message { xid, body }.encode(&self.dialect, out);
     }
 
     /// Writes encoded messages.
@@ -376,13 +380,15 @@ impl Connection {
     }
 }
 
+/// OpenFlow 1.0's own way to say flows.
+pub const STANDARD10: Protocol = Protocol {
+    version: Version::V10,
+    nxm: false,
+};
+
 /// How to send a flow: in OpenFlow 1.0 the standard's message if that can say it, else Nicira's.
-pub fn flow_dialect(flow: &FlowMod, version: Version) -> Dialect {
-    let standard = Protocol {
-        version,
-        nxm: false,
-    };
-    let flow_format = match usable(flow).contains(standard) {
+pub fn flow_dialect(version: Version, standard: bool) -> Dialect {
+    let flow_format = match standard {
         true => FlowFormat::OpenFlow10,
         false => FlowFormat::Nxm,
     };

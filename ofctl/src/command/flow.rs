@@ -1,7 +1,7 @@
 //! Flows: add, modify, delete, dump.
 
 use super::{Context, print};
-use crate::connection::Connection;
+use crate::connection::{Connection, STANDARD10};
 use crate::failure::{Failure, Result};
 use crate::json;
 use bytes::BytesMut;
@@ -12,7 +12,7 @@ use ofp::message::{
 use ofp::text::print::{print_flow_stats, print_message};
 use ofp::text::{PortNames, nearest, read_flow_mod, read_flow_stats_request};
 use ofp::types::{TableId, Version, Xid};
-use ofp::usable::usable;
+use ofp::usable::{Usable, usable};
 use std::cmp::Ordering;
 use std::io::{BufWriter, Read, Write};
 
@@ -122,7 +122,7 @@ pub(super) fn restrict(
     versions: &mut Vec<Version>,
     flow: &FlowMod,
     place: &Option<(String, usize)>,
-) -> Result<()> {
+) -> Result<Usable> {
     let usable = usable(flow);
     let can = |version: &Version| usable.protocols().any(|p| p.version == *version);
     let left: Vec<Version> = versions.iter().copied().filter(can).collect();
@@ -138,16 +138,19 @@ pub(super) fn restrict(
         )));
     }
     *versions = left;
-    Ok(())
+    Ok(usable)
 }
 
 /// Reads all flows first, so that a mistake in one leaves the switch as it was; then sends them.
 fn change(context: &Context<'_>, source: Source, command: Option<FlowModCommand>) -> Result<()> {
     let ports = context.lazy_ports();
     let mut versions = context.options.versions()?.0;
+    // Whether OpenFlow 1.0's own message can say each flow.
+    let mut standard = Vec::new();
     for (place, line) in source.lines() {
         let flow = ports.or_failure(read(&place, line, command, &ports))?;
-        restrict(&mut versions, &flow, &place)?;
+        let usable = restrict(&mut versions, &flow, &place)?;
+        standard.push(usable.contains(STANDARD10));
     }
     let mut connection = context.connect_with(&versions)?;
     if connection.version() == Version::V10 {
@@ -157,9 +160,9 @@ fn change(context: &Context<'_>, source: Source, command: Option<FlowModCommand>
         ])?;
     }
     let mut batch = Batch::default();
-    for (place, line) in source.lines() {
+    for ((place, line), standard) in source.lines().zip(standard) {
         let flow = read(&place, line, command, &ports)?;
-        let xid = connection.encode(Body::FlowMod(Box::new(flow)), &mut batch.bytes);
+        let xid = connection.encode_flow(flow, standard, &mut batch.bytes);
         batch.sent.push((xid, place));
         if batch.bytes.len() >= BATCH_SIZE {
             batch.flush(&mut connection)?;

@@ -2,7 +2,7 @@
 
 use super::flow::{Source, read, restrict};
 use super::{Context, print};
-use crate::connection::{describe_frame, flow_dialect};
+use crate::connection::{STANDARD10, describe_frame, flow_dialect};
 use crate::failure::{Failure, Result};
 use bytes::Bytes;
 use ofp::message::{Body, Dialect, FlowFormat, FlowMod, Message};
@@ -22,7 +22,8 @@ fn dialect(version: Version) -> Dialect {
 
 /// Prints a flow as it would arrive.
 fn print_flow(flow: FlowMod, version: Version) -> Result<()> {
-    let dialect = flow_dialect(&flow, version);
+    let standard = ofp::usable::usable(&flow).contains(STANDARD10);
+    let dialect = flow_dialect(version, standard);
     let bytes = Message {
         xid: Xid(1),
         body: Body::FlowMod(Box::new(flow)),

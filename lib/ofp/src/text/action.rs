@@ -471,7 +471,7 @@ fn dec_ttl(arg: &Arg<'_, '_>) -> Result<Action> {
             .split(',')
             .map(|w| w.trim().int())
             .collect::<Result<_>>()?,
-        _ => vec![0],
+        _ => Vec::new(),
     };
     Ok(Action::DecTtl(ids))
 }

@@ -113,7 +113,7 @@ fn print(out: &mut String, action: &Action, style: &Style<'_>) {
             print_subfield(out, *sub);
             Ok(())
         }
-        Action::DecTtl(ids) if ids.as_slice() == [0] || ids.is_empty() => write!(out, "dec_ttl"),
+        Action::DecTtl(ids) if ids.is_empty() => write!(out, "dec_ttl"),
         Action::DecTtl(ids) => {
             let ids: Vec<String> = ids.iter().map(u16::to_string).collect();
             write!(out, "dec_ttl({})", ids.join(","))
