@@ -174,7 +174,8 @@ impl Watch {
             .unwrap()
             .read_to_string(&mut text)
             .unwrap();
-        normal(&text)
+        let lines = text.lines().filter(|line| !line.contains("|WARN|"));
+        normal(&lines.map(|line| format!("{line}\n")).collect::<String>())
     }
 }
 
