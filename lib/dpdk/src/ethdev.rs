@@ -210,42 +210,14 @@ fn configure(attached: Attached, wanted: &Wanted, request: &OpenRequest<'_>) -> 
     let descriptors = u32::from(rx_len) * u32::from(rx_descriptors)
         + u32::from(tx_len) * u32::from(tx_descriptors);
     let in_flight = (request.workers as u32 + 1) * 8 * BURST as u32;
-    let mempool = Mempool::new(
-        "port",
-        descriptors + in_flight,
-        buffer_size,
-        2 * BURST as u32,
+    let len = (descriptors + in_flight).saturating_add(attached.kept);
+    let mempool = Mempool::new("port", len, buffer_size, 2 * BURST as u32)?;
+    start(
+        &attached,
+        &mempool,
+        (rx_len, rx_descriptors),
+        (tx_len, tx_descriptors),
     )?;
-    // SAFETY: as above; queue numbers are below what was configured, and the pool outlives the device.
-    unsafe {
-        for queue in 0..rx_len {
-            let pool = mempool.as_ptr();
-            let code = sys::rte_eth_rx_queue_setup(
-                id,
-                queue,
-                rx_descriptors,
-                ANY_SOCKET,
-                std::ptr::null(),
-                pool,
-            );
-            check(code, &name, "set up a receive queue")?;
-        }
-        for queue in 0..tx_len {
-            let code = sys::rte_eth_tx_queue_setup(
-                id,
-                queue,
-                tx_descriptors,
-                ANY_SOCKET,
-                std::ptr::null(),
-            );
-            check(code, &name, "set up a transmit queue")?;
-        }
-        check(sys::rte_eth_dev_start(id), &name, "start it")?;
-        // A vdev may know neither; what it delivers is for the switch anyway.
-        sys::rte_eth_promiscuous_enable(id);
-        sys::rte_eth_allmulticast_enable(id);
-        sys::rte_eth_stats_reset(id);
-    }
     Ok(Device {
         driver: driver(&info),
         attached,
@@ -262,6 +234,29 @@ fn configure(attached: Attached, wanted: &Wanted, request: &OpenRequest<'_>) -> 
         pools: request.pools.clone(),
         _mempool: mempool,
     })
+}
+
+/// Sets up the queues (how many, with how many descriptors) and starts the device.
+fn start(attached: &Attached, mempool: &Mempool, rx: (u16, u16), tx: (u16, u16)) -> Result<()> {
+    let (id, name) = (attached.id, &attached.name);
+    let (config, pool) = (std::ptr::null(), mempool.as_ptr());
+    // SAFETY: queue numbers are below what was configured, and the pool outlives the device.
+    unsafe {
+        for queue in 0..rx.0 {
+            let code = sys::rte_eth_rx_queue_setup(id, queue, rx.1, ANY_SOCKET, config, pool);
+            check(code, name, "set up a receive queue")?;
+        }
+        for queue in 0..tx.0 {
+            let code = sys::rte_eth_tx_queue_setup(id, queue, tx.1, ANY_SOCKET, std::ptr::null());
+            check(code, name, "set up a transmit queue")?;
+        }
+        check(sys::rte_eth_dev_start(id), name, "start it")?;
+        // A vdev may know neither; what it delivers is for the switch anyway.
+        sys::rte_eth_promiscuous_enable(id);
+        sys::rte_eth_allmulticast_enable(id);
+        sys::rte_eth_stats_reset(id);
+    }
+    Ok(())
 }
 
 /// The driver's name, which lives as long as the driver is loaded: for ever.

@@ -228,6 +228,37 @@ fn pcap_writes_and_replays() {
     std::fs::remove_file(path).unwrap();
 }
 
+#[test]
+fn pcap_replays_for_ever() {
+    let pools = pools();
+    let path = std::env::temp_dir().join(format!("dpdk-loop-{}.pcap", std::process::id()));
+    // The file's header (little endian, Ethernet), then 8,000 frames of 60 bytes.
+    let mut file = Vec::from([0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    file.extend([0xff, 0xff, 0, 0, 1, 0, 0, 0]);
+    for i in 0..8000u16 {
+        file.extend([0; 8]);
+        file.extend([60, 0, 0, 0, 60, 0, 0, 0]);
+        file.extend([&i.to_be_bytes()[..], &[0; 58]].concat());
+    }
+    std::fs::write(&path, file).unwrap();
+    let mut port = open_dpdk(
+        &format!("net_pcap6,rx_pcap={},infinite_rx=1", path.display()),
+        &pools,
+    );
+    let mut rx = port.open_rx(0).unwrap();
+    let mut expected = (0..8000u16).cycle();
+    let mut burst = Vec::new();
+    for _ in 0..1000 {
+        rx.rx(&mut burst, 32);
+        assert_eq!(burst.len(), 32);
+        for frame in &burst {
+            assert_eq!(frame.head()[..2], expected.next().unwrap().to_be_bytes());
+        }
+        free(std::mem::take(&mut burst));
+    }
+    std::fs::remove_file(path).unwrap();
+}
+
 /// A frame of a private EtherType, which no host answers.
 fn marked(size: usize, mark: u8) -> Vec<u8> {
     let mut bytes = vec![mark; size];

@@ -19,6 +19,8 @@ pub(super) struct Attached {
     pub(super) name: String,
     /// Bytes of data that its receive buffers must hold, if the devargs decide that.
     pub(super) buffer_min: usize,
+    /// Mbufs that it keeps for itself.
+    pub(super) kept: u32,
     /// Whether we made it appear, and so have to make it disappear.
     is_probed: bool,
 }
@@ -62,10 +64,24 @@ fn with_slot_size(devargs: &str, frame_size: usize) -> (String, usize) {
     )
 }
 
+/// A pcap file that is replayed for ever is read into mbufs first: how many at most, by the file's size and
+/// the smallest frames (16 bytes before each of 60). Zero for other devices.
+fn replayed_len(devargs: &str) -> u32 {
+    const RECORD_SIZE_MIN: u64 = 16 + 60;
+    if argument(devargs, "infinite_rx").is_none_or(|value| value == "0") {
+        return 0;
+    }
+    let file = argument(devargs, "rx_pcap").and_then(|path| std::fs::metadata(path).ok());
+    file.map_or(0, |file| {
+        u32::try_from(file.len() / RECORD_SIZE_MIN).unwrap_or(u32::MAX / 2)
+    })
+}
+
 /// Attaches the device for frames of up to `frame_size` bytes.
 pub(super) fn attach(devargs: &str, frame_size: usize) -> Result<Attached> {
     let name = device_name(devargs).to_string();
     let (devargs, buffer_min) = with_slot_size(devargs, frame_size);
+    let kept = replayed_len(&devargs);
     let nul = |_| Error::Refused("dpdk-devargs contains a NUL byte".into());
     let c_name = CString::new(name.as_str()).map_err(nul)?;
     let c_devargs = CString::new(devargs.as_str()).map_err(nul)?;
@@ -98,6 +114,7 @@ pub(super) fn attach(devargs: &str, frame_size: usize) -> Result<Attached> {
         id,
         name,
         buffer_min,
+        kept,
         is_probed,
     })
 }
