@@ -13,11 +13,13 @@ use ofp::types::{Version, Xid};
 /// Cookie of a packet that no rule sent.
 const NO_RULE: u64 = u64::MAX;
 
-/// The reason as a version says it: before 1.4 there were only three.
-fn reason_in(version: Version, reason: PacketInReason) -> PacketInReason {
+/// The reason as a version says it: before 1.4 there were only three; before 1.3 a rule for misses
+/// (priority 0, every packet) was a rule as any other.
+fn reason_in(version: Version, reason: PacketInReason, implicit: bool) -> PacketInReason {
     use PacketInReason::*;
     match reason {
         ActionSet | Group | PacketOut if version < Version::V14 => Action,
+        NoMatch if version < Version::V13 && !implicit => Action,
         reason => reason,
     }
 }
@@ -35,7 +37,7 @@ impl Switch {
         let implicit =
             punt.controller.reason == PacketInReason::NoMatch && punt.cookie.0 == NO_RULE;
         for (conn, connection) in &mut self.connections {
-            let reason = reason_in(connection.version, punt.controller.reason);
+            let reason = reason_in(connection.version, punt.controller.reason, implicit);
             if connection.bridge != punt.bridge
                 || connection.controller_id != punt.controller.id
                 || !connection.wants(EventKind::PacketIn, reason as u32)

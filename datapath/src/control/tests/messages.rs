@@ -224,7 +224,7 @@ fn packet_ins_go_to_those_who_want_them() {
         .event(bed.now, punt(&bed, miss.clone(), u64::MAX), &mut bed.out);
     assert_eq!(receivers(&mut bed), [(2, 128, NoMatch)]);
     bed.switch.event(bed.now, punt(&bed, miss, 5), &mut bed.out);
-    assert_eq!(receivers(&mut bed), [(1, 200, NoMatch), (2, 200, NoMatch)]);
+    assert_eq!(receivers(&mut bed), [(1, 200, NoMatch), (2, 200, Action)]);
     // An expired TTL has to be asked for.
     let expired = Controller {
         reason: InvalidTtl,
