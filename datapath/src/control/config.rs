@@ -1,6 +1,7 @@
 //! OFPT_SET_CONFIG and its query, OFPT_SET_ASYNC and its query, and Nicira's per-connection settings.
 
 use super::Switch;
+use super::connection::DEFAULT_MISS_SEND_LEN;
 use super::settings::ConnId;
 use ofp::error::OfError;
 use ofp::message::{AsyncConfig, SwitchConfig};
@@ -53,10 +54,13 @@ impl Switch {
             _ => connection.wanted,
         }
     }
-    /// OFPT_SET_ASYNC.
+    /// OFPT_SET_ASYNC. Who asks for events wants some: a service connection has them from now on.
     pub(super) fn set_async(&mut self, conn: ConnId, wanted: AsyncConfig) {
         let connection = self.connections.get_mut(&conn).expect("dispatched");
         connection.wanted = wanted;
+        if connection.config.miss_send_len == 0 {
+            connection.config.miss_send_len = DEFAULT_MISS_SEND_LEN;
+        }
         let bridge = connection.bridge;
         self.update_miss(bridge);
     }

@@ -7,6 +7,9 @@ use crate::time::Time;
 use ofp::message::{AsyncConfig, Body, Message, PacketInFormat, SwitchConfig};
 use ofp::types::{Version, Xid};
 
+/// OFP_DEFAULT_MISS_SEND_LEN.
+pub(super) const DEFAULT_MISS_SEND_LEN: u16 = 128;
+
 /// What a connection may do and gets (OpenFlow 1.3.5 section 6.3.5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum ConnRole {
@@ -89,7 +92,7 @@ impl Connection {
             events,
         } = settings;
         let miss_send_len = match kind {
-            ConnKind::Controller => 128,
+            ConnKind::Controller => DEFAULT_MISS_SEND_LEN,
             ConnKind::Service => 0,
         };
         Connection {

@@ -66,7 +66,9 @@ impl Switch {
         let old = bridge
             .flows
             .find(table, flow_mod.priority, &flow_mod.matching);
-        if flow_mod.flags & flow_flag::CHECK_OVERLAP != 0
+        // A flow that it replaces does not stand in its way, as with Open vSwitch.
+        if old.is_none()
+            && flow_mod.flags & flow_flag::CHECK_OVERLAP != 0
             && bridge
                 .flows
                 .overlaps(table, flow_mod.priority, &flow_mod.matching)

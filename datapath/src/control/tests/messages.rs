@@ -188,6 +188,22 @@ fn packet_ins_go_to_those_who_want_them() {
     bed.connect(3, ConnKind::Service, Version::V10);
     bed.connect(4, ConnKind::Controller, Version::V13);
     bed.say(4, Body::SetControllerId(9));
+    // A service connection that asked for nothing gets nothing; one that did has events.
+    bed.connect(5, ConnKind::Service, Version::V13);
+    let tables = AsyncConfig {
+        packet_in: [0; 2],
+        port_status: [0; 2],
+        flow_removed: [0b1111, 0],
+    };
+    bed.say(5, Body::SetAsync(tables));
+    let flow = FlowMod {
+        flags: flow_flag::SEND_FLOW_REM,
+        ..add(5, vec![])
+    };
+    bed.flow_mod(1, flow).unwrap();
+    bed.say(1, Body::FlowMod(Box::new(command(FlowModCommand::Delete))));
+    bed.publish();
+    assert!(matches!(bed.sent(5)[..], [Body::FlowRemoved(_)]));
     let receivers = |bed: &mut Bed| -> Vec<(u64, usize, PacketInReason)> {
         let of = |output| match output {
             Output::SendPacketIn(
