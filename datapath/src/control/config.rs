@@ -2,7 +2,7 @@
 
 use super::Switch;
 use super::connection::DEFAULT_MISS_SEND_LEN;
-use super::settings::ConnId;
+use super::settings::{ConnId, ConnKind};
 use ofp::error::OfError;
 use ofp::message::{AsyncConfig, SwitchConfig};
 use ofp::types::Version;
@@ -58,7 +58,7 @@ impl Switch {
     pub(super) fn set_async(&mut self, conn: ConnId, wanted: AsyncConfig) {
         let connection = self.connections.get_mut(&conn).expect("dispatched");
         connection.wanted = wanted;
-        if connection.config.miss_send_len == 0 {
+        if connection.kind == ConnKind::Service && connection.config.miss_send_len == 0 {
             connection.config.miss_send_len = DEFAULT_MISS_SEND_LEN;
         }
         let bridge = connection.bridge;

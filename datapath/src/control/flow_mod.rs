@@ -8,7 +8,7 @@ use super::settings::ConnId;
 use super::{Settling, Switch};
 use crate::model::{BridgeId, Change, Rule, RuleId};
 use crate::time::Time;
-use ofp::action::Action;
+use ofp::action::{Action, Controller, PacketInReason};
 use ofp::error::OfError;
 use ofp::message::{FlowMod, FlowModCommand, FlowRemovedReason, flow_flag};
 use ofp::types::{Cookie, PortNo, TableId, Version};
@@ -119,7 +119,7 @@ impl Switch {
         let flows = &mut self.bridges.get_mut(&id).expect("seen above").flows;
         let replaced = old.and_then(|index| flows.remove(index));
         flows.insert(flow);
-        self.publisher.stage(Change::AddRule(id, rule));
+        self.publisher.stage(Change::AddRule(id, for_workers(rule)));
         if let Some(replaced) = replaced.filter(|flow| flow.rule.id != rule_id) {
             self.end_rule_silently(replaced.rule.id);
         }
@@ -191,7 +191,7 @@ impl Switch {
                 flow.baseline = baseline;
             }
         });
-        self.publisher.stage(Change::AddRule(id, rule));
+        self.publisher.stage(Change::AddRule(id, for_workers(rule)));
         if slot.is_some() {
             self.end_rule_silently(old.id);
         }
@@ -275,6 +275,40 @@ fn check(flow_mod: &FlowMod, version: Version) -> Result<(), OfError> {
     }
     let table = add_table(flow_mod);
     super::packet_out::check_actions(&flow_mod.actions, &flow_mod.matching, table, version)
+}
+
+/// The rule as workers run it. OpenFlow 1.3.5 section 7.4.1: what a table-miss entry (section 5.4: of
+/// priority 0, matching everything) sends to the controllers has the reason OFPR_NO_MATCH.
+fn for_workers(rule: Arc<Rule>) -> Arc<Rule> {
+    let to_controller = |action: &Action| match action {
+        Action::Output {
+            port: PortNo::CONTROLLER,
+            max_len,
+        } => Some(*max_len),
+        _ => None,
+    };
+    let is_miss = rule.priority == 0 && rule.matching.words().is_empty();
+    if !is_miss
+        || !rule
+            .actions
+            .iter()
+            .any(|action| to_controller(action).is_some())
+    {
+        return rule;
+    }
+    let reported = |action: &Action| match to_controller(action) {
+        Some(max_len) => Action::Controller(Box::new(Controller {
+            max_len,
+            reason: PacketInReason::NoMatch,
+            ..Default::default()
+        })),
+        None => action.clone(),
+    };
+    let actions = rule.actions.iter().map(reported).collect();
+    Arc::new(Rule {
+        actions,
+        ..(*rule).clone()
+    })
 }
 
 /// The table that an ADD without one means.

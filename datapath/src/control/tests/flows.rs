@@ -448,3 +448,26 @@ fn a_hundred_thousand_flows_come_and_go() {
     bed.publish();
     assert_eq!(bed.switch.flows_len(bed.bridge), 0);
 }
+
+#[test]
+fn a_rule_for_misses_says_so_to_the_workers_and_not_in_dumps() {
+    let mut bed = bed13();
+    let actions = vec![output(PortNo::CONTROLLER.0), output(3)];
+    bed.flow_mod(1, add(0, actions.clone())).unwrap();
+    assert_eq!(bed.all_flows()[0].actions, actions);
+    let first = |bed: &Bed, priority| {
+        let snapshot = bed.switch.publisher.current();
+        let rules = &snapshot.bridge(bed.bridge).expect("there").tables[0].rules;
+        let rule = rules
+            .iter()
+            .find(|r| r.priority == priority)
+            .expect("there");
+        rule.actions[0].clone()
+    };
+    let reason = ofp::action::PacketInReason::NoMatch;
+    assert!(matches!(first(&bed, 0), Action::Controller(c) if c.reason == reason));
+    bed.flow_mod(1, add(1, actions.clone())).unwrap();
+    assert_eq!(first(&bed, 1), actions[0]);
+    bed.flow_mod(1, command(FlowModCommand::Delete)).unwrap();
+    assert_eq!(bed.all_flows(), []);
+}
