@@ -316,21 +316,8 @@ impl Connection {
             frame: Some(&describe_frame),
             ..Style::plain(self.version(), &ports)
         };
-        let mut out = print::print_message(
-            &Message {
-                xid,
-                body: Body::Error(error.clone()),
-            },
-            &style,
-        );
-        match Message::decode(&error.data, &self.dialect) {
-            Ok(message) => out.push_str(&print::print_bytes(&error.data, &message, &style)),
-            Err(_) if error.data.len() > HEADER_SIZE => {
-                out.push_str("The beginning of the refused message:\n");
-                out.push_str(&print::hex_dump(&error.data, true));
-            }
-            Err(_) => {}
-        }
+        let body = Body::Error(error.clone());
+        let mut out = print::print_message(&Message { xid, body }, &style);
         out.push_str(&format!("ofctl: {}: {}\n", self.name, error.error));
         out
     }

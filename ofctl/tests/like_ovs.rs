@@ -247,7 +247,7 @@ fn bad_words_are_refused() {
         ),
         (&["add-flows", "br0", "/nonexistent"], "/nonexistent"),
         (&["set-frags", "br0", "maybe"], "maybe"),
-        (&["ofp-print", "01"], "too few"),
+        (&["ofp-print", "zz"], "hexadecimal"),
         (&["show", "tcp:127.0.0.1:1"], "tcp:127.0.0.1:1"),
         (
             &["packet-out", "br0", "in_port=1 packet=00 actions=1"],

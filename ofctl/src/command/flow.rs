@@ -12,7 +12,7 @@ use ofp::message::{
 use ofp::text::print::{print_flow_stats, print_message};
 use ofp::text::{PortNames, nearest, read_flow_mod, read_flow_stats_request};
 use ofp::types::{TableId, Version, Xid};
-use ofp::usable::{Usable, usable};
+use ofp::usable::{Protocol, Usable, usable};
 use std::cmp::Ordering;
 use std::io::{BufWriter, Read, Write};
 
@@ -131,10 +131,15 @@ pub(super) fn restrict(
             Some((file, line)) => format!("{file}:{line}: "),
             None => String::new(),
         };
-        let tried: Vec<&str> = versions.iter().map(|v| v.name()).collect();
+        let mut reasons: Vec<String> = Protocol::ALL
+            .iter()
+            .filter(|p| versions.contains(&p.version))
+            .filter_map(|p| Some(format!("{}: {}", p.version.name(), usable.why_not(*p)?)))
+            .collect();
+        reasons.dedup();
         return Err(Failure::plain(format!(
-            "{place}{} cannot say this flow: {usable}",
-            tried.join(" and ")
+            "{place}no allowed version can say this flow: {}",
+            reasons.join("; ")
         )));
     }
     *versions = left;

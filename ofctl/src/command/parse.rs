@@ -1,24 +1,14 @@
 //! Text and bytes without a switch: what a flow becomes, what bytes mean.
 
 use super::flow::{Source, read, restrict};
-use super::{Context, print};
+use super::{Context, print as write};
 use crate::connection::{STANDARD10, describe_frame, flow_dialect};
 use crate::failure::{Failure, Result};
 use bytes::Bytes;
-use ofp::message::{Body, Dialect, FlowFormat, FlowMod, Message};
-use ofp::text::print::print_bytes;
-use ofp::text::{PortMap, Style};
+use ofp::message::{Body, FlowMod, Message};
+use ofp::text::{PortMap, Style, print};
 use ofp::types::{Version, Xid};
-use ofp::wire::Header;
 use std::io::Read;
-
-fn dialect(version: Version) -> Dialect {
-    Dialect {
-        version,
-        flow_format: FlowFormat::Nxm,
-        flow_mod_table_id: version == Version::V10,
-    }
-}
 
 /// Prints a flow as it would arrive.
 fn print_flow(flow: FlowMod, version: Version) -> Result<()> {
@@ -29,24 +19,17 @@ fn print_flow(flow: FlowMod, version: Version) -> Result<()> {
         body: Body::FlowMod(Box::new(flow)),
     }
     .to_bytes(&dialect);
-    print_wire(&bytes, &dialect, false)
+    print_wire(&bytes, false)
 }
 
-fn print_wire(bytes: &Bytes, dialect: &Dialect, hex: bool) -> Result<()> {
+fn print_wire(bytes: &Bytes, hex: bool) -> Result<()> {
     let ports = PortMap::default();
     let style = Style {
         frame: Some(&describe_frame),
         hex,
-        ..Style::plain(dialect.version, &ports)
+        ..Style::plain(Version::V10, &ports)
     };
-    match Message::decode(bytes, dialect) {
-        Ok(message) => print(&print_bytes(bytes, &message, &style)),
-        Err(error) => Err(Failure::plain(format!(
-            "cannot decode: {} ({error})\n{}",
-            ofp::text::print::error_name(error),
-            ofp::text::print::hex_dump(bytes, true).trim_end()
-        ))),
-    }
+    write(&print::print_wire(bytes, &style))
 }
 
 pub(super) fn parse_flow(context: &Context<'_>) -> Result<()> {
@@ -90,19 +73,7 @@ pub(super) fn ofp_print(context: &Context<'_>) -> Result<()> {
             .parse()
             .map_err(|_| Failure::plain(format!("\"{word}\" is not a number")))?,
     };
-    let header = Header::parse(&bytes).ok_or_else(|| {
-        Failure::plain(format!(
-            "{} bytes are too few for an OpenFlow header",
-            bytes.len()
-        ))
-    })?;
-    let version = Version::from_wire(header.version).ok_or_else(|| {
-        Failure::plain(format!(
-            "there is no OpenFlow with wire version {:#x}",
-            header.version
-        ))
-    })?;
-    print_wire(&bytes, &dialect(version), verbosity > 0)
+    print_wire(&bytes, verbosity > 0)
 }
 
 pub(super) fn parse_actions(context: &Context<'_>) -> Result<()> {
@@ -124,11 +95,12 @@ pub(super) fn parse_actions(context: &Context<'_>) -> Result<()> {
         match ofp::wire::action::decode_list(&bytes, version) {
             Ok(actions) => {
                 let list = ofp::text::print_actions(&actions, &Style::plain(version, &ports));
-                print(&format!("actions={list}\n"))?;
+                write(&format!("actions={list}\n\n"))?;
             }
-            Err(error) => print(&format!(
-                "bad actions: {}\n",
-                ofp::text::print::error_name(error)
+            Err(error) => write(&format!(
+                "bad {} actions: {}\n\n",
+                version.name(),
+                print::error_name(error)
             ))?,
         }
     }

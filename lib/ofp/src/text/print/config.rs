@@ -1,6 +1,6 @@
 //! Greetings, errors, features and settings as text.
 
-use super::{Style, error_name, ports};
+use super::{Style, error_name, ports, print_wire};
 use crate::error::OfError;
 use crate::message::{
     AsyncConfig, ErrorBody, Features, FlowFormat, Hello, PacketInFormat, Role, SwitchConfig,
@@ -49,10 +49,15 @@ pub(super) fn hello(out: &mut String, hello: &Hello) {
     let _ = write!(out, "\n version bitmap: {}", versions.join(", "));
 }
 
-pub(super) fn error(out: &mut String, error: &ErrorBody) {
-    let _ = write!(out, " {}", error_name(error.error));
+/// The error's name, and what it is about: text, or the beginning of a message.
+pub(super) fn error(out: &mut String, error: &ErrorBody, style: &Style<'_>) {
+    let _ = writeln!(out, " {}", error_name(error.error));
     if error.error == OfError::HelloIncompatible {
-        let _ = write!(out, "\n{}", String::from_utf8_lossy(&error.data));
+        let _ = writeln!(out, "{}", String::from_utf8_lossy(&error.data));
+    } else if error.data.is_empty() {
+        out.push_str("OpenFlow message is empty\n");
+    } else {
+        out.push_str(&print_wire(&error.data, style));
     }
 }
 
@@ -181,7 +186,7 @@ pub(super) fn async_config(out: &mut String, config: &AsyncConfig) {
 
 pub(super) fn flow_format(out: &mut String, format: FlowFormat) {
     out.push_str(match format {
-        FlowFormat::OpenFlow10 => " format=OpenFlow10+table_id",
+        FlowFormat::OpenFlow10 => " format=openflow10",
         FlowFormat::Nxm => " format=nxm",
     });
 }
@@ -196,26 +201,26 @@ pub(super) fn packet_in_format(out: &mut String, format: PacketInFormat) {
 
 /// Bytes in rows of sixteen, with their characters if `text`.
 pub fn hex_dump(data: &[u8], text: bool) -> String {
+    /// Columns before the characters.
+    const WIDTH: usize = 10 + 3 * 16;
     let mut out = String::new();
     for (row, bytes) in data.chunks(16).enumerate() {
-        let mut line = format!("{:08x} ", row * 16);
+        let mut line = format!("{:08x}  ", row * 16);
         for (index, byte) in bytes.iter().enumerate() {
-            let _ = write!(line, "{}{byte:02x}", if index == 8 { '-' } else { ' ' });
+            let _ = write!(line, "{byte:02x}{}", if index == 7 { '-' } else { ' ' });
         }
         if text {
-            let shown: String = bytes
-                .iter()
-                .map(|b| {
-                    if (0x20..0x7f).contains(b) {
-                        char::from(*b)
-                    } else {
-                        '.'
-                    }
-                })
-                .collect();
-            line = format!("{line:<56} |{shown:<16}|");
+            let printable = |b: &u8| {
+                if (0x20..0x7f).contains(b) {
+                    char::from(*b)
+                } else {
+                    '.'
+                }
+            };
+            let shown: String = bytes.iter().map(printable).collect();
+            line = format!("{line:<WIDTH$}|{shown:<16}|");
         }
-        out.push_str(&line);
+        out.push_str(line.trim_end());
         out.push('\n');
     }
     out

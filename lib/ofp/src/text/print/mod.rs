@@ -17,8 +17,12 @@ use super::matching;
 use super::ports::PortMap;
 use crate::error::{ERRORS, OfError};
 use crate::key::Match;
-use crate::message::{Body, Duration, Message, MultipartPart, MultipartReply, MultipartRequest};
-use crate::types::Version;
+use crate::message::{
+    Body, Dialect, Duration, FlowFormat, Message, MultipartPart, MultipartReply, MultipartRequest,
+};
+use crate::types::{Version, Xid};
+use crate::wire::{self, HEADER_SIZE, Header};
+use bytes::Bytes;
 use std::fmt::Write;
 
 /// Says in one line what is in a frame.
@@ -69,8 +73,8 @@ pub fn print_match(matching: &Match, style: &Style<'_>) -> String {
 }
 
 /// `NAME (OF1.3) (xid=0x1):`
-fn header(name: &str, message: &Message, style: &Style<'_>) -> String {
-    let version = match style.version {
+fn header(name: &str, xid: Xid, version: Version) -> String {
+    let version = match version {
         Version::V10 => "",
         Version::V11 => " (OF1.1)",
         Version::V12 => " (OF1.2)",
@@ -78,12 +82,12 @@ fn header(name: &str, message: &Message, style: &Style<'_>) -> String {
         Version::V14 => " (OF1.4)",
         Version::V15 => " (OF1.5)",
     };
-    format!("{name}{version} (xid={:#x}):", message.xid.0)
+    format!("{name}{version} (xid={:#x}):", xid.0)
 }
 
 /// Prints a message, ending with a newline.
 pub fn print_message(message: &Message, style: &Style<'_>) -> String {
-    let mut out = header(name(message), message, style);
+    let mut out = header(name(message), message.xid, style.version);
     body(&mut out, &message.body, style);
     if !out.ends_with('\n') {
         out.push('\n');
@@ -91,11 +95,35 @@ pub fn print_message(message: &Message, style: &Style<'_>) -> String {
     out
 }
 
-/// Prints a message under the name that its bytes have, which says how it travelled: `NXT_FLOW_MOD`.
-pub fn print_bytes(bytes: &[u8], message: &Message, style: &Style<'_>) -> String {
-    let name = crate::wire::row_of(bytes).map_or(name(message), |row| row.name);
-    let mut out = header(name, message, style);
-    body(&mut out, &message.body, style);
+/// Prints the bytes of a message under the name that they have, which says how it travelled
+/// (`NXT_FLOW_MOD`). Bytes that cannot be read, or were cut, are shown in hexadecimal.
+pub fn print_wire(bytes: &Bytes, style: &Style<'_>) -> String {
+    let hex = |note: String| format!("{note}\n{}", hex_dump(bytes, true));
+    let Some(head) = Header::parse(bytes) else {
+        return hex(format!(
+            "OpenFlow packet too short (only {} bytes):",
+            bytes.len()
+        ));
+    };
+    let version = Version::from_wire(head.version).unwrap_or(style.version);
+    let style = Style { version, ..*style };
+    let name = wire::row_of(bytes).map_or("(unknown message)", |row| row.name);
+    let mut out = header(name, head.xid, version);
+    let (size, len) = (usize::from(head.size), bytes.len());
+    if len != size && size >= HEADER_SIZE {
+        let how = if len < size { "truncated to" } else { "is" };
+        out.push_str(&hex(format!("\n(***{how} {len} bytes from {size}***)")));
+        return out;
+    }
+    let dialect = Dialect {
+        version,
+        flow_format: FlowFormat::Nxm,
+        flow_mod_table_id: version == Version::V10,
+    };
+    match Message::decode(bytes, &dialect) {
+        Ok(message) => body(&mut out, &message.body, &style),
+        Err(error) => out.push_str(&hex(format!(" ***decode error: {}***", error_name(error)))),
+    }
     if !out.ends_with('\n') {
         out.push('\n');
     }
@@ -166,7 +194,7 @@ fn name(message: &Message) -> &'static str {
 fn body(out: &mut String, body: &Body, style: &Style<'_>) {
     match body {
         Body::Hello(hello) => config::hello(out, hello),
-        Body::Error(error) => config::error(out, error),
+        Body::Error(error) => config::error(out, error, style),
         Body::EchoRequest(data) | Body::EchoReply(data) => {
             let _ = write!(out, " {} bytes of payload", data.len());
         }

@@ -1,0 +1,168 @@
+//! Text and bytes without a switch: our tool and the stock one say the same.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+/// A tool's output for some arguments and input; `None` if it is not installed.
+fn run(program: &str, args: &[&str], input: &str) -> Option<String> {
+    let mut child = Command::new(program)
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
+    Some(String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap())
+}
+
+fn same(args: &[&str], input: &str) {
+    let Some(stock) = run("ovs-ofctl", args, input) else {
+        return;
+    };
+    let chosen =
+        |line: &&str| !line.starts_with("usable protocols") && !line.starts_with("chosen protocol");
+    let stock: Vec<&str> = stock.lines().filter(chosen).collect();
+    let ours = run(env!("CARGO_BIN_EXE_ofctl"), args, input).unwrap();
+    let ours: Vec<&str> = ours.lines().collect();
+    assert_eq!(ours, stock, "{args:?} {input}");
+}
+
+/// Messages in hexadecimal.
+const MESSAGES: &[&str] = &[
+    "0100000800000001",
+    "04000010000000010001000800000012",
+    "0402000800000001",
+    "010300080000000a",
+    "0105000800000001",
+    "0407000800000001",
+    "0109000c000000010000ffff",
+    "0409000c000000010001ffff",
+    "04180018000000010000000200000000000000000000000a",
+    "0419001800000001000000010000000000000000000000ff",
+    "041a000800000001",
+    "041c0020000000010000000100000002000000030000000400000005000000ff",
+    "0414000800000001",
+    "0415000800000001",
+    "01120008000000ff",
+    "010f0020000000010001aabbccddeeff00000010000000100000000000000000",
+    "04100028000000010000000100000000aabbccddeeff000000000001000000010000000000000000",
+    "0401001400000001000100050400000800000001",
+    "0401000c0000000100010005",
+    "04120010000000010000000000000000",
+    "04120010000000010003000000000000",
+    "04120018000000010004000000000000ffffffff00000000",
+    "0110000c0000000100000000",
+    "011000140000000100040000ffff000000000000",
+    "0104001400000001000023200000001000000001",
+    "0104001400000001000023200000000c00000002",
+    "0104001400000001000023200000000c00000000",
+    "010400180000000100002320000000140000000000000005",
+    "0104001800000001000023200000000f0100000000000000",
+    "0112",
+    "0109000c0000000100",
+    "010f0020000000010001aabbccddeeff000000100000001000000000",
+];
+
+#[test]
+fn messages_print_the_same() {
+    for message in MESSAGES {
+        same(&["ofp-print", message], "");
+    }
+}
+
+/// Flows whose form on the wire both tools choose alike.
+const FLOWS: &[&str] = &[
+    "in_port=1,dl_vlan=5,dl_vlan_pcp=3,actions=drop",
+    "ip,nw_dst=10.0.0.0/24,actions=mod_dl_dst:00:11:22:33:44:55,dec_ttl,output:2",
+    "actions=1,2,local,LOCAL,in_port,normal,flood,all,controller,controller:128,table",
+    "reg0[0..15]=5,reg1=0x10/0xf0,metadata=7,actions=load:5->reg0[3..9],move:reg0[0..7]->reg1[8..15],output:reg0[0..15],output:reg0,exit",
+    "actions=controller(max_len=100,id=3,reason=no_match,userdata=01.02.03),controller(pause),note:00.11.22",
+    "actions=clone(output:1,output:2),enqueue:1:3,set_queue:4,pop_queue,push:reg0,pop:reg1[0..3]",
+    "actions=set_tunnel:5,set_tunnel64:6,set_tunnel:0x1ffffffff",
+    "ip,actions=mod_nw_src:1.2.3.4,mod_nw_dst:1.2.3.5,mod_nw_tos:4,mod_nw_ecn:2,mod_nw_ttl:33",
+    "tcp,actions=mod_tp_src:4,mod_tp_dst:5",
+    "ip,actions=set_field:1.2.3.4->ip_src,set_field:00:11:22:33:44:55->eth_dst",
+    "dl_vlan=9,actions=mod_vlan_vid:5,mod_vlan_pcp:3,strip_vlan",
+    "actions=mod_vlan_vid:5,mod_vlan_pcp:3,mod_dl_src:00:00:00:00:00:01",
+    "icmp6,icmp_type=135,nd_target=fe80::1,nd_sll=00:11:22:33:44:55,actions=drop",
+    "arp,arp_op=1,arp_spa=1.2.3.4,arp_tpa=10.0.0.0/8,arp_sha=1:2:3:4:5:6,actions=drop",
+    "tcp,tcp_flags=+syn-ack,actions=drop",
+    "ip,ip_frag=later,nw_tos=0x20,nw_ecn=1,nw_ttl=64,actions=drop",
+    "tun_id=5,tun_src=1.2.3.4,tun_dst=5.6.7.8,tun_flags=oam,actions=drop",
+    "dl_vlan=0xffff,actions=drop",
+    "vlan_tci=0x1000/0x1000,actions=drop",
+    "dl_vlan_pcp=3,actions=drop",
+    "xreg1=0x500000000/0xf00000000,actions=load:0x123->xreg1[],set_field:5/7->reg1",
+    "pkt_mark=3,conj_id=4,tunnel_id=5/7,tun_gbp_id=3,tun_gbp_flags=8,actions=drop",
+    "in_port=LOCAL,actions=output:2",
+    "udp6,udp_dst=4/0xfff0,actions=drop",
+    "rarp,actions=drop",
+    "mplsm,actions=drop",
+    "actions=group:4",
+    "actions=output(port=3,max_len=100)",
+    "send_flow_rem,check_overlap,idle_timeout=3,hard_timeout=4,priority=9,cookie=0x55,actions=drop",
+    "table=3,actions=resubmit(,4),resubmit:5,resubmit(6,7)",
+];
+
+#[test]
+fn flows_travel_the_same() {
+    for version in ["OpenFlow10", "OpenFlow13"] {
+        for flow in FLOWS {
+            same(&["-O", version, "parse-flows", "-"], &format!("{flow}\n"));
+        }
+    }
+}
+
+/// Lists of actions in hexadecimal, and the version that they are in.
+const ACTIONS: &[(&str, &str)] = &[
+    ("OpenFlow10", "0000 0008 0001 0000"),
+    ("OpenFlow10", "0000 0008 fffb 0000  0003 0008 00000000"),
+    ("OpenFlow10", "0001 0008 0005 0000 0002 0008 03 000000"),
+    (
+        "OpenFlow10",
+        "0004 0010 001122334455 000000000000 0006 0008 01020304",
+    ),
+    ("OpenFlow10", "ffff 0010 00002320 0001 0005 00000000"),
+    ("OpenFlow10", "ffff 0010 00002320 000e 0005 07 000000"),
+    (
+        "OpenFlow10",
+        "ffff 0018 00002320 0007 00c6 00010004 0000000000000005",
+    ),
+    ("OpenFlow10", "ffff 0010 00002320 0012 000000000000"),
+    ("OpenFlow10", "0000 0008 fff0 0000"),
+    ("OpenFlow13", "0000 0010 00000001 ffe5 000000000000"),
+    ("OpenFlow13", "0000 0010 fffffffd 0040 000000000000"),
+    (
+        "OpenFlow13",
+        "0011 0008 8100 0000 0019 0010 80000c02 1064 0000 00000000",
+    ),
+    ("OpenFlow13", "0018 0008 00000000 0017 0008 40 000000"),
+    (
+        "OpenFlow13",
+        "0012 0008 00000000 0016 0008 00000007 0015 0008 00000003",
+    ),
+    ("OpenFlow13", "0063 0008 00000000"),
+];
+
+#[test]
+fn actions_print_the_same() {
+    for (version, bytes) in ACTIONS {
+        same(&["parse-actions", version], &format!("{bytes}\n"));
+    }
+}
+
+#[test]
+fn help_names_every_command() {
+    let list = run(env!("CARGO_BIN_EXE_ofctl"), &["list-commands"], "").unwrap();
+    let help = run(env!("CARGO_BIN_EXE_ofctl"), &["help"], "").unwrap();
+    for line in list.lines() {
+        assert!(help.contains(line.trim()), "{line}");
+    }
+    assert!(list.lines().count() >= 25);
+}
