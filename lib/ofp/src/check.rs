@@ -53,11 +53,7 @@ impl Check {
     fn action(&mut self, action: &Action) -> Result<(), OfError> {
         match action {
             Action::Output { port, .. } | Action::OutputTrunc { port, .. } => self.port(*port),
-            Action::Enqueue { port, .. } => match *port {
-                PortNo::IN_PORT | PortNo::LOCAL => Ok(()),
-                PortNo(port) if port < self.max_ports && port != 0 => Ok(()),
-                _ => Err(OfError::ActionOutPort),
-            },
+            Action::Enqueue { port, .. } => self.port_with_queues(*port),
             Action::OutputReg { source, .. } => {
                 self.field(source.field, OfError::MatchInconsistent)
             }
@@ -90,10 +86,12 @@ impl Check {
             } => {
                 self.field(source.field, OfError::MatchInconsistent)?;
                 self.destination(*destination)?;
-                if source.width != destination.width {
-                    return Err(OfError::ActionArgument);
+                let fits = source.width == destination.width;
+                if fits {
+                    Ok(())
+                } else {
+                    Err(OfError::ActionArgument)
                 }
-                Ok(())
             }
             Action::StackPush(source) => self.field(source.field, OfError::MatchInconsistent),
             Action::StackPop(destination) => self.destination(*destination),
@@ -152,7 +150,7 @@ impl Check {
 
     fn destination(&self, subfield: Subfield) -> Result<(), OfError> {
         if !subfield.field.row().writable {
-            return Err(OfError::ActionArgument);
+            return Err(OfError::SetFieldArgument);
         }
         self.field(subfield.field, OfError::MatchInconsistent)
     }
@@ -223,6 +221,14 @@ impl Check {
             | PortNo::ALL
             | PortNo::CONTROLLER
             | PortNo::LOCAL => Ok(()),
+            PortNo(port) if port < self.max_ports && port != 0 => Ok(()),
+            _ => Err(OfError::ActionOutPort),
+        }
+    }
+
+    fn port_with_queues(&self, port: PortNo) -> Result<(), OfError> {
+        match port {
+            PortNo::IN_PORT | PortNo::LOCAL => Ok(()),
             PortNo(port) if port < self.max_ports && port != 0 => Ok(()),
             _ => Err(OfError::ActionOutPort),
         }

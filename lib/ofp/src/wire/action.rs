@@ -270,16 +270,24 @@ fn set_tunnel64(r: &mut Reader<'_>, _: Context) -> Result<Action, OfError> {
     })
 }
 
-/// Bits `start..start + width` of the field whose header comes next.
-fn subfield(r: &mut Reader<'_>, start: u16, width: u16) -> Result<Subfield, OfError> {
-    let header = oxm::get_header(r).map_err(|_| OfError::ActionArgument)?;
-    let field = header
+/// The field whose header comes next, without a mask.
+fn whole_field(r: &mut Reader<'_>) -> Result<Field, OfError> {
+    let header = oxm::get_header(r).map_err(|error| match error {
+        OfError::MatchLength => OfError::MatchField,
+        error => error,
+    })?;
+    header
         .field
         .filter(|_| !header.masked)
-        .ok_or(OfError::ActionArgument)?;
+        .ok_or(OfError::MatchField)
+}
+
+/// Bits `start..start + width` of the field whose header comes next.
+fn subfield(r: &mut Reader<'_>, start: u16, width: u16) -> Result<Subfield, OfError> {
+    let field = whole_field(r)?;
     let bits = u16::from(field.place().width);
     if width == 0 || start.checked_add(width).is_none_or(|end| end > bits) {
-        return Err(OfError::ActionArgument);
+        return Err(OfError::SetFieldLength);
     }
     Ok(Subfield {
         field,
@@ -297,7 +305,7 @@ fn writable(subfield: Subfield) -> Result<Subfield, OfError> {
     if subfield.field.row().writable {
         Ok(subfield)
     } else {
-        Err(OfError::ActionArgument)
+        Err(OfError::SetFieldArgument)
     }
 }
 
@@ -317,7 +325,11 @@ fn copy_field(r: &mut Reader<'_>, gap: bool) -> Result<Action, OfError> {
 
 fn reg_load(r: &mut Reader<'_>, _: Context) -> Result<Action, OfError> {
     let packed = r.u16()?;
-    let destination = writable(packed_subfield(r, packed)?)?;
+    let destination = packed_subfield(r, packed).map_err(|error| match error {
+        OfError::MatchField => OfError::SetFieldType,
+        error => error,
+    });
+    let destination = writable(destination?)?;
     let value = u128::from(r.u64()?);
     if value >> destination.width != 0 {
         return Err(OfError::ActionArgument);
@@ -356,10 +368,9 @@ fn stack(r: &mut Reader<'_>) -> Result<Subfield, OfError> {
     let start = r.u16()?;
     // The width stands behind the header, so look there first.
     let mut ahead = *r;
-    let header = oxm::get_header(&mut ahead).map_err(|_| OfError::ActionArgument)?;
+    whole_field(&mut ahead)?;
     let width = ahead.u16()?;
     ahead.zeros(OfError::ActionArgument)?;
-    header.field.ok_or(OfError::ActionArgument)?;
     subfield(r, start, width)
 }
 

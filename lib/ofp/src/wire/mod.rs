@@ -321,109 +321,17 @@ impl Message {
     /// Appends the message's bytes. What the version cannot say is left out. Long multipart replies
     /// become several messages; for lists that are too long for one buffer see [`ReplyStream`].
     pub fn encode(&self, dialect: &Dialect, out: &mut BytesMut) {
-        let put = |out: &mut BytesMut, row: &Row, body: &mut dyn FnMut(&mut BytesMut)| {
-            put_message(out, dialect.version, row, self.xid, body);
-        };
-        let version = dialect.version;
-        let v10 = version == Version::V10;
+        let (version, xid) = (dialect.version, self.xid);
         match &self.body {
-            Body::Hello(hello) => symmetric::put_hello(out, self.xid, hello),
-            Body::Error(e) => put(out, &ERROR, &mut |o| symmetric::put_error(o, version, e)),
-            Body::EchoRequest(data) => put(out, &ECHO_REQUEST, &mut |o| o.put_slice(data)),
-            Body::EchoReply(data) => put(out, &ECHO_REPLY, &mut |o| o.put_slice(data)),
-            Body::FeaturesRequest => put(out, &FEATURES_REQUEST, &mut |_| ()),
-            Body::FeaturesReply(features) => {
-                put(out, &FEATURES_REPLY, &mut |o| {
-                    switch::put_features(o, version, features)
-                });
-            }
-            Body::GetConfigRequest => put(out, &GET_CONFIG_REQUEST, &mut |_| ()),
-            Body::GetConfigReply(config) => {
-                put(out, &GET_CONFIG_REPLY, &mut |o| {
-                    switch::put_config(o, config)
-                });
-            }
-            Body::SetConfig(config) => {
-                put(out, &SET_CONFIG, &mut |o| switch::put_config(o, config));
-            }
-            Body::PacketIn(packet_in) => packet::put_packet_in(out, self.xid, dialect, packet_in),
-            Body::FlowRemoved(removed) => flow::put_flow_removed(out, self.xid, dialect, removed),
-            Body::PortStatus(status) => {
-                put(out, &PORT_STATUS, &mut |o| {
-                    port::put_port_status(o, version, status)
-                });
-            }
-            Body::PacketOut(packet_out) => {
-                put(out, &PACKET_OUT, &mut |o| {
-                    packet::put_packet_out(o, version, packet_out)
-                });
-            }
-            Body::FlowMod(flow_mod) => flow::put_flow_mod(out, self.xid, dialect, flow_mod),
-            Body::PortMod(port_mod) => {
-                let row = if v10 { &PORT_MOD10 } else { &PORT_MOD };
-                put(out, row, &mut |o| port::put_port_mod(o, version, port_mod));
-            }
-            Body::BarrierRequest => {
-                put(
-                    out,
-                    if v10 {
-                        &BARRIER_REQUEST10
-                    } else {
-                        &BARRIER_REQUEST
-                    },
-                    &mut |_| (),
-                );
-            }
-            Body::BarrierReply => {
-                put(
-                    out,
-                    if v10 {
-                        &BARRIER_REPLY10
-                    } else {
-                        &BARRIER_REPLY
-                    },
-                    &mut |_| (),
-                );
-            }
-            Body::RoleRequest(role) => {
-                let row = if v10 { &NX_ROLE_REQUEST } else { &ROLE_REQUEST };
-                put(out, row, &mut |o| switch::put_role(o, version, role));
-            }
-            Body::RoleReply(role) => {
-                let row = if v10 { &NX_ROLE_REPLY } else { &ROLE_REPLY };
-                put(out, row, &mut |o| switch::put_role(o, version, role));
-            }
-            Body::GetAsyncRequest => put(out, &GET_ASYNC_REQUEST, &mut |_| ()),
-            Body::GetAsyncReply(config) => {
-                put(out, &GET_ASYNC_REPLY, &mut |o| switch::put_async(o, config));
-            }
-            Body::SetAsync(config) => {
-                let row = if v10 { &NX_SET_ASYNC } else { &SET_ASYNC };
-                put(out, row, &mut |o| switch::put_async(o, config));
-            }
-            Body::MultipartRequest(request) => {
-                multipart::put_request(out, self.xid, dialect, request);
-            }
-            Body::MultipartReply(reply) => stream::put_reply(out, self.xid, dialect, reply),
-            Body::SetFlowFormat(format) => put(out, &SET_FLOW_FORMAT, &mut |o| {
-                o.put_u32(if *format == FlowFormat::Nxm {
-                    switch::FORMAT_NXM
-                } else {
-                    0
-                });
-            }),
-            Body::FlowModTableId(set) => put(out, &FLOW_MOD_TABLE_ID, &mut |o| {
-                o.put_u8(u8::from(*set));
-                o.put_bytes(0, 7);
-            }),
-            Body::SetPacketInFormat(format) => {
-                put(out, &SET_PACKET_IN_FORMAT, &mut |o| {
-                    o.put_u32(*format as u32)
-                });
-            }
-            Body::SetControllerId(id) => put(out, &SET_CONTROLLER_ID, &mut |o| {
-                o.put_bytes(0, 6);
-                o.put_u16(*id);
+            // These choose their form by more than the version.
+            Body::Hello(hello) => symmetric::put_hello(out, xid, hello),
+            Body::PacketIn(packet_in) => packet::put_packet_in(out, xid, dialect, packet_in),
+            Body::FlowRemoved(removed) => flow::put_flow_removed(out, xid, dialect, removed),
+            Body::FlowMod(flow_mod) => flow::put_flow_mod(out, xid, dialect, flow_mod),
+            Body::MultipartRequest(request) => multipart::put_request(out, xid, dialect, request),
+            Body::MultipartReply(reply) => stream::put_reply(out, xid, dialect, reply),
+            body => put_message(out, version, plain_row(body, version), xid, |out| {
+                put_plain(out, version, body);
             }),
         }
     }
@@ -433,6 +341,69 @@ impl Message {
         let mut out = BytesMut::new();
         self.encode(dialect, &mut out);
         out.freeze()
+    }
+}
+
+/// The row of a body whose form the version decides.
+const fn plain_row(body: &Body, version: Version) -> &'static Row {
+    let v10 = matches!(version, Version::V10);
+    match body {
+        Body::Error(_) => &ERROR,
+        Body::EchoRequest(_) => &ECHO_REQUEST,
+        Body::EchoReply(_) => &ECHO_REPLY,
+        Body::FeaturesRequest => &FEATURES_REQUEST,
+        Body::FeaturesReply(_) => &FEATURES_REPLY,
+        Body::GetConfigRequest => &GET_CONFIG_REQUEST,
+        Body::GetConfigReply(_) => &GET_CONFIG_REPLY,
+        Body::SetConfig(_) => &SET_CONFIG,
+        Body::PortStatus(_) => &PORT_STATUS,
+        Body::PacketOut(_) => &PACKET_OUT,
+        Body::PortMod(_) if v10 => &PORT_MOD10,
+        Body::PortMod(_) => &PORT_MOD,
+        Body::BarrierRequest if v10 => &BARRIER_REQUEST10,
+        Body::BarrierRequest => &BARRIER_REQUEST,
+        Body::BarrierReply if v10 => &BARRIER_REPLY10,
+        Body::BarrierReply => &BARRIER_REPLY,
+        Body::RoleRequest(_) if v10 => &NX_ROLE_REQUEST,
+        Body::RoleRequest(_) => &ROLE_REQUEST,
+        Body::RoleReply(_) if v10 => &NX_ROLE_REPLY,
+        Body::RoleReply(_) => &ROLE_REPLY,
+        Body::GetAsyncRequest => &GET_ASYNC_REQUEST,
+        Body::GetAsyncReply(_) => &GET_ASYNC_REPLY,
+        Body::SetAsync(_) if v10 => &NX_SET_ASYNC,
+        Body::SetAsync(_) => &SET_ASYNC,
+        Body::SetFlowFormat(_) => &SET_FLOW_FORMAT,
+        Body::FlowModTableId(_) => &FLOW_MOD_TABLE_ID,
+        Body::SetPacketInFormat(_) => &SET_PACKET_IN_FORMAT,
+        Body::SetControllerId(_) => &SET_CONTROLLER_ID,
+        // Written by their own functions.
+        Body::Hello(_) => &HELLO,
+        Body::PacketIn(_) => &PACKET_IN,
+        Body::FlowRemoved(_) => &FLOW_REMOVED,
+        Body::FlowMod(_) => &FLOW_MOD,
+        Body::MultipartRequest(_) => &DESC_REQUEST,
+        Body::MultipartReply(_) => &DESC_REPLY,
+    }
+}
+
+/// What follows the header of such a body.
+fn put_plain(out: &mut BytesMut, version: Version, body: &Body) {
+    match body {
+        Body::Error(error) => symmetric::put_error(out, version, error),
+        Body::EchoRequest(data) | Body::EchoReply(data) => out.put_slice(data),
+        Body::FeaturesReply(features) => switch::put_features(out, version, features),
+        Body::GetConfigReply(config) | Body::SetConfig(config) => switch::put_config(out, config),
+        Body::PortStatus(status) => port::put_port_status(out, version, status),
+        Body::PacketOut(packet_out) => packet::put_packet_out(out, version, packet_out),
+        Body::PortMod(port_mod) => port::put_port_mod(out, version, port_mod),
+        Body::RoleRequest(role) | Body::RoleReply(role) => switch::put_role(out, version, role),
+        Body::GetAsyncReply(config) | Body::SetAsync(config) => switch::put_async(out, config),
+        Body::SetFlowFormat(FlowFormat::Nxm) => out.put_u32(switch::FORMAT_NXM),
+        Body::SetFlowFormat(FlowFormat::OpenFlow10) => out.put_u32(0),
+        Body::FlowModTableId(set) => out.put_u64(u64::from(*set) << 56),
+        Body::SetPacketInFormat(format) => out.put_u32(*format as u32),
+        Body::SetControllerId(id) => out.put_u64(u64::from(*id)),
+        _ => {}
     }
 }
 

@@ -73,11 +73,7 @@ fn put_action(out: &mut BytesMut, action: &Action, c: &mut Context) {
             o.put_u32(*max_len);
         }),
         Action::Controller(controller) => put_controller(out, controller),
-        Action::Group(id) if v10 => put(out, &row::NX_GROUP, |o| {
-            o.put_u16(0);
-            o.put_u32(id.0);
-        }),
-        Action::Group(id) => put(out, &row::GROUP, |o| o.put_u32(id.0)),
+        Action::Group(id) => put_u32(out, c, &row::NX_GROUP, &row::GROUP, id.0),
         Action::SetVlanVid { .. }
         | Action::SetVlanPcp { .. }
         | Action::StripVlan
@@ -107,11 +103,7 @@ fn put_action(out: &mut BytesMut, action: &Action, c: &mut Context) {
         Action::StackPop(subfield) => put_stack(out, &row::STACK_POP, *subfield),
         Action::DecTtl(ids) => put_dec_ttl(out, ids, c),
         Action::SetTunnel { id, wide } => put_set_tunnel(out, *id, *wide, c),
-        Action::SetQueue(queue) if v10 => put(out, &row::NX_SET_QUEUE, |o| {
-            o.put_u16(0);
-            o.put_u32(*queue);
-        }),
-        Action::SetQueue(queue) => put(out, &row::SET_QUEUE, |o| o.put_u32(*queue)),
+        Action::SetQueue(queue) => put_u32(out, c, &row::NX_SET_QUEUE, &row::SET_QUEUE, *queue),
         Action::PopQueue => put(out, &row::POP_QUEUE, |o| o.put_bytes(0, 6)),
         Action::Resubmit { in_port, table } => put_resubmit(out, *in_port, *table),
         Action::Exit => put(out, &row::EXIT, |o| o.put_bytes(0, 6)),
@@ -135,6 +127,18 @@ fn put_action(out: &mut BytesMut, action: &Action, c: &mut Context) {
         | Action::WriteActions(_)
         | Action::WriteMetadata { .. }
         | Action::GotoTable(_) => {}
+    }
+}
+
+/// A number that OpenFlow 1.0 has in a Nicira action, later versions in their own.
+fn put_u32(out: &mut BytesMut, c: &Context, nicira: &Row, standard: &Row, number: u32) {
+    if c.version == Version::V10 {
+        put(out, nicira, |o| {
+            o.put_u16(0);
+            o.put_u32(number);
+        });
+    } else {
+        put(out, standard, |o| o.put_u32(number));
     }
 }
 

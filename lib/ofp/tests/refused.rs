@@ -1,0 +1,180 @@
+//! Malformed messages: each is refused with the error that the stock `ovs-ofctl ofp-print` names too
+//! (where it is installed).
+
+use bytes::Bytes;
+use ofp::error::OfError;
+use ofp::message::{Dialect, Message};
+use ofp::types::Version;
+use std::process::Command;
+
+/// A FLOW_MOD of 1.3 with these match entries and instructions.
+fn flow13(entries: &str, instructions: &str) -> String {
+    let size = 4 + entries.len() / 2;
+    let zeros = "00".repeat(size.next_multiple_of(8) - size);
+    let middle = format!(
+        "{:032x}{:048x}",
+        0, 0xffff_ffff_ffff_ffff_ffff_ffff_0000_0000_u128
+    );
+    whole(
+        4,
+        14,
+        &format!("{middle}0001{size:04x}{entries}{zeros}{instructions}"),
+    )
+}
+
+/// A FLOW_MOD of 1.0 that matches everything, with these actions.
+fn flow10(actions: &str) -> String {
+    let body = format!(
+        "003820ff{:072x}{:016x}{:08x}{:08x}ffffffffffff0000",
+        0, 0, 0, 0x8000
+    );
+    whole(1, 14, &format!("{body}{actions}"))
+}
+
+fn whole(version: u8, kind: u8, body: &str) -> String {
+    format!(
+        "{version:02x}{kind:02x}{:04x}00000001{body}",
+        8 + body.len() / 2
+    )
+}
+
+fn bytes(hex: &str) -> Bytes {
+    let pair = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+    (0..hex.len() / 2).map(|i| pair(i * 2)).collect()
+}
+
+const IP: &str = "80000a020800";
+
+fn cases() -> Vec<(String, OfError)> {
+    vec![
+        (flow13("80000a0208", ""), OfError::MatchLength),
+        (flow13("80007c040000000000", ""), OfError::MatchField),
+        (flow13("8000140106", ""), OfError::MatchPrerequisite),
+        (flow13(&format!("{IP}{IP}"), ""), OfError::MatchDuplicate),
+        (flow13(&format!("{IP}80001001ff"), ""), OfError::MatchValue),
+        (flow13("80000c026000", ""), OfError::MatchValue),
+        (flow13("80000b0408000ff0", ""), OfError::MatchMask),
+        (
+            flow13(&format!("{IP}800017080a00000aff000000"), ""),
+            OfError::MatchWildcards,
+        ),
+        (flow13("", "0001000404000000"), OfError::InstructionLength),
+        (flow13("", "0063000800000000"), OfError::InstructionUnknown),
+        (
+            flow13("", "00010008040000000001000805000000"),
+            OfError::InstructionDuplicate,
+        ),
+        (
+            flow13("", "00040010000000000063000800000000"),
+            OfError::ActionType,
+        ),
+        (
+            flow13("", "00040010000000000000000800000001"),
+            OfError::ActionLength,
+        ),
+        (
+            flow13(
+                "",
+                "0004001000000000001100081234 0000"
+                    .replace(' ', "")
+                    .as_str(),
+            ),
+            OfError::ActionArgument,
+        ),
+        (
+            flow13("", "000400180000000000190010800000040000000100000000"),
+            OfError::SetFieldArgument,
+        ),
+        (
+            flow13(
+                "",
+                "000400180000000000190010 80000a020800000000000000"
+                    .replace(' ', "")
+                    .as_str(),
+            ),
+            OfError::SetFieldArgument,
+        ),
+        (
+            flow13(
+                "",
+                "000400180000000000190010 80000c020005000000000000"
+                    .replace(' ', "")
+                    .as_str(),
+            ),
+            OfError::SetFieldArgument,
+        ),
+        (flow10("0063000800000000"), OfError::ActionType),
+        (flow10("0001000810000000"), OfError::ActionArgument),
+        (
+            flow10(
+                "ffff00100000232000630000 00000000"
+                    .replace(' ', "")
+                    .as_str(),
+            ),
+            OfError::ActionSubtype,
+        ),
+        (
+            flow10(
+                "ffff00101234567800630000 00000000"
+                    .replace(' ', "")
+                    .as_str(),
+            ),
+            OfError::ActionVendor,
+        ),
+        (
+            flow10("ffff00180000232000070020000100040000000000000005"),
+            OfError::SetFieldLength,
+        ),
+        (
+            flow10("ffff0018000023200007001f0001fe040000000000000005"),
+            OfError::SetFieldType,
+        ),
+        (
+            flow10("ffff0018000023200007000f000006020000000000000005"),
+            OfError::SetFieldArgument,
+        ),
+        (
+            flow10("ffff0018000023200007000f000100040000000000ffffff"),
+            OfError::ActionArgument,
+        ),
+        (
+            flow10("ffff001800002320001b00000001fe040020000000000000"),
+            OfError::MatchField,
+        ),
+        (whole(4, 99, ""), OfError::BadType),
+        (whole(4, 18, "0063000000000000"), OfError::BadStat),
+        (whole(4, 5, "00000000"), OfError::BadLength),
+        (whole(4, 4, "0000232000000063"), OfError::BadSubtype),
+        (whole(4, 4, "1234567800000063"), OfError::BadVendor),
+        (whole(1, 16, "00630000"), OfError::BadStat),
+    ]
+}
+
+/// OpenFlow 1.3.5 section 7.5.4.5 has "bad length" for a field of the wrong size; the stock switch
+/// says that it does not know the field.
+#[test]
+fn fields_of_the_wrong_size_are_said_to_be_so() {
+    for entries in ["80000a030800ff", "80001404060000000000"] {
+        let message = bytes(&flow13(entries, ""));
+        let got = Message::decode(&message, &Dialect::new(Version::V13));
+        assert_eq!(got, Err(OfError::MatchLength), "{entries}");
+    }
+}
+
+#[test]
+fn malformed_messages_get_the_right_error() {
+    let mut wrong = Vec::new();
+    for (hex, want) in cases() {
+        let version = Version::from_wire(bytes(&hex)[0]).unwrap();
+        let got = Message::decode(&bytes(&hex), &Dialect::new(version)).map(|m| m.body);
+        let name = want.row().unwrap().name;
+        let stock = Command::new("ovs-ofctl").args(["ofp-print", &hex]).output();
+        let stock = stock.map(|run| String::from_utf8_lossy(&run.stdout).into_owned());
+        if got != Err(want) || stock.as_ref().is_ok_and(|text| !text.contains(name)) {
+            wrong.push(format!(
+                "{hex}\n  want {name}, got {got:?}, stock {stock:?}"
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
