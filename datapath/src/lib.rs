@@ -5,5 +5,6 @@ pub mod control;
 pub mod edge;
 pub mod forward;
 pub mod model;
+pub mod sim;
 pub mod time;
 pub mod tunnel;

@@ -114,10 +114,10 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             observer,
         })
     }
-    /// From table 0.
+    /// From the bridge's first table.
     pub fn tables(mut self) {
         let outcome = self
-            .enter(TableId(0), None, Entry::Ordinary, false)
+            .enter(self.view.config.first_table, None, Entry::Ordinary, false)
             .and_then(|()| self.finish());
         self.conclude(outcome);
     }
@@ -393,7 +393,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         let (in_port, tun_id) = (self.in_port(), self.tun_id);
         match port {
             PortNo::IN_PORT => self.send(in_port, max_size),
-            PortNo::TABLE => self.enter(TableId(0), None, Entry::Ordinary, true),
+            PortNo::TABLE => self.enter(self.view.config.first_table, None, Entry::Ordinary, true),
             PortNo::NORMAL => self.push(Step::Normal { in_port, tun_id }),
             PortNo::FLOOD | PortNo::ALL => self.push(Step::Flood {
                 in_port,

@@ -4,7 +4,8 @@
 use crate::model::rule::Rule;
 use crate::model::{BridgeView, DropReason};
 use ofp::action::Action;
-use ofp::types::TableId;
+use ofp::text::{PortMap, Style, print_actions, print_match};
+use ofp::types::{TableId, Version};
 use std::fmt::Write;
 
 /// Is told what happens to a packet.
@@ -69,15 +70,21 @@ impl Observer for Text {
     }
     fn table(&mut self, table: TableId, rule: Option<&Rule>) {
         match rule {
-            Some(rule) => self.line(format_args!(
-                "{table:>2}. {:?}, priority {}",
-                rule.matching, rule.priority
-            )),
+            Some(rule) => {
+                let ports = PortMap::default();
+                let text = print_match(&rule.matching, &Style::plain(Version::V13, &ports));
+                let comma = if text.is_empty() { "" } else { "," };
+                let priority = rule.priority;
+                self.line(format_args!("{table:>2}. {text}{comma}priority={priority}"));
+            }
             None => self.line(format_args!("{table:>2}. no match")),
         }
     }
     fn action(&mut self, action: &Action) {
-        self.line(format_args!("    {action:?}"));
+        let ports = PortMap::default();
+        let style = Style::plain(Version::V13, &ports);
+        let text = print_actions(std::slice::from_ref(action), &style);
+        self.line(format_args!("    {text}"));
     }
     fn note(&mut self, text: std::fmt::Arguments<'_>) {
         self.line(format_args!("    -> {text}"));

@@ -1,0 +1,370 @@
+//! The rim in memory: frames, pool, ports and clock for tests, and a switch made of them.
+//! The pool counts what is outstanding, so a frame that is lost or freed twice fails a test.
+
+use crate::edge::{Frame, HEADROOM, Offload, Pool, Rx, Tx};
+use crate::forward::trace::Observer;
+use crate::forward::worker::Worker;
+use crate::model::event::{COMMANDS, Command, EVENTS, Event, PacketOut};
+use crate::model::mac::MacTable;
+use crate::model::port::{PortId, PortKind, PortView, VlanMode};
+use crate::model::publish::Publisher;
+use crate::model::rule::{Rule, RuleId};
+use crate::model::snapshot::{BridgeConfig, BridgeId, Change, Miss};
+use crate::model::stats::Stats;
+use crate::time::Time;
+use crate::tunnel;
+use ofp::types::{PortNo, TableId};
+use packet::MacAddr;
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+
+/// A frame in memory: one buffer, and one more segment if it is longer than that.
+#[derive(Clone, Debug)]
+pub struct SimFrame {
+    buffer: Vec<u8>,
+    start: usize,
+    tail: Vec<u8>,
+    offload: Offload,
+}
+
+impl SimFrame {
+    fn with_size(size: usize, buffer_size: usize) -> SimFrame {
+        let head = size.min(buffer_size);
+        SimFrame {
+            buffer: vec![0xa5; HEADROOM + head],
+            start: HEADROOM,
+            tail: vec![0xa5; size - head],
+            offload: Offload::default(),
+        }
+    }
+    /// All bytes.
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut bytes = self.buffer[self.start..].to_vec();
+        bytes.extend(&self.tail);
+        bytes
+    }
+}
+
+impl Frame for SimFrame {
+    fn size(&self) -> usize {
+        self.buffer.len() - self.start + self.tail.len()
+    }
+    fn head(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+    fn head_mut(&mut self) -> &mut [u8] {
+        &mut self.buffer[self.start..]
+    }
+    fn push(&mut self, size: usize) -> Option<&mut [u8]> {
+        self.start = self.start.checked_sub(size)?;
+        Some(&mut self.buffer[self.start..self.start + size])
+    }
+    fn pull(&mut self, size: usize) -> bool {
+        let fits = size <= self.head().len();
+        self.start += if fits { size } else { 0 };
+        fits
+    }
+    fn trim(&mut self, size: usize) {
+        let head = self.head().len();
+        self.tail.truncate(size.saturating_sub(head));
+        self.buffer.truncate(self.start + size.min(head));
+    }
+    fn for_each_segment(&self, f: &mut dyn FnMut(&[u8])) {
+        f(self.head());
+        if !self.tail.is_empty() {
+            f(&self.tail);
+        }
+    }
+    fn offload(&self) -> Offload {
+        self.offload
+    }
+    fn set_offload(&mut self, offload: Offload) {
+        self.offload = offload;
+    }
+}
+
+/// Frames that somebody holds.
+type Outstanding = Arc<AtomicI64>;
+
+/// Makes frames and counts them.
+pub struct SimPool {
+    outstanding: Outstanding,
+    buffer_size: usize,
+}
+
+impl Pool for SimPool {
+    type Frame = SimFrame;
+    fn alloc(&mut self, size: usize) -> Option<SimFrame> {
+        self.outstanding.fetch_add(1, Relaxed);
+        Some(SimFrame::with_size(size, self.buffer_size))
+    }
+    fn copy(&mut self, frame: &SimFrame) -> Option<SimFrame> {
+        self.outstanding.fetch_add(1, Relaxed);
+        let mut buffer = vec![0xa5; HEADROOM];
+        buffer.extend(frame.head());
+        Some(SimFrame {
+            buffer,
+            start: HEADROOM,
+            tail: frame.tail.clone(),
+            offload: frame.offload,
+        })
+    }
+    fn free(&mut self, frames: &mut Vec<SimFrame>) {
+        self.outstanding.fetch_sub(frames.len() as i64, Relaxed);
+        frames.clear();
+    }
+    fn write(&mut self, frame: &mut SimFrame, offset: usize, bytes: &[u8]) {
+        let head = frame.buffer.len() - frame.start;
+        for (at, byte) in (offset..).zip(bytes) {
+            match at.checked_sub(head) {
+                None => frame.buffer[frame.start + at] = *byte,
+                Some(at) => frame.tail[at] = *byte,
+            }
+        }
+    }
+}
+
+/// Both directions of a port in memory.
+#[derive(Clone, Default)]
+struct Wires {
+    towards: Arc<Mutex<VecDeque<SimFrame>>>,
+    sent: Arc<Mutex<Vec<SimFrame>>>,
+}
+
+impl Rx<SimFrame> for Wires {
+    fn rx(&mut self, out: &mut Vec<SimFrame>, max: usize) {
+        let mut waiting = self.towards.lock().expect("no panics while held");
+        let len = waiting.len().min(max);
+        out.extend(waiting.drain(..len));
+    }
+}
+
+impl Tx<SimFrame> for Wires {
+    fn tx(&mut self, frames: &mut Vec<SimFrame>) {
+        let mut sent = self.sent.lock().expect("no panics while held");
+        sent.append(frames);
+    }
+}
+
+struct SimWorker {
+    worker: Worker<SimPool>,
+    commands: rtrb::Producer<Command<SimFrame>>,
+    events: rtrb::Consumer<Event>,
+}
+
+/// What a simulated switch is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Workers; ports are dealt to them in turn.
+    pub workers: usize,
+    /// Entries of each worker's cache.
+    pub cache_entries: usize,
+    /// Bytes of a frame's first segment.
+    pub buffer_size: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            workers: 1,
+            cache_entries: 64,
+            buffer_size: 2048,
+        }
+    }
+}
+
+/// A switch without I/O: bridges, ports and rules as changes of a snapshot, workers that are polled.
+pub struct Sim {
+    /// Counters.
+    pub stats: Stats,
+    /// The clock.
+    pub now: Time,
+    publisher: Publisher,
+    workers: Vec<SimWorker>,
+    wires: HashMap<PortId, Wires>,
+    outstanding: Outstanding,
+    options: Options,
+    bridges_len: u16,
+    ports_len: u32,
+    rules_len: u32,
+}
+
+impl Sim {
+    /// A switch without bridges.
+    pub fn new(options: Options) -> Sim {
+        let (stats, publisher) = (Stats::default(), Publisher::default());
+        let outstanding = Outstanding::default();
+        let make = |index| {
+            let (events_in, events) = rtrb::RingBuffer::new(EVENTS);
+            let (commands, commands_out) = rtrb::RingBuffer::new(COMMANDS);
+            let pool = SimPool {
+                outstanding: outstanding.clone(),
+                buffer_size: options.buffer_size,
+            };
+            let (reader, counters) = (publisher.reader(), stats.register_worker());
+            let worker = Worker::new(index, reader, counters, pool, events_in, commands_out);
+            SimWorker {
+                worker: worker.with_cache_entries(options.cache_entries),
+                commands,
+                events,
+            }
+        };
+        let workers = (0..options.workers).map(make).collect();
+        Sim {
+            workers,
+            stats,
+            publisher,
+            outstanding,
+            options,
+            now: Time::secs(1),
+            wires: HashMap::new(),
+            bridges_len: 0,
+            ports_len: 0,
+            rules_len: 0,
+        }
+    }
+    /// Makes a change visible.
+    pub fn change(&mut self, change: Change) {
+        self.publisher.stage(change);
+        // A worker sleeps between polls here, so that publishing never has to wait.
+        self.workers.iter_mut().for_each(|w| w.worker.idle());
+        assert!(self.publisher.try_publish(), "no worker holds a snapshot");
+    }
+    /// The current state.
+    pub fn snapshot(&self) -> Arc<crate::model::Snapshot> {
+        self.publisher.current()
+    }
+    /// Adds a bridge with ordinary settings.
+    pub fn add_bridge(&mut self, name: &str) -> BridgeId {
+        let id = BridgeId(self.bridges_len);
+        self.bridges_len += 1;
+        self.stats.reserve_bridge(id);
+        let config = BridgeConfig {
+            name: name.into(),
+            mac: MacAddr::from_u64(0x0200_0000_0000 | u64::from(id.0)),
+            first_table: TableId(0),
+            miss: Miss::Drop,
+            miss_send_len: 128,
+            frag: 0,
+            forward_bpdu: false,
+            macs: Arc::new(MacTable::new(1024)),
+        };
+        self.change(Change::SetBridge(id, Arc::new(config)));
+        id
+    }
+    /// A port of a bridge, not yet added: alive, a trunk, MTU 1500.
+    pub fn port_view(&mut self, bridge: BridgeId, number: PortNo, kind: PortKind) -> PortView {
+        let id = PortId(self.ports_len);
+        self.ports_len += 1;
+        self.stats.reserve_port(id);
+        PortView {
+            id,
+            bridge,
+            number,
+            name: format!("p{}.{number}", bridge.0).into(),
+            kind,
+            config: 0,
+            live: true,
+            mtu: 1500,
+            mac: MacAddr::from_u64(0x0200_0000_ff00 | u64::from(id.0)),
+            vlan: VlanMode::Trunk { trunks: None },
+        }
+    }
+    /// Adds a port or changes its settings.
+    pub fn set_port(&mut self, port: PortView) -> PortId {
+        let id = port.id;
+        let moves = matches!(port.kind, PortKind::Device | PortKind::Internal);
+        self.change(Change::SetPort(Arc::new(port)));
+        if moves && !self.wires.contains_key(&id) {
+            let wires = Wires::default();
+            let receiver = id.0 as usize % self.workers.len();
+            for (index, worker) in self.workers.iter_mut().enumerate() {
+                let tx = Box::new(wires.clone());
+                let add = Command::AddTx { port: id, tx };
+                worker.commands.push(add).ok().expect("room in the ring");
+                if index == receiver {
+                    let rx = Box::new(wires.clone());
+                    let add = Command::AddRx { port: id, rx };
+                    worker.commands.push(add).ok().expect("room in the ring");
+                }
+            }
+            self.wires.insert(id, wires);
+            self.poll(&mut ());
+        }
+        id
+    }
+    /// Adds a rule; its id is new.
+    pub fn add_rule(&mut self, bridge: BridgeId, mut rule: Rule) -> RuleId {
+        rule.id = RuleId(self.rules_len);
+        self.rules_len += 1;
+        self.stats.reserve_rule(rule.id);
+        let id = rule.id;
+        self.change(Change::AddRule(bridge, Arc::new(rule)));
+        id
+    }
+    /// A frame arrives at a port.
+    pub fn send(&mut self, port: PortId, bytes: &[u8], offload: Offload) {
+        self.outstanding.fetch_add(1, Relaxed);
+        let mut frame = SimFrame::with_size(bytes.len(), self.options.buffer_size);
+        let head = frame.head().len();
+        frame.head_mut().copy_from_slice(&bytes[..head]);
+        frame.tail.copy_from_slice(&bytes[head..]);
+        frame.offload = offload;
+        let wires = &self.wires[&port];
+        let mut towards = wires.towards.lock().expect("no panics while held");
+        towards.push_back(frame);
+    }
+    /// A controller's packet.
+    pub fn packet_out(&mut self, packet: PacketOut) {
+        let command = Command::PacketOut(Box::new(packet));
+        let worker = &mut self.workers[0];
+        worker
+            .commands
+            .push(command)
+            .ok()
+            .expect("room in the ring");
+    }
+    /// Lets all workers do what there is to do.
+    pub fn poll<O: Observer>(&mut self, o: &mut O) {
+        let now = self.now;
+        loop {
+            let each = self.workers.iter_mut();
+            let handled: usize = each.map(|w| w.worker.poll_explained(now, o)).sum();
+            if handled == 0 {
+                break;
+            }
+        }
+    }
+    /// What a port sent since the last call, as bytes with finished checksums.
+    pub fn take(&mut self, port: PortId) -> Vec<Vec<u8>> {
+        let Some(wires) = self.wires.get(&port) else {
+            return Vec::new();
+        };
+        let mut sent = wires.sent.lock().expect("no panics while held");
+        self.outstanding.fetch_sub(sent.len() as i64, Relaxed);
+        let finish = |mut frame: SimFrame| {
+            tunnel::finish_checksum(&mut frame).expect("the checksum is inside the frame");
+            frame.bytes()
+        };
+        sent.drain(..).map(finish).collect()
+    }
+    /// What the workers told since the last call.
+    pub fn events(&mut self) -> Vec<Event> {
+        let each = self.workers.iter_mut();
+        each.flat_map(|w| std::iter::from_fn(|| w.events.pop().ok()))
+            .collect()
+    }
+    /// Frames that somebody holds: 0 when nothing waits.
+    pub fn outstanding(&self) -> i64 {
+        self.outstanding.load(Relaxed)
+    }
+    /// Stops the workers.
+    pub fn stop(&mut self) {
+        for worker in &mut self.workers {
+            let _ = worker.commands.push(Command::Stop);
+        }
+        self.poll(&mut ());
+        assert!(self.workers.iter().all(|w| w.worker.is_stopped()));
+    }
+}

@@ -1,0 +1,72 @@
+//! Runs `tests/cases/**/*.case`: what is sent into a simulated switch, and what has to come out.
+//!
+//! Every case is run three times: with the cache, with every frame sent twice (the second one is
+//! answered from the cache), and with an observer (which walks always). A failing one prints its trace.
+//!
+//! Lines (`#` begins a comment; a port is a number or `local` of bridge br0, or `BRIDGE/NUMBER`):
+//! ```text
+//! bridge NAME|br0 [miss=controller] [frag=drop|normal|nx-match] [forward-bpdu] [address=IP]
+//! port   PORT [internal] [peer=PORT] [down] [no-recv] [no-fwd] [no-flood] [no-packet-in] [mtu=N]
+//!             [access=VID] [trunks=VID,VID] [native-tagged=VID] [native-untagged=VID] [mac=MAC]
+//!             [vxlan|gre remote=IP [local=IP] [key=K|flow] [in_key=] [out_key=] [csum] [ttl=N|inherit]
+//!             [tos=N|inherit] [no-df] [route=BRIDGE source=IP source-mac=MAC next-hop=MAC]]
+//! flow   [BRIDGE:]FLOW            del    [BRIDGE:]FLOW          time   MILLISECONDS
+//! send   [partial] [gso=N] PORT FRAME                           out    in_port=PORT,actions FRAME
+//! want   PORT FRAME               punt   REASON [table=N] [in_port=N] [id=N] [FIELD=VALUE ...] FRAME
+//! stat   NAME+N ...               (nothing else changed)
+//! ```
+
+#[path = "cases/case.rs"]
+mod case;
+
+use case::Mode;
+use std::path::{Path, PathBuf};
+
+fn files(dir: &Path, out: &mut Vec<PathBuf>) {
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(dir)
+        .expect("the directory of the cases")
+        .map(|entry| entry.expect("a directory entry").path())
+        .collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            files(&path, out);
+        } else if path.extension().is_some_and(|e| e == "case") {
+            out.push(path);
+        }
+    }
+}
+
+#[test]
+fn all() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cases");
+    let mut paths = Vec::new();
+    files(&root, &mut paths);
+    assert!(!paths.is_empty(), "no cases in {}", root.display());
+    let only = std::env::var("CASE").unwrap_or_default();
+    let mut failed = Vec::new();
+    for path in paths {
+        let name = path
+            .strip_prefix(&root)
+            .unwrap_or(&path)
+            .display()
+            .to_string();
+        if !name.contains(&only) {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("a readable case");
+        for mode in [Mode::Cached, Mode::Twice, Mode::Explained] {
+            if let Err(error) = case::run(&text, mode) {
+                let trace = case::trace(&text);
+                failed.push(format!("{name} ({mode:?}): {error}\n--- trace\n{trace}"));
+                break;
+            }
+        }
+    }
+    assert!(
+        failed.is_empty(),
+        "{} failed\n{}",
+        failed.len(),
+        failed.join("\n")
+    );
+}

@@ -1,0 +1,647 @@
+//! One case: its lines, read and executed one after the other.
+
+use datapath::edge::{Offload, Segmentation};
+use datapath::forward::trace::{Observer, Text};
+use datapath::model::event::{Event, PacketOut};
+use datapath::model::port::{PortId, PortKind, PortView, VlanMode};
+use datapath::model::snapshot::{BridgeConfig, BridgeId, Change, Miss};
+use datapath::model::tunnel::{ByteChoice, Route, Tunnel, TunnelConfig, TunnelKey, TunnelType};
+use datapath::model::{Rule, RuleId};
+use datapath::sim::{Options, Sim};
+use datapath::time::Time;
+use flow::frametext;
+use ofp::message::{FlowModCommand, port_config};
+use ofp::text::{PortMap, read_actions, read_flow_mod, read_match};
+use ofp::types::{Cookie, PortNo, TableId};
+use packet::{MacAddr, checksum, ipproto};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+type Result<T> = std::result::Result<T, String>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Cached,
+    Twice,
+    Explained,
+}
+
+struct Case<'t> {
+    sim: Sim,
+    mode: Mode,
+    bridges: BTreeMap<String, BridgeId>,
+    ports: BTreeMap<String, PortId>,
+    views: BTreeMap<PortId, PortView>,
+    configs: BTreeMap<BridgeId, BridgeConfig>,
+    rules: Vec<(BridgeId, Rule, &'t str)>,
+    /// Frames that came out and are not wanted yet, by port name.
+    out: Vec<(String, Vec<u8>)>,
+    punts: Vec<datapath::model::event::Punt>,
+    before: BTreeMap<String, u64>,
+    ingress: String,
+    trace: Text,
+}
+
+pub fn run(text: &str, mode: Mode) -> Result<()> {
+    let mut case = Case::new(mode);
+    case.execute(text)?;
+    case.end()
+}
+
+/// What happens to the packets of a case, in words.
+pub fn trace(text: &str) -> String {
+    let mut case = Case::new(Mode::Explained);
+    let _ = case.execute_without_checks(text);
+    case.trace.0
+}
+
+fn err<E: std::fmt::Display>(what: &str) -> impl FnOnce(E) -> String + '_ {
+    move |e| format!("{what}: {e}")
+}
+
+fn parse<T: std::str::FromStr>(text: &str) -> Result<T> {
+    text.parse().map_err(|_| format!("cannot read \"{text}\""))
+}
+
+impl<'t> Case<'t> {
+    fn new(mode: Mode) -> Case<'t> {
+        Case {
+            sim: Sim::new(Options::default()),
+            mode,
+            bridges: BTreeMap::new(),
+            ports: BTreeMap::new(),
+            views: BTreeMap::new(),
+            configs: BTreeMap::new(),
+            rules: Vec::new(),
+            out: Vec::new(),
+            punts: Vec::new(),
+            before: BTreeMap::new(),
+            ingress: String::new(),
+            trace: Text::default(),
+        }
+    }
+    fn lines(text: &'t str) -> impl Iterator<Item = (usize, &'t str, &'t str)> {
+        let lines = text.lines().enumerate();
+        lines.filter_map(|(index, line)| {
+            // A comment stands at the beginning of a line, or after two blanks.
+            let line = line.split("  #").next().unwrap_or("").trim();
+            let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+            (!line.is_empty() && !line.starts_with('#')).then_some((index + 1, word, rest.trim()))
+        })
+    }
+    fn execute(&mut self, text: &'t str) -> Result<()> {
+        self.bridge("br0")?;
+        (1..=4).try_for_each(|number| self.port(&number.to_string()))?;
+        for (number, word, rest) in Self::lines(text) {
+            self.line(word, rest)
+                .map_err(|error| format!("line {number}: {error}"))?;
+        }
+        Ok(())
+    }
+    fn execute_without_checks(&mut self, text: &'t str) -> Result<()> {
+        self.bridge("br0")?;
+        (1..=4).try_for_each(|number| self.port(&number.to_string()))?;
+        for (_, word, rest) in Self::lines(text) {
+            if !matches!(word, "want" | "punt" | "stat") {
+                self.out.clear();
+                self.punts.clear();
+                self.line(word, rest)?;
+            }
+        }
+        Ok(())
+    }
+    fn line(&mut self, word: &str, rest: &'t str) -> Result<()> {
+        match word {
+            "bridge" => self.bridge(rest),
+            "port" => self.port(rest),
+            "flow" => self.flow(rest),
+            "del" => self.del(rest),
+            "time" => {
+                self.sim.now = self.sim.now + Time::millis(parse(rest)?);
+                self.poll();
+                Ok(())
+            }
+            "send" => self.send(rest),
+            "out" => self.packet_out(rest),
+            "want" => self.want(rest),
+            "punt" => self.punt(rest),
+            "stat" => self.stat(rest),
+            other => Err(format!("no such line: \"{other}\"")),
+        }
+    }
+    fn end(&mut self) -> Result<()> {
+        self.nothing_left()?;
+        self.sim.stop();
+        match self.sim.outstanding() {
+            0 => Ok(()),
+            n => Err(format!("{n} frames were lost")),
+        }
+    }
+    fn times(&self) -> usize {
+        if self.mode == Mode::Twice { 2 } else { 1 }
+    }
+
+    fn bridge(&mut self, rest: &str) -> Result<()> {
+        let mut words = rest.split_whitespace();
+        let name = words.next().ok_or("a bridge needs a name")?;
+        let id = match self.bridges.get(name) {
+            Some(id) => *id,
+            None => {
+                let id = self.sim.add_bridge(name);
+                self.bridges.insert(name.into(), id);
+                let snapshot = self.sim.snapshot();
+                let config = &snapshot.bridge(id).ok_or("no such bridge")?.config;
+                self.configs.insert(id, config.as_ref().clone());
+                id
+            }
+        };
+        let config = self.configs.get_mut(&id).ok_or("no such bridge")?;
+        let mut addresses = Vec::<IpAddr>::new();
+        for word in words {
+            match word.split_once('=').unwrap_or((word, "")) {
+                ("miss", "controller") => config.miss = Miss::Controller,
+                ("frag", "normal") => config.frag = 0,
+                ("frag", "drop") => config.frag = 1,
+                ("frag", "nx-match") => config.frag = 2,
+                ("forward-bpdu", _) => config.forward_bpdu = true,
+                ("address", ip) => addresses.push(parse(ip)?),
+                _ => return Err(format!("no such bridge setting: \"{word}\"")),
+            }
+        }
+        let change = Change::SetBridge(id, Arc::new(config.clone()));
+        self.sim.change(change);
+        if !addresses.is_empty() {
+            self.sim.change(Change::SetAddresses(id, addresses.into()));
+        }
+        Ok(())
+    }
+    /// "2" and "br1/2" to bridge and number.
+    fn place(&self, name: &str) -> Result<(BridgeId, PortNo)> {
+        let (bridge, number) = name.split_once('/').unwrap_or(("br0", name));
+        let bridge = *self
+            .bridges
+            .get(bridge)
+            .ok_or_else(|| format!("no such bridge: {bridge}"))?;
+        let number = match number {
+            "local" => PortNo::LOCAL,
+            "controller" => PortNo::CONTROLLER,
+            number => PortNo(parse(number)?),
+        };
+        Ok((bridge, number))
+    }
+    fn port_id(&self, name: &str) -> Result<PortId> {
+        let id = self.ports.get(name).copied();
+        id.ok_or_else(|| format!("no such port: {name}"))
+    }
+    fn port(&mut self, rest: &str) -> Result<()> {
+        let mut words = rest.split_whitespace();
+        let name = words.next().ok_or("a port needs a number")?;
+        let id = match self.ports.get(name) {
+            Some(id) => *id,
+            None => {
+                let (bridge, number) = self.place(name)?;
+                let kind = if number == PortNo::LOCAL {
+                    PortKind::Internal
+                } else {
+                    PortKind::Device
+                };
+                let mut view = self.sim.port_view(bridge, number, kind);
+                view.name = name.into();
+                self.ports.insert(name.into(), view.id);
+                self.views.insert(view.id, view.clone());
+                view.id
+            }
+        };
+        let mut view = self.views[&id].clone();
+        let settings: Vec<&str> = words.collect();
+        for setting in &settings {
+            self.port_setting(&mut view, setting)?;
+        }
+        if let Some(kind) = settings.iter().find_map(|word| match *word {
+            "vxlan" => Some(TunnelType::Vxlan),
+            "gre" => Some(TunnelType::Gre),
+            _ => None,
+        }) {
+            view.kind = PortKind::Tunnel(Arc::new(self.tunnel(kind, &settings)?));
+        }
+        self.views.insert(id, view.clone());
+        self.sim.set_port(view);
+        self.poll();
+        Ok(())
+    }
+    fn port_setting(&self, view: &mut PortView, word: &str) -> Result<()> {
+        let list = |text: &str| -> Result<Option<Box<[u64; 64]>>> {
+            let mut bits = Box::new([0u64; 64]);
+            for vid in text.split(',') {
+                let vid: usize = parse(vid)?;
+                bits[vid / 64] |= 1 << (vid % 64);
+            }
+            Ok(Some(bits))
+        };
+        match word.split_once('=').unwrap_or((word, "")) {
+            ("internal", _) => view.kind = PortKind::Internal,
+            ("peer", peer) => {
+                let peer = self.ports.get(peer).copied();
+                view.kind = PortKind::Patch { peer };
+            }
+            ("down", _) => view.live = false,
+            ("up", _) => view.live = true,
+            ("no-recv", _) => view.config |= port_config::NO_RECV,
+            ("no-fwd", _) => view.config |= port_config::NO_FWD,
+            ("no-flood", _) => view.config |= port_config::NO_FLOOD,
+            ("no-packet-in", _) => view.config |= port_config::NO_PACKET_IN,
+            ("mtu", mtu) => view.mtu = parse(mtu)?,
+            ("mac", mac) => view.mac = mac.parse().map_err(err("mac"))?,
+            ("access", tag) => view.vlan = VlanMode::Access { tag: parse(tag)? },
+            ("trunks", vids) => {
+                view.vlan = VlanMode::Trunk {
+                    trunks: list(vids)?,
+                }
+            }
+            ("native-tagged", tag) => {
+                view.vlan = VlanMode::Native {
+                    tag: parse(tag)?,
+                    trunks: None,
+                    tagged: true,
+                }
+            }
+            ("native-untagged", tag) => {
+                view.vlan = VlanMode::Native {
+                    tag: parse(tag)?,
+                    trunks: None,
+                    tagged: false,
+                }
+            }
+            ("vxlan" | "gre" | "remote" | "local" | "key" | "in_key" | "out_key", _) => {}
+            ("csum" | "ttl" | "tos" | "no-df" | "dst_port", _) => {}
+            ("route" | "source" | "source-mac" | "next-hop", _) => {}
+            _ => return Err(format!("no such port setting: \"{word}\"")),
+        }
+        Ok(())
+    }
+    fn tunnel(&self, kind: TunnelType, settings: &[&str]) -> Result<Tunnel> {
+        let value = |name: &str| {
+            let words = settings.iter().filter_map(|word| word.split_once('='));
+            words.filter(|(key, _)| *key == name).map(|(_, v)| v).next()
+        };
+        let key = |name: &str| -> Result<TunnelKey> {
+            Ok(match value(name).or(value("key")) {
+                None => TunnelKey::None,
+                Some("flow") => TunnelKey::Flow,
+                Some(text) => TunnelKey::Value(parse(text)?),
+            })
+        };
+        let byte = |name: &str, default: u8| -> Result<ByteChoice> {
+            Ok(match value(name) {
+                None => ByteChoice::Value(default),
+                Some("inherit") => ByteChoice::Inherit,
+                Some(text) => ByteChoice::Value(parse(text)?),
+            })
+        };
+        let mac = |name: &str, default: u64| -> Result<MacAddr> {
+            let text = value(name).map(|text| text.parse().map_err(err("mac")));
+            text.unwrap_or(Ok(MacAddr::from_u64(default)))
+        };
+        let config = TunnelConfig {
+            kind,
+            remote: parse(value("remote").ok_or("a tunnel needs remote=")?)?,
+            local: value("local").map(parse).transpose()?,
+            in_key: key("in_key")?,
+            out_key: key("out_key")?,
+            port: match kind {
+                TunnelType::Vxlan => value("dst_port").map_or(Ok(4789), parse)?,
+                TunnelType::Gre => 0,
+            },
+            csum: settings.contains(&"csum"),
+            tos: byte("tos", 0)?,
+            ttl: byte("ttl", 64)?,
+            df: !settings.contains(&"no-df"),
+        };
+        let route = match value("route") {
+            None => None,
+            Some(bridge) => Some(Route {
+                bridge: self.place(&format!("{bridge}/local"))?.0,
+                source: parse(value("source").ok_or("a route needs source=")?)?,
+                source_mac: mac("source-mac", 0x0a)?,
+                next_hop_mac: mac("next-hop", 0x0b)?,
+                mtu: 1500,
+            }),
+        };
+        Ok(Tunnel { config, route })
+    }
+
+    /// An optional bridge, and the text behind it.
+    fn bridge_of(&self, rest: &'t str) -> (BridgeId, &'t str) {
+        match rest.split_once(':') {
+            Some((name, flow)) if self.bridges.contains_key(name) => {
+                (self.bridges[name], flow.trim())
+            }
+            _ => (self.bridges["br0"], rest),
+        }
+    }
+    fn flow(&mut self, rest: &'t str) -> Result<()> {
+        let (bridge, text) = self.bridge_of(rest);
+        let flow = read_flow_mod(text, Some(FlowModCommand::Add), &PortMap::default())
+            .map_err(|error| format!("{error:?}"))?;
+        let rule = Rule {
+            id: RuleId(0),
+            table: TableId(if flow.table == TableId::ALL {
+                0
+            } else {
+                flow.table.0
+            }),
+            priority: flow.priority,
+            matching: flow.matching,
+            actions: flow.actions.into(),
+            cookie: flow.cookie,
+        };
+        self.sim.add_rule(bridge, rule.clone());
+        self.rules.push((bridge, rule, rest));
+        Ok(())
+    }
+    fn del(&mut self, rest: &str) -> Result<()> {
+        let at = self.rules.iter().position(|(_, _, text)| *text == rest);
+        let (bridge, rule, _) = self.rules.remove(at.ok_or("no such flow line")?);
+        self.sim.change(Change::RemoveRule(bridge, Arc::new(rule)));
+        Ok(())
+    }
+
+    fn send(&mut self, rest: &str) -> Result<()> {
+        self.nothing_left()?;
+        let (mut partial, mut gso, mut rest) = (false, 0, rest);
+        loop {
+            let (word, behind) = rest.split_once(' ').ok_or("send PORT FRAME")?;
+            match word.split_once('=').unwrap_or((word, "")) {
+                ("partial", _) => partial = true,
+                ("gso", size) => gso = parse(size)?,
+                _ => break,
+            }
+            rest = behind.trim();
+        }
+        let (port, text) = rest.split_once(' ').ok_or("send PORT FRAME")?;
+        let id = self.port_id(port)?;
+        let mut bytes = read(text)?;
+        let offload = if partial || gso != 0 {
+            pending(&mut bytes, gso)?
+        } else {
+            Offload::default()
+        };
+        self.before = self.counters();
+        self.ingress = counter_prefix(port);
+        for _ in 0..self.times() {
+            self.sim.send(id, &bytes, offload);
+        }
+        self.poll();
+        Ok(())
+    }
+    fn packet_out(&mut self, rest: &str) -> Result<()> {
+        self.nothing_left()?;
+        let fault = "out in_port=PORT,ACTIONS FRAME";
+        let (list, text) = rest.split_once(' ').ok_or(fault)?;
+        let (port, actions) = list.split_once(',').ok_or(fault)?;
+        let (bridge, in_port) = self.place(port.strip_prefix("in_port=").ok_or(fault)?)?;
+        let actions = read_actions(actions, &PortMap::default());
+        let packet = PacketOut {
+            bridge,
+            in_port,
+            actions: actions.map_err(|error| format!("{error:?}"))?.into(),
+            data: read(text)?,
+        };
+        self.before = self.counters();
+        self.ingress = String::new();
+        for _ in 0..self.times() {
+            self.sim.packet_out(packet.clone());
+        }
+        self.poll();
+        Ok(())
+    }
+    fn poll(&mut self) {
+        match self.mode {
+            Mode::Explained => {
+                let mut text = std::mem::take(&mut self.trace);
+                self.poll_with(&mut text);
+                self.trace = text;
+            }
+            Mode::Cached | Mode::Twice => self.poll_with(&mut ()),
+        }
+        for (name, id) in self.ports.clone() {
+            let frames = self.sim.take(id);
+            self.out
+                .extend(frames.into_iter().map(|f| (name.clone(), f)));
+        }
+        for event in self.sim.events() {
+            match event {
+                Event::Punt(punt) => self.punts.push(*punt),
+                Event::Resolve(_) => {}
+            }
+        }
+    }
+    fn poll_with<O: Observer>(&mut self, o: &mut O) {
+        self.sim.poll(o);
+    }
+    fn nothing_left(&self) -> Result<()> {
+        if let Some((port, frame)) = self.out.first() {
+            return Err(format!("not wanted: {port} {}", frametext::print(frame)));
+        }
+        match self.punts.first() {
+            Some(punt) => Err(format!("not wanted: {}", show_punt(punt))),
+            None => Ok(()),
+        }
+    }
+    fn want(&mut self, rest: &str) -> Result<()> {
+        let (port, text) = rest.split_once(' ').ok_or("want PORT FRAME")?;
+        let wanted = read(text)?;
+        for _ in 0..self.times() {
+            let same = |(at, frame): &(String, Vec<u8>)| at == port && *frame == wanted;
+            let Some(at) = self.out.iter().position(same) else {
+                let got = self.out.iter();
+                let got: Vec<String> = got
+                    .map(|(port, frame)| format!("  got {port} {}", frametext::print(frame)))
+                    .collect();
+                let wanted = frametext::print(&wanted);
+                return Err(format!("want {port} {wanted}\n{}", got.join("\n")));
+            };
+            self.out.remove(at);
+        }
+        Ok(())
+    }
+    fn punt(&mut self, rest: &str) -> Result<()> {
+        let at = rest
+            .find("eth(")
+            .or(rest.find("hex\""))
+            .unwrap_or(rest.len());
+        let (fields, frame) = rest.split_at(at);
+        let frame = if frame.is_empty() {
+            None
+        } else {
+            Some(read(frame)?)
+        };
+        for _ in 0..self.times() {
+            let matches = |punt: &datapath::model::event::Punt| -> Result<bool> {
+                Ok(fits(punt, fields)? && frame.as_ref().is_none_or(|f| *f == punt.data))
+            };
+            let mut found = None;
+            for (index, punt) in self.punts.iter().enumerate() {
+                if matches(punt)? {
+                    found = Some(index);
+                    break;
+                }
+            }
+            let Some(index) = found else {
+                let got: Vec<String> = self.punts.iter().map(show_punt).collect();
+                return Err(format!("no such punt; got\n  {}", got.join("\n  ")));
+            };
+            self.punts.remove(index);
+        }
+        Ok(())
+    }
+
+    fn counters(&self) -> BTreeMap<String, u64> {
+        let mut all = BTreeMap::new();
+        for (name, &bridge) in &self.bridges {
+            let prefix = if name == "br0" {
+                String::new()
+            } else {
+                format!("{name}/")
+            };
+            for table in 0..=254 {
+                let (lookups, matched) = self.sim.stats.table(bridge, TableId(table));
+                all.insert(format!("{prefix}table{table}.matched"), matched);
+                all.insert(format!("{prefix}table{table}.missed"), lookups - matched);
+            }
+        }
+        for (name, &id) in &self.ports {
+            let totals = self.sim.stats.port(id);
+            let prefix = counter_prefix(name);
+            let mut put = |counter: &str, value| all.insert(format!("{prefix}.{counter}"), value);
+            put("rx_packets", totals.rx_packets);
+            put("tx_packets", totals.tx_packets);
+            put("rx_bytes", totals.rx_bytes);
+            put("tx_bytes", totals.tx_bytes);
+            put("rx_dropped", totals.rx_dropped);
+            put("tx_dropped", totals.tx_dropped);
+        }
+        for &(reason, name, _) in datapath::model::drop::DROP_REASONS {
+            all.insert(format!("drop.{name}"), self.sim.stats.drops(reason));
+        }
+        for (index, (_, rule, _)) in self.rules.iter().enumerate() {
+            let totals = self.sim.stats.rule(RuleId(index as u32));
+            let Cookie(cookie) = rule.cookie;
+            all.insert(format!("cookie{cookie}.packets"), totals.packets);
+            all.insert(format!("cookie{cookie}.bytes"), totals.bytes);
+        }
+        all
+    }
+    fn stat(&mut self, rest: &str) -> Result<()> {
+        let mut wanted = BTreeMap::new();
+        for word in rest.split_whitespace() {
+            let (name, amount) = word.split_once('+').ok_or("stat NAME+N")?;
+            let amount: u64 = parse(amount)?;
+            wanted.insert(name.to_owned(), amount * self.times() as u64);
+        }
+        let ingress = format!("{}.rx_packets", self.ingress);
+        // Bytes, rules and what `send` implies count only if they are named.
+        let implied =
+            |name: &str| name.ends_with("bytes") || name.starts_with("cookie") || name == ingress;
+        for (name, after) in self.counters() {
+            let changed = after - self.before.get(&name).copied().unwrap_or(0);
+            let expected = wanted.remove(&name);
+            if expected.is_some() || !implied(&name) {
+                let expected = expected.unwrap_or(0);
+                if changed != expected {
+                    return Err(format!("{name}+{changed}, expected +{expected}"));
+                }
+            }
+        }
+        match wanted.keys().next() {
+            Some(name) => Err(format!("no such counter: {name}")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn counter_prefix(port: &str) -> String {
+    match port.split_once('/') {
+        Some((bridge, number)) => format!("{bridge}/port{number}"),
+        None => format!("port{port}"),
+    }
+}
+
+fn read(text: &str) -> Result<Vec<u8>> {
+    frametext::read(text.trim()).map_err(err("frame"))
+}
+
+fn show_punt(punt: &datapath::model::event::Punt) -> String {
+    format!(
+        "punt {:?} table={} in_port={} id={} cookie={} fields={:?} {}",
+        punt.controller.reason,
+        punt.table,
+        punt.in_port,
+        punt.controller.id,
+        punt.cookie,
+        punt.fields,
+        frametext::print(&punt.data)
+    )
+}
+
+fn fits(punt: &datapath::model::event::Punt, fields: &str) -> Result<bool> {
+    let mut words = fields.split_whitespace();
+    let reason = words.next().ok_or("punt REASON")?;
+    let name = format!("{:?}", punt.controller.reason).to_lowercase();
+    let mut fits = name == reason.replace('_', "");
+    let mut rest = Vec::new();
+    for word in words {
+        match word.split_once('=').unwrap_or((word, "")) {
+            ("table", n) => fits &= punt.table == TableId(parse(n)?),
+            ("in_port", n) => fits &= punt.in_port == PortNo(parse(n)?),
+            ("id", n) => fits &= punt.controller.id == parse::<u16>(n)?,
+            ("cookie", n) => fits &= punt.cookie == Cookie(parse(n)?),
+            ("total", n) => fits &= punt.total_len == parse::<u32>(n)?,
+            _ => rest.push(word),
+        }
+    }
+    let wanted = read_match(&rest.join(","), &PortMap::default());
+    Ok(fits && punt.fields == wanted.map_err(|error| format!("{error:?}"))?)
+}
+
+/// Makes the frame's checksum unfinished, as a host's stack hands it over.
+fn pending(bytes: &mut [u8], segment_size: u16) -> Result<Offload> {
+    let mut key = ofp::key::Key::default();
+    let layout = flow::extract(bytes, bytes.len(), &flow::Plan::FULL, &mut key);
+    let get = |field: ofp::field::Field| key.get(field.place());
+    let protocol = get(ofp::field::Field::IpProto) as u8;
+    let l4 = usize::from(layout.l4);
+    let is_v6 = get(ofp::field::Field::EthType) == 0x86dd;
+    let (offset, segmentation) = match (protocol, is_v6) {
+        (ipproto::TCP, false) => (16, Segmentation::Tcp4),
+        (ipproto::TCP, true) => (16, Segmentation::Tcp6),
+        (ipproto::UDP, _) => (6, Segmentation::Udp),
+        _ => return Err("neither TCP nor UDP".into()),
+    };
+    let size = bytes.len() - l4;
+    let pseudo = if is_v6 {
+        let address = |at: usize| <[u8; 16]>::try_from(&bytes[at..at + 16]).expect("16 bytes");
+        let l3 = usize::from(layout.l3);
+        let (src, dst) = (address(l3 + 8).into(), address(l3 + 24).into());
+        checksum::pseudo_v6(src, dst, protocol, size as u32)
+    } else {
+        let address = |field| std::net::Ipv4Addr::from_bits(get(field) as u32);
+        let (src, dst) = (
+            address(ofp::field::Field::IpSrc),
+            address(ofp::field::Field::IpDst),
+        );
+        checksum::pseudo_v4(src, dst, protocol, size as u16)
+    };
+    bytes[l4 + offset..l4 + offset + 2].copy_from_slice(&pseudo.fold().to_be_bytes());
+    Ok(Offload {
+        csum_start: layout.l4,
+        csum_offset: offset as u16,
+        segmentation: if segment_size == 0 {
+            Segmentation::None
+        } else {
+            segmentation
+        },
+        segment_size,
+    })
+}
