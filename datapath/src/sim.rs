@@ -282,11 +282,11 @@ impl Sim {
             for (index, worker) in self.workers.iter_mut().enumerate() {
                 let tx = Box::new(wires.clone());
                 let add = Command::AddTx { port: id, tx };
-                worker.commands.push(add).ok().expect("room in the ring");
+                worker.commands.push(add).expect("room in the ring");
                 if index == receiver {
                     let rx = Box::new(wires.clone());
                     let add = Command::AddRx { port: id, rx };
-                    worker.commands.push(add).ok().expect("room in the ring");
+                    worker.commands.push(add).expect("room in the ring");
                 }
             }
             self.wires.insert(id, wires);
@@ -319,11 +319,7 @@ impl Sim {
     pub fn packet_out(&mut self, packet: PacketOut) {
         let command = Command::PacketOut(Box::new(packet));
         let worker = &mut self.workers[0];
-        worker
-            .commands
-            .push(command)
-            .ok()
-            .expect("room in the ring");
+        worker.commands.push(command).expect("room in the ring");
     }
     /// Lets all workers do what there is to do.
     pub fn poll<O: Observer>(&mut self, o: &mut O) {

@@ -1,0 +1,235 @@
+//! For random rules and packets, also while rules change: the answer with the cache, with a cache too
+//! small for the traffic, and of a linear scan of the rules are the same.
+
+use datapath::edge::Offload;
+use datapath::forward::trace::{Linear, Observer};
+use datapath::model::event::Event;
+use datapath::model::port::{PortId, PortKind};
+use datapath::model::snapshot::{BridgeId, Change};
+use datapath::model::{Rule, RuleId};
+use datapath::sim::{Options, Sim};
+use flow::frametext;
+use ofp::message::FlowModCommand;
+use ofp::text::{PortMap, read_flow_mod};
+use ofp::types::{PortNo, TableId};
+use proptest::prelude::*;
+use std::sync::Arc;
+
+const PORTS: u32 = 3;
+
+struct Bed {
+    sim: Sim,
+    bridge: BridgeId,
+    ports: Vec<PortId>,
+}
+
+impl Bed {
+    fn new(cache_entries: usize) -> Bed {
+        let options = Options {
+            cache_entries,
+            ..Options::default()
+        };
+        let mut sim = Sim::new(options);
+        let bridge = sim.add_bridge("br0");
+        let ports = (1..=PORTS)
+            .map(|number| {
+                let view = sim.port_view(bridge, PortNo(number), PortKind::Device);
+                sim.set_port(view)
+            })
+            .collect();
+        Bed { sim, bridge, ports }
+    }
+    fn answer<O: Observer>(&mut self, port: usize, frame: &[u8], o: &mut O) -> Vec<String> {
+        self.sim.send(self.ports[port], frame, Offload::default());
+        self.sim.poll(o);
+        let mut answer = Vec::new();
+        for (index, &port) in self.ports.iter().enumerate() {
+            let frames = self.sim.take(port);
+            answer.extend(
+                frames
+                    .iter()
+                    .map(|f| format!("{index} {}", frametext::print(f))),
+            );
+        }
+        for event in self.sim.events() {
+            if let Event::Punt(punt) = event {
+                answer.push(format!("{punt:?}"));
+            }
+        }
+        answer
+    }
+    fn counters(&self) -> Vec<(u64, u64)> {
+        let tables = 0..4;
+        tables
+            .map(|table| self.sim.stats.table(self.bridge, TableId(table)))
+            .collect()
+    }
+}
+
+fn rule(priority: u16, table: u8, matching: &str, actions: &str) -> Rule {
+    let text = format!("table={table},priority={priority}{matching},actions={actions}");
+    let flow = read_flow_mod(&text, Some(FlowModCommand::Add), &PortMap::default());
+    let flow = flow.unwrap_or_else(|error| panic!("{text}: {error:?}"));
+    Rule {
+        id: RuleId(0),
+        table: flow.table,
+        priority: flow.priority,
+        matching: flow.matching,
+        actions: flow.actions.into(),
+        cookie: flow.cookie,
+    }
+}
+
+const MATCHES: &[&str] = &[
+    "",
+    ",in_port=1",
+    ",in_port=2",
+    ",ip,nw_dst=10.0.0.0/30",
+    ",ip,nw_dst=10.0.0.2",
+    ",ip,nw_src=10.0.0.1",
+    ",ip,nw_ttl=63",
+    ",ip,nw_tos=4",
+    ",udp,tp_dst=7",
+    ",udp,tp_src=8/0xfffe",
+    ",tcp",
+    ",arp",
+    ",dl_vlan=5",
+    ",vlan_tci=0",
+    ",dl_vlan=6",
+    ",dl_src=00:00:00:00:00:01",
+    ",dl_dst=00:00:00:00:00:02/00:00:00:00:00:ff",
+    ",reg0=1",
+    ",metadata=2/2",
+    ",ipv6",
+    ",ip,nw_frag=later",
+    ",tun_id=9",
+];
+const ACTIONS: &[&str] = &[
+    "output:1",
+    "output:2",
+    "output:3",
+    "in_port",
+    "flood",
+    "controller",
+    "dec_ttl",
+    "mod_nw_dst:10.0.0.2",
+    "mod_nw_tos:4",
+    "mod_tp_dst:7",
+    "mod_tp_src:9",
+    "mod_vlan_vid:5",
+    "strip_vlan",
+    "push_vlan:0x8100",
+    "mod_dl_src:00:00:00:00:00:01",
+    "load:1->NXM_NX_REG0[]",
+    "load:2->OXM_OF_METADATA[]",
+    "move:NXM_OF_ETH_SRC[0..7]->NXM_OF_ETH_DST[0..7]",
+    "move:OXM_OF_IN_PORT[]->NXM_NX_REG0[]",
+    "load:2->OXM_OF_IN_PORT[]",
+    "push:NXM_NX_REG0[]",
+    "pop:NXM_NX_REG1[]",
+    "set_tunnel:9",
+    "resubmit(,1)",
+    "resubmit(2,2)",
+    "resubmit(,3)",
+    "clone(mod_dl_dst:00:00:00:00:00:09,output:3)",
+    "exit",
+];
+
+fn rules() -> impl Strategy<Value = (u8, usize, Vec<usize>)> {
+    let actions = prop::collection::vec(0..ACTIONS.len(), 0..5);
+    (0..4u8, 0..MATCHES.len(), actions)
+}
+
+fn packets() -> impl Strategy<Value = (usize, String)> {
+    let tags = prop::sample::select(vec!["", "vlan(vid=5) ", "vlan(vid=6,pcp=2) vlan(vid=5) "]);
+    let body = prop::sample::select(vec![
+        "udp(8->7) \"hi\"",
+        "udp(9->8) \"hi\"",
+        "tcp(8->7) \"hi\"",
+        "icmp() \"hi\"",
+    ]);
+    let ip = (
+        1..3u8,
+        1..6u8,
+        prop::sample::select(vec![1u8, 2, 63, 64]),
+        0..2u8,
+    );
+    let v4 = (ip, body).prop_map(|((src, dst, ttl, tos), body)| {
+        format!(
+            "ipv4(10.0.0.{src}->10.0.0.{dst},ttl={ttl},tos={}) {body}",
+            tos * 4
+        )
+    });
+    let other = prop::sample::select(vec![
+        "arp(10.0.0.1->10.0.0.2,sha=..01)".to_owned(),
+        "ipv6(fd00::1->fd00::2,ttl=63) udp(8->7) \"hi\"".to_owned(),
+        "ipv4(10.0.0.1->10.0.0.2,offset=9,proto=17) \"later fragment\"".to_owned(),
+    ]);
+    let l3 = prop_oneof![4 => v4, 1 => other];
+    (0..PORTS as usize, 1..4u8, 1..4u8, tags, l3).prop_map(|(port, dst, src, tags, l3)| {
+        (port, format!("eth(dst=..0{dst},src=..0{src}) {tags}{l3}"))
+    })
+}
+
+#[derive(Clone, Debug)]
+enum Happening {
+    Add((u8, usize, Vec<usize>)),
+    Remove(usize),
+    Packet((usize, String)),
+}
+
+fn events() -> impl Strategy<Value = Vec<Happening>> {
+    let event = prop_oneof![
+        2 => rules().prop_map(Happening::Add),
+        1 => any::<usize>().prop_map(Happening::Remove),
+        6 => packets().prop_map(Happening::Packet),
+    ];
+    prop::collection::vec(event, 10..80)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn cached_is_walked_is_linear(first in prop::collection::vec(rules(), 1..10), events in events()) {
+        let mut beds = [Bed::new(256), Bed::new(8), Bed::new(8)];
+        let mut live = Vec::new();
+        let mut next_priority = 1;
+        let all = first.into_iter().map(Happening::Add).chain(events);
+        for event in all {
+            match event {
+                Happening::Add((table, matching, actions)) => {
+                    let list: Vec<&str> = actions.iter().map(|&a| ACTIONS[a]).collect();
+                    let list = if list.is_empty() { "drop".to_owned() } else { list.join(",") };
+                    // Priorities are all different: of equal ones any may win.
+                    let rule = rule(next_priority, table, MATCHES[matching], &list);
+                    next_priority += 1;
+                    for bed in &mut beds {
+                        bed.sim.add_rule(bed.bridge, rule.clone());
+                    }
+                    live.push(rule);
+                }
+                Happening::Remove(index) => {
+                    if !live.is_empty() {
+                        let rule = Arc::new(live.remove(index % live.len()));
+                        for bed in &mut beds {
+                            bed.sim.change(Change::RemoveRule(bed.bridge, rule.clone()));
+                        }
+                    }
+                }
+                Happening::Packet((port, text)) => {
+                    let frame = frametext::read(&text).expect("a frame");
+                    let oracle = beds[2].answer(port, &frame, &mut Linear);
+                    for bed in &mut beds[..2] {
+                        prop_assert_eq!(&bed.answer(port, &frame, &mut ()), &oracle, "{}", text);
+                    }
+                }
+            }
+        }
+        let counters = beds[2].counters();
+        for bed in &mut beds {
+            prop_assert_eq!(bed.counters(), counters.clone());
+            bed.sim.stop();
+            prop_assert_eq!(bed.sim.outstanding(), 0);
+        }
+    }
+}
