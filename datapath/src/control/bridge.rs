@@ -123,7 +123,7 @@ impl Switch {
         }
         if flush {
             self.set_fail_open(id, false);
-            self.flush_flows(now, id);
+            self.flush_flows(id);
             self.add_default_flow(now, id);
         } else if old.fail_mode != self.bridges[&id].settings.fail_mode {
             let fail_open = self.bridges[&id].standalone.is_some();
@@ -132,7 +132,7 @@ impl Switch {
         Ok(())
     }
     /// Removes a bridge with its ports and flows and closes its connections.
-    pub fn remove_bridge(&mut self, now: Time, id: BridgeId, out: &mut Vec<Output>) {
+    pub fn remove_bridge(&mut self, id: BridgeId, out: &mut Vec<Output>) {
         let Some(bridge) = self.bridges.get(&id) else {
             return;
         };
@@ -145,9 +145,9 @@ impl Switch {
         let ports: Vec<PortId> = bridge.ports.values().copied().collect();
         ports
             .into_iter()
-            .for_each(|port| self.remove_port(now, port, out));
+            .for_each(|port| self.remove_port(port, out));
         self.set_fail_open(id, false);
-        self.flush_flows(now, id);
+        self.flush_flows(id);
         self.bridges.remove(&id);
         self.publisher.stage(Change::RemoveBridge(id));
         self.when_settled(Settling::Bridge(id));

@@ -21,7 +21,7 @@ const AGING_INTERVAL: Time = Time::secs(1);
 
 impl Switch {
     /// Ends what has to end by now. Call it at [`Switch::next_tick`], or a few times a second.
-    pub fn tick(&mut self, now: Time, _out: &mut Vec<Output>) {
+    pub fn tick(&mut self, now: Time) {
         let ids: Vec<BridgeId> = self.bridges.keys().copied().collect();
         for id in ids {
             while let Some(index) = self.bridges[&id].flows.due(now) {

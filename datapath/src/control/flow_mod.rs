@@ -78,21 +78,12 @@ impl Switch {
         if old.is_none() && bridge.flows.len(table) >= MAX_ENTRIES {
             return Err(OfError::FlowTableFull);
         }
-        // OpenFlow 1.3.5 section 6.4: "If the OFPFF_RESET_COUNTS flag is set, the flow entry counters must
-        // be cleared, otherwise they should be copied from the replaced flow entry." Before 1.2 there was
-        // no such flag, and they are cleared.
-        let implied = if version < Version::V12 {
-            flow_flag::RESET_COUNTS
-        } else {
-            0
-        };
-        let flags = flow_mod.flags | implied;
+        let flags = flow_mod.flags | implied_flags(version);
         let keeps = flags & flow_flag::RESET_COUNTS == 0;
         let kept = old
             .filter(|_| keeps)
             .and_then(|index| bridge.flows.get(index));
-        let kept = kept.map(|flow| (flow.rule.id, flow.baseline));
-        let (rule_id, baseline) = match kept {
+        let (rule_id, baseline) = match kept.map(|flow| (flow.rule.id, flow.baseline)) {
             Some(slot) => slot,
             None => self.take_rule_slot().ok_or(OfError::FlowTableFull)?,
         };
@@ -226,7 +217,7 @@ impl Switch {
         self.when_settled(Settling::Rule(Box::new(Ended { slot, tell })));
     }
     /// Removes all flows of a bridge without telling anybody, as a change of its controllers does.
-    pub(super) fn flush_flows(&mut self, _now: Time, id: BridgeId) {
+    pub(super) fn flush_flows(&mut self, id: BridgeId) {
         let Some(bridge) = self.bridges.get_mut(&id) else {
             return;
         };
@@ -309,6 +300,17 @@ fn for_workers(rule: Arc<Rule>) -> Arc<Rule> {
         actions,
         ..(*rule).clone()
     })
+}
+
+/// OpenFlow 1.3.5 section 6.4: "If the OFPFF_RESET_COUNTS flag is set, the flow entry counters must be
+/// cleared, otherwise they should be copied from the replaced flow entry." Before 1.2 there was no such
+/// flag, and an ADD clears them.
+fn implied_flags(version: Version) -> u16 {
+    if version < Version::V12 {
+        flow_flag::RESET_COUNTS
+    } else {
+        0
+    }
 }
 
 /// The table that an ADD without one means.

@@ -146,13 +146,13 @@ impl Switch {
     /// Makes the changes since the last call visible to the workers, all at once, and emits what had to
     /// wait for it. `false`: a worker is still in a burst that began before; call again soon (microseconds).
     /// `true`: everything is in force on every worker and nothing waits.
-    pub fn publish(&mut self, now: Time, out: &mut Vec<Output>) -> bool {
+    pub fn publish(&mut self, out: &mut Vec<Output>) -> bool {
         loop {
             if !self.publisher.settled() {
                 return false;
             }
             for settling in std::mem::take(&mut self.passing) {
-                self.settle(now, settling, out);
+                self.settle(settling, out);
             }
             if !self.publisher.is_staged() && self.staged.is_empty() {
                 return true;
@@ -165,7 +165,7 @@ impl Switch {
             self.passing = staged.settled;
         }
     }
-    fn settle(&mut self, now: Time, settling: Settling, out: &mut Vec<Output>) {
+    fn settle(&mut self, settling: Settling, out: &mut Vec<Output>) {
         match settling {
             Settling::Output(output) => {
                 if let Output::Send(conn, _) = output
@@ -188,7 +188,6 @@ impl Switch {
                 out.push(Output::BridgeGone(id));
             }
         }
-        let _ = now;
     }
     /// Emits an output when the changes so far are published; at once if there are none.
     fn when_published(&mut self, output: Output, out: &mut Vec<Output>) {

@@ -147,7 +147,7 @@ impl Switch {
         Ok(())
     }
     /// Removes a port. [`Output::PortGone`] says when its device may be closed.
-    pub fn remove_port(&mut self, _now: Time, id: PortId, out: &mut Vec<Output>) {
+    pub fn remove_port(&mut self, id: PortId, out: &mut Vec<Output>) {
         self.port_status(id, PortReason::Delete, out);
         let Some(port) = self.ports.remove(&id) else {
             return;

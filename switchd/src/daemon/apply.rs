@@ -87,7 +87,7 @@ impl Daemon {
             }
             if let Some(bridge) = self.bridges.remove(&name) {
                 self.switch
-                    .remove_bridge(self.clock.now(), bridge.id, &mut self.outputs);
+                    .remove_bridge(bridge.id, &mut self.outputs);
                 tracing::info!(bridge = name, "bridge removed");
             }
         }

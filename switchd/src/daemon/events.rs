@@ -96,7 +96,7 @@ impl Daemon {
     /// Every 100 ms.
     pub async fn tick(&mut self, ticks: u64) {
         let now = Instant::now();
-        self.switch.tick(self.clock.now(), &mut self.outputs);
+        self.switch.tick(self.clock.now());
         self.server.tick(now);
         self.retry_ports(now);
         if ticks.is_multiple_of(SLOW_TICKS) {

@@ -256,7 +256,7 @@ impl Daemon {
     async fn publish(&mut self) {
         let mut tries = 0u32;
         loop {
-            let done = self.switch.publish(self.clock.now(), &mut self.outputs);
+            let done = self.switch.publish(&mut self.outputs);
             self.deliver().await;
             if done && self.outputs.is_empty() {
                 return;

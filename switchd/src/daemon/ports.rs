@@ -120,7 +120,7 @@ impl Daemon {
         if let Some(device) = &mut port.device
             && let Err(error) = self.workers.add_port(id, device.as_mut())
         {
-            self.switch.remove_port(now, id, &mut self.outputs);
+            self.switch.remove_port(id, &mut self.outputs);
             return Err(error);
         }
         self.switch
@@ -181,7 +181,7 @@ impl Daemon {
             return;
         };
         self.switch
-            .remove_port(self.clock.now(), id, &mut self.outputs);
+            .remove_port(id, &mut self.outputs);
         self.underlay.remove(id);
         // Workers must not look for the queues any more before they let go of them.
         self.publish().await;

@@ -148,7 +148,7 @@ fn a_removed_bridge_closes_its_connections_and_its_number_is_used_again() {
         .add_port(bed.now, bed.bridge, port, &mut bed.out)
         .unwrap();
     bed.flow_mod(1, add(5, vec![])).unwrap();
-    bed.switch.remove_bridge(bed.now, bed.bridge, &mut bed.out);
+    bed.switch.remove_bridge(bed.bridge, &mut bed.out);
     assert_eq!(bed.outputs(), [Output::Close(conn(1))]);
     bed.publish();
     let bridge = bed.bridge;
@@ -205,7 +205,7 @@ fn learnt_addresses_age_and_go_with_their_port() {
             ..entry
         }]
     );
-    bed.switch.remove_port(bed.now, two, &mut bed.out);
+    bed.switch.remove_port(two, &mut bed.out);
     assert!(macs.is_empty());
     // A worker that had not let go learns it again; that is forgotten too.
     macs.learn(MacAddr::from_u64(2), 5, two, bed.now);

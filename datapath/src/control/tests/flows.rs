@@ -320,7 +320,7 @@ fn flow_removed_waits_for_the_workers_and_has_final_counters() {
     bed.say(1, Body::FlowMod(Box::new(command(FlowModCommand::Delete))));
     bed.say(1, Body::BarrierRequest);
     bed.say(1, Body::EchoRequest(Default::default()));
-    assert!(!bed.switch.publish(bed.now, &mut bed.out));
+    assert!(!bed.switch.publish(&mut bed.out));
     assert_eq!(bed.sent(1), []);
     // A worker is still in a burst and credits the rule that is no longer in the table.
     let rules = &snapshot.bridge(bed.bridge).expect("there").tables[0].rules;

@@ -74,10 +74,10 @@ fn a_barrier_is_answered_when_every_worker_has_passed() {
     bed.say(1, Body::FlowMod(Box::new(add(5, vec![output(1)]))));
     bed.say(1, Body::BarrierRequest);
     bed.say(1, Body::GetConfigRequest);
-    assert!(!bed.switch.publish(bed.now, &mut bed.out));
+    assert!(!bed.switch.publish(&mut bed.out));
     bed.say(1, Body::BarrierRequest);
     assert_eq!(bed.sent(1), []);
-    assert!(!bed.switch.publish(bed.now, &mut bed.out));
+    assert!(!bed.switch.publish(&mut bed.out));
     assert_eq!(bed.sent(1), []);
     drop(held);
     assert_eq!(
@@ -86,7 +86,7 @@ fn a_barrier_is_answered_when_every_worker_has_passed() {
             .len(),
         1
     );
-    assert!(bed.switch.publish(bed.now, &mut bed.out));
+    assert!(bed.switch.publish(&mut bed.out));
     let bodies = bed.sent(1);
     let replies = [&Body::BarrierReply, &bodies[1], &Body::BarrierReply];
     assert_eq!(bodies.iter().collect::<Vec<_>>(), replies);

@@ -81,12 +81,12 @@ impl Bed {
     }
     fn wait(&mut self, secs: u64) {
         self.now = self.now + Time::secs(secs);
-        self.switch.tick(self.now, &mut self.out);
+        self.switch.tick(self.now);
         self.publish();
     }
     /// Publishes; there is no reader, so everything settles at once.
     fn publish(&mut self) {
-        assert!(self.switch.publish(self.now, &mut self.out));
+        assert!(self.switch.publish(&mut self.out));
     }
     fn say(&mut self, number: u64, body: Body) {
         let message = Message { xid: Xid(9), body };

@@ -108,7 +108,7 @@ fn patches_find_each_other_and_lose_each_other() {
         .set_port(b, patch("b", "a"), &mut bed.out)
         .unwrap();
     assert_eq!((bed.peer(a), bed.peer(b)), (Some(b), Some(a)));
-    bed.switch.remove_port(bed.now, b, &mut bed.out);
+    bed.switch.remove_port(b, &mut bed.out);
     assert_eq!(bed.peer(a), None);
     assert!(
         bed.add(patch("c", "c"))
@@ -181,7 +181,7 @@ fn port_status_tells_every_change() {
     assert_eq!(bed.status(), [want]);
     bed.publish();
     assert!(!bed.switch.publisher.current().port(id).expect("there").live);
-    bed.switch.remove_port(bed.now, id, &mut bed.out);
+    bed.switch.remove_port(id, &mut bed.out);
     let reasons: Vec<_> = bed.status().iter().map(|s| s.0).collect();
     assert_eq!(reasons, [PortReason::Delete]);
     bed.publish();
@@ -259,7 +259,7 @@ fn a_new_port_starts_counting_at_zero() {
     let mut bed = Bed::new();
     let (id, number) = bed.add(device("p1")).unwrap();
     bed.worker.ports.add(id.0 as usize, 0, 5);
-    bed.switch.remove_port(bed.now, id, &mut bed.out);
+    bed.switch.remove_port(id, &mut bed.out);
     bed.publish();
     let (again, _) = bed.add(device("p2")).unwrap();
     assert_eq!(again, id);
