@@ -78,7 +78,7 @@ impl Switch {
         if old.is_none() && bridge.flows.len(table) >= MAX_ENTRIES {
             return Err(OfError::FlowTableFull);
         }
-        let flags = flow_mod.flags | implied_flags(version);
+        let flags = flow_mod.flags | implied_flags(version, flow_mod.command);
         let keeps = flags & flow_flag::RESET_COUNTS == 0;
         let kept = old
             .filter(|_| keeps)
@@ -248,11 +248,10 @@ impl Switch {
 fn check(flow_mod: &FlowMod, version: Version) -> Result<(), OfError> {
     use FlowModCommand::*;
     let deletes = matches!(flow_mod.command, Delete | DeleteStrict);
-    if flow_mod.table != TableId::ALL && usize::from(flow_mod.table.0) >= TableId::LEN {
-        return Err(match version {
-            Version::V10 => OfError::FlowPermissions,
-            _ => OfError::FlowTableId,
-        });
+    // The switch's own table is no controller's; there is nothing of theirs to delete in it.
+    let own = flow_mod.table != TableId::ALL && usize::from(flow_mod.table.0) >= TableId::LEN;
+    if own && !deletes {
+        return Err(OfError::PermissionsError);
     }
     if flow_mod.flags & flow_flag::EMERGENCY10 != 0 {
         // OpenFlow 1.0.2 section 3.3: an emergency table is optional; without one it is always full.
@@ -305,8 +304,8 @@ fn for_workers(rule: Arc<Rule>) -> Arc<Rule> {
 /// OpenFlow 1.3.5 section 6.4: "If the OFPFF_RESET_COUNTS flag is set, the flow entry counters must be
 /// cleared, otherwise they should be copied from the replaced flow entry." Before 1.2 there was no such
 /// flag, and an ADD clears them.
-fn implied_flags(version: Version) -> u16 {
-    if version < Version::V12 {
+fn implied_flags(version: Version, command: FlowModCommand) -> u16 {
+    if version < Version::V12 && command == FlowModCommand::Add {
         flow_flag::RESET_COUNTS
     } else {
         0

@@ -7,9 +7,7 @@ use super::settings::ConnId;
 use crate::model::stats::Stats;
 use crate::time::Time;
 use ofp::action::Action;
-use ofp::error::OfError;
 use ofp::message::{Duration, FlowStats, FlowStatsRequest, MultipartPart};
-use ofp::types::TableId;
 
 /// Bytes of one part of a long reply; a message can have 65,535 at most.
 const PART_BYTES: usize = 32 * 1024;
@@ -36,14 +34,7 @@ pub(super) fn counted(stats: &Stats, flow: &Flow) -> (u64, u64) {
 
 impl Switch {
     /// The flows that a request selects, by table, then priority (the highest first), then age.
-    fn selected<'a>(
-        &self,
-        bridge: &'a Bridge,
-        request: &FlowStatsRequest,
-    ) -> Result<Vec<&'a Flow>, OfError> {
-        if request.table != TableId::ALL && usize::from(request.table.0) >= TableId::LEN {
-            return Err(OfError::BadTableId);
-        }
+    fn selected<'a>(&self, bridge: &'a Bridge, request: &FlowStatsRequest) -> Vec<&'a Flow> {
         let selection = Selection {
             table: request.table,
             priority: None,
@@ -57,7 +48,7 @@ impl Switch {
         let mut flows: Vec<&Flow> = found.iter().filter_map(|i| bridge.flows.get(*i)).collect();
         let order = |f: &&Flow| (f.rule.table, std::cmp::Reverse(f.rule.priority), f.sequence);
         flows.sort_unstable_by_key(order);
-        Ok(flows)
+        flows
     }
     /// OFPMP_FLOW.
     pub(super) fn flow_stats(
@@ -66,11 +57,11 @@ impl Switch {
         conn: ConnId,
         request: &FlowStatsRequest,
         part: &mut dyn FnMut(MultipartPart),
-    ) -> Result<(), OfError> {
+    ) {
         let bridge = &self.bridges[&self.connections[&conn].bridge];
         let nicira = request.nicira;
         let (mut flows, mut size) = (Vec::new(), 0);
-        for flow in self.selected(bridge, request)? {
+        for flow in self.selected(bridge, request) {
             let of_flow = encoded_size(flow);
             if size + of_flow > PART_BYTES && !flows.is_empty() {
                 part(MultipartPart::Flow {
@@ -83,7 +74,6 @@ impl Switch {
             flows.push(self.stats_of(now, flow));
         }
         part(MultipartPart::Flow { flows, nicira });
-        Ok(())
     }
     fn stats_of(&self, now: Time, flow: &Flow) -> FlowStats {
         let totals = self.stats.rule(flow.rule.id);
@@ -112,20 +102,20 @@ impl Switch {
         &self,
         conn: ConnId,
         request: &FlowStatsRequest,
-    ) -> Result<MultipartPart, OfError> {
+    ) -> MultipartPart {
         let bridge = &self.bridges[&self.connections[&conn].bridge];
-        let flows = self.selected(bridge, request)?;
+        let flows = self.selected(bridge, request);
         let sum = flows.iter().map(|flow| counted(&self.stats, flow));
         let (packets, bytes) = sum.fold((0u64, 0u64), |a, b| {
             (a.0.wrapping_add(b.0), a.1.wrapping_add(b.1))
         });
         let flows = flows.len() as u32;
-        Ok(MultipartPart::Aggregate {
+        MultipartPart::Aggregate {
             packets,
             bytes,
             flows,
             nicira: request.nicira,
-        })
+        }
     }
 }
 

@@ -47,8 +47,8 @@ impl Switch {
             Desc => part(MultipartPart::Desc(
                 self.bridges[&bridge].settings.desc.clone(),
             )),
-            Flow(request) => self.flow_stats(now, conn, &request, &mut part)?,
-            Aggregate(request) => part(self.aggregate_stats(conn, &request)?),
+            Flow(request) => self.flow_stats(now, conn, &request, &mut part),
+            Aggregate(request) => part(self.aggregate_stats(conn, &request)),
             Table => in_parts(
                 self.table_stats(bridge),
                 TABLES_PER_PART,

@@ -85,7 +85,23 @@ pub(super) fn check_actions(
 ) -> Result<(), OfError> {
     let max_ports = PortNo::MAX10.0 + 1;
     check::check_actions(actions, matching, table, max_ports, version)?;
+    if !actions.is_sorted_by_key(turn) {
+        return Err(OfError::UnsupportedOrder);
+    }
     check_supported(actions)
+}
+
+/// When an instruction is executed (OpenFlow 1.3.5 section 5.9). OpenFlow 1.0's list with Nicira's
+/// instructions has the same order, so that later versions can show it.
+fn turn(action: &Action) -> u8 {
+    match action {
+        Action::Meter(_) => 0,
+        Action::ClearActions => 2,
+        Action::WriteActions(_) => 3,
+        Action::WriteMetadata { .. } => 4,
+        Action::GotoTable(_) => 5,
+        _ => 1,
+    }
 }
 
 /// What this switch does not have: groups, meters and a way to resume a packet.

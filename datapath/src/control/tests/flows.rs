@@ -249,7 +249,7 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
                 table: TableId(254),
                 ..add(5, vec![])
             },
-            OfError::FlowTableId,
+            OfError::PermissionsError,
         ),
         (
             FlowMod {
@@ -289,6 +289,10 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
         (
             add(5, vec![Action::GotoTable(TableId(254))]),
             OfError::InstructionTableId,
+        ),
+        (
+            add(5, vec![Action::ClearActions, output(1)]),
+            OfError::UnsupportedOrder,
         ),
         (
             add(5, vec![Action::WriteActions(vec![output(0)])]),
