@@ -358,12 +358,17 @@ impl Connection {
         ofp::text::read_port(ofp::text::Word::new(word), &map).map_err(Failure::text(word))
     }
 
-    /// Lets OpenFlow 1.0 carry what Nicira's extensions can say.
-    pub fn enable_extensions(&mut self) -> Result<()> {
+    /// Lets OpenFlow 1.0 carry what Nicira's extensions can say; whether it does.
+    pub fn enable_extensions(&mut self) -> Result<bool> {
         if self.version() != Version::V10 {
-            return Ok(());
+            return Ok(false);
         }
-        self.tell(vec![Body::SetFlowFormat(FlowFormat::Nxm)])
+        match self.tell(vec![Body::SetFlowFormat(FlowFormat::Nxm)]) {
+            Ok(()) => Ok(true),
+            // A switch without them still speaks the standard.
+            Err(Failure::Switch(_)) => Ok(false),
+            Err(other) => Err(other),
+        }
     }
 }
 

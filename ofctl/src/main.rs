@@ -12,7 +12,7 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let options = match options::Options::try_parse() {
+    let options = match options::Options::try_parse_from(options::words(std::env::args())) {
         Ok(options) => options,
         Err(error) => {
             let _ = error.print();

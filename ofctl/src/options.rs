@@ -55,12 +55,18 @@ pub struct Options {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
-    /// Accepted; there is no log.
-    #[arg(short, long, value_name = "SPEC", num_args = 0..=1, action = ArgAction::Append)]
-    verbose: Vec<String>,
     /// The command and its arguments.
     #[arg(value_name = "COMMAND", allow_hyphen_values = false)]
     pub words: Vec<String>,
+}
+
+/// The command line without `-v` and `--verbose`, which scripts pass to the stock tool; there is no
+/// log here whose level they could set.
+pub fn words(words: impl Iterator<Item = String>) -> Vec<String> {
+    let is_log_level = |word: &String| {
+        word.starts_with("-v") || word == "--verbose" || word.starts_with("--verbose=")
+    };
+    words.filter(|word| !is_log_level(word)).collect()
 }
 
 impl Options {

@@ -338,3 +338,64 @@ fn many_flows_take_seconds() {
         30_000
     );
 }
+
+#[test]
+fn a_bridge_of_one_version_is_spoken_to_in_it() {
+    let Some(switch) = Switch::start() else {
+        return;
+    };
+    switch.set_protocols("OpenFlow13");
+    let added = switch.ours(&["add-flow", "br0", "in_port=p1,actions=output:\"odd-port\""]);
+    assert!(added.success, "{}", added.errors);
+    let dump = switch.ours(&["--names", "--no-stats", "dump-flows", "br0"]);
+    assert_eq!(
+        dump.text,
+        " reset_counts in_port=p1 actions=output:\"odd-port\"\n".replace(" reset_counts", "")
+    );
+    let refused = switch.ours(&["-O", "OpenFlow10", "show", "br0"]);
+    assert!(
+        refused.errors.contains("does not speak OpenFlow10"),
+        "{}",
+        refused.errors
+    );
+}
+
+#[test]
+fn json_is_json() {
+    let Some(switch) = Switch::start() else {
+        return;
+    };
+    assert!(
+        switch
+            .ours(&[
+                "add-flow",
+                "br0",
+                "priority=7,ip,nw_dst=10.0.0.0/8,actions=dec_ttl,output:1"
+            ])
+            .success
+    );
+    for version in ["OpenFlow10", "OpenFlow13"] {
+        let get = |args: &[&str]| -> serde_json::Value {
+            let done = switch.ours(&[&["-O", version, "--json"][..], args].concat());
+            assert!(done.success, "{args:?} {}", done.errors);
+            serde_json::from_str(&done.text.replace("duration?", "0"))
+                .unwrap_or_else(|e| panic!("{e}: {}", done.text))
+        };
+        let flow = &get(&["dump-flows", "br0"])[0];
+        assert_eq!(flow["priority"], 7);
+        assert_eq!(flow["match"], "ip,nw_dst=10.0.0.0/8");
+        assert_eq!(flow["actions"], serde_json::json!(["dec_ttl", "output:1"]));
+        assert_eq!(get(&["dump-aggregate", "br0"])["flow_count"], 1);
+        assert_eq!(get(&["dump-ports", "br0"]).as_array().unwrap().len(), 4);
+        assert_eq!(get(&["dump-ports-desc", "br0", "p2"])[0]["name"], "p2");
+        assert_eq!(get(&["show", "br0"])["dpid"], "0000000000000001");
+        assert_eq!(get(&["dump-tables", "br0"])[0]["active"], 1);
+        assert_eq!(get(&["dump-desc", "br0"])["manufacturer"], "Nicira, Inc.");
+    }
+    let features = switch.ours(&["--json", "dump-table-features", "br0"]);
+    assert!(
+        features.success && features.text.contains("next_tables"),
+        "{}",
+        features.errors
+    );
+}

@@ -222,8 +222,7 @@ fn selection(context: &Context<'_>) -> Result<FlowStatsRequest> {
 /// Connects for statistics; OpenFlow 1.0 needs Nicira's form to say all of a flow.
 fn connect_for_stats(context: &Context<'_>, select: &mut FlowStatsRequest) -> Result<Connection> {
     let mut connection = context.connect()?;
-    connection.enable_extensions()?;
-    select.nicira = connection.version() == Version::V10;
+    select.nicira = connection.enable_extensions()?;
     Ok(connection)
 }
 

@@ -111,6 +111,27 @@ impl Switch {
         }
     }
 
+    /// Restricts the bridge to some versions.
+    pub fn set_protocols(&self, protocols: &str) {
+        let db = format!("--db=unix:{}/db.sock", self.dir.display());
+        let column = format!("protocols={protocols}");
+        let words = [
+            db.as_str(),
+            "-t",
+            "20",
+            "set",
+            "bridge",
+            "br0",
+            column.as_str(),
+        ];
+        assert!(
+            self.command("ovs-vsctl", &words)
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
     /// Writes a file and returns its path.
     pub fn file(&self, name: &str, text: &str) -> String {
         let path = self.dir.join(name);

@@ -2,6 +2,7 @@
 
 use super::Style;
 use crate::action::{Action, Controller, PacketInReason, WHOLE_PACKET};
+use crate::field::Subfield;
 use crate::text::action::reason_name;
 use crate::text::ports::print_port;
 use crate::text::value::{print_subfield, print_value};
@@ -27,150 +28,165 @@ fn list(out: &mut String, actions: &[Action], style: &Style<'_>) {
     }
 }
 
+/// Prints one action; each family below takes what it knows.
 fn print(out: &mut String, action: &Action, style: &Style<'_>) {
-    let port = |out: &mut String, port: PortNo| print_port(out, port, style.port_names());
-    let hex = |value: u128| {
-        if value == 0 {
-            "0".to_owned()
-        } else {
-            format!("{value:#x}")
-        }
-    };
-    let _ = match action {
+    let known = output(out, action, style).is_some()
+        || header(out, action, style).is_some()
+        || field(out, action, style).is_some()
+        || control(out, action, style).is_some();
+    debug_assert!(known, "{action:?} has no text");
+}
+
+/// `Some` if it was printed; writing to a string cannot fail.
+fn put(out: &mut String, text: std::fmt::Arguments<'_>) -> Option<()> {
+    out.write_fmt(text).ok()
+}
+
+fn hex(value: u128) -> String {
+    match value {
+        0 => "0".to_owned(),
+        value => format!("{value:#x}"),
+    }
+}
+
+fn port(port: PortNo, style: &Style<'_>) -> String {
+    let mut out = String::new();
+    print_port(&mut out, port, style.port_names());
+    out
+}
+
+fn bits(sub: Subfield) -> String {
+    let mut out = String::new();
+    print_subfield(&mut out, sub);
+    out
+}
+
+/// Where packets go.
+fn output(out: &mut String, action: &Action, style: &Style<'_>) -> Option<()> {
+    match action {
         Action::Output {
             port: PortNo::CONTROLLER,
             max_len,
-        } => write!(out, "CONTROLLER:{max_len}"),
+        } => put(out, format_args!("CONTROLLER:{max_len}")),
         Action::Output { port: to, .. } => {
-            if to.0 < PortNo::MAX.0 {
-                out.push_str("output:");
-            }
-            port(out, *to);
-            Ok(())
+            let verb = if to.0 < PortNo::MAX.0 { "output:" } else { "" };
+            put(out, format_args!("{verb}{}", port(*to, style)))
         }
-        Action::OutputReg { source, .. } => {
-            out.push_str("output:");
-            print_subfield(out, *source);
-            Ok(())
-        }
-        Action::OutputTrunc { port: to, max_len } => {
-            out.push_str("output(port=");
-            port(out, *to);
-            write!(out, ",max_len={max_len})")
-        }
+        Action::OutputReg { source, .. } => put(out, format_args!("output:{}", bits(*source))),
+        Action::OutputTrunc { port: to, max_len } => put(
+            out,
+            format_args!("output(port={},max_len={max_len})", port(*to, style)),
+        ),
         Action::Enqueue { port: to, queue } => {
-            out.push_str("enqueue:");
-            port(out, *to);
-            write!(out, ":{queue}")
+            put(out, format_args!("enqueue:{}:{queue}", port(*to, style)))
         }
-        Action::Controller(c) => controller(out, c),
-        Action::Group(group) => write!(out, "group:{group}"),
-        Action::SetVlanVid { vid, push } => {
-            write!(out, "{}_vlan_vid:{vid}", if *push { "mod" } else { "set" })
+        Action::Controller(c) => controller(out, c).ok(),
+        Action::Group(group) => put(out, format_args!("group:{group}")),
+        Action::SetQueue(queue) => put(out, format_args!("set_queue:{queue}")),
+        Action::PopQueue => put(out, format_args!("pop_queue")),
+        _ => None,
+    }
+}
+
+/// Changes of headers, one action each.
+fn header(out: &mut String, action: &Action, style: &Style<'_>) -> Option<()> {
+    let verb = |push: &bool| if *push { "mod" } else { "set" };
+    match action {
+        Action::SetVlanVid { vid, push } => put(out, format_args!("{}_vlan_vid:{vid}", verb(push))),
+        Action::SetVlanPcp { pcp, push } => put(out, format_args!("{}_vlan_pcp:{pcp}", verb(push))),
+        Action::StripVlan if style.version == Version::V10 => put(out, format_args!("strip_vlan")),
+        Action::StripVlan => put(out, format_args!("pop_vlan")),
+        Action::PushVlan(tpid) => put(out, format_args!("push_vlan:{tpid:#06x}")),
+        Action::SetEthSrc(mac) => put(out, format_args!("mod_dl_src:{mac}")),
+        Action::SetEthDst(mac) => put(out, format_args!("mod_dl_dst:{mac}")),
+        Action::SetIpv4Src(address) => put(out, format_args!("mod_nw_src:{address}")),
+        Action::SetIpv4Dst(address) => put(out, format_args!("mod_nw_dst:{address}")),
+        Action::SetIpTos(tos) => put(out, format_args!("mod_nw_tos:{tos}")),
+        Action::SetIpEcn(ecn) => put(out, format_args!("mod_nw_ecn:{ecn}")),
+        Action::SetIpTtl(ttl) => put(out, format_args!("mod_nw_ttl:{ttl}")),
+        Action::SetL4Src(number) => put(out, format_args!("mod_tp_src:{number}")),
+        Action::SetL4Dst(number) => put(out, format_args!("mod_tp_dst:{number}")),
+        Action::DecTtl(ids) if ids.is_empty() => put(out, format_args!("dec_ttl")),
+        Action::DecTtl(ids) => {
+            let ids: Vec<String> = ids.iter().map(u16::to_string).collect();
+            put(out, format_args!("dec_ttl({})", ids.join(",")))
         }
-        Action::SetVlanPcp { pcp, push } => {
-            write!(out, "{}_vlan_pcp:{pcp}", if *push { "mod" } else { "set" })
+        Action::SetTunnel { id, wide } => {
+            let wide = if *wide || *id > u64::from(u32::MAX) {
+                "64"
+            } else {
+                ""
+            };
+            put(out, format_args!("set_tunnel{wide}:{id:#x}"))
         }
-        Action::StripVlan if style.version == Version::V10 => write!(out, "strip_vlan"),
-        Action::StripVlan => write!(out, "pop_vlan"),
-        Action::PushVlan(tpid) => write!(out, "push_vlan:{tpid:#06x}"),
-        Action::SetEthSrc(mac) => write!(out, "mod_dl_src:{mac}"),
-        Action::SetEthDst(mac) => write!(out, "mod_dl_dst:{mac}"),
-        Action::SetIpv4Src(address) => write!(out, "mod_nw_src:{address}"),
-        Action::SetIpv4Dst(address) => write!(out, "mod_nw_dst:{address}"),
-        Action::SetIpTos(tos) => write!(out, "mod_nw_tos:{tos}"),
-        Action::SetIpEcn(ecn) => write!(out, "mod_nw_ecn:{ecn}"),
-        Action::SetIpTtl(ttl) => write!(out, "mod_nw_ttl:{ttl}"),
-        Action::SetL4Src(number) => write!(out, "mod_tp_src:{number}"),
-        Action::SetL4Dst(number) => write!(out, "mod_tp_dst:{number}"),
+        _ => None,
+    }
+}
+
+/// Changes of any field.
+fn field(out: &mut String, action: &Action, style: &Style<'_>) -> Option<()> {
+    match action {
         Action::SetField { field, value, mask } => {
             out.push_str("set_field:");
             print_value(out, field.row(), *value, *mask, style.port_names());
-            write!(out, "->{}", field.row().name)
+            put(out, format_args!("->{}", field.row().name))
         }
-        Action::Load { value, destination } => {
-            let _ = write!(out, "load:{}->", hex(*value));
-            print_subfield(out, *destination);
-            Ok(())
-        }
+        Action::Load { value, destination } => put(
+            out,
+            format_args!("load:{}->{}", hex(*value), bits(*destination)),
+        ),
         Action::Move {
             source,
             destination,
-        } => {
-            out.push_str("move:");
-            print_subfield(out, *source);
-            out.push_str("->");
-            print_subfield(out, *destination);
-            Ok(())
+        } => put(
+            out,
+            format_args!("move:{}->{}", bits(*source), bits(*destination)),
+        ),
+        Action::StackPush(sub) => put(out, format_args!("push:{}", bits(*sub))),
+        Action::StackPop(sub) => put(out, format_args!("pop:{}", bits(*sub))),
+        Action::WriteMetadata {
+            value,
+            mask: u64::MAX,
+        } => put(
+            out,
+            format_args!("write_metadata:{}", hex(u128::from(*value))),
+        ),
+        Action::WriteMetadata { value, mask } => put(
+            out,
+            format_args!(
+                "write_metadata:{}/{}",
+                hex(u128::from(*value)),
+                hex(u128::from(*mask))
+            ),
+        ),
+        _ => None,
+    }
+}
+
+/// What happens next.
+fn control(out: &mut String, action: &Action, style: &Style<'_>) -> Option<()> {
+    match action {
+        Action::Resubmit {
+            in_port: Some(to),
+            table: None,
+        } => put(out, format_args!("resubmit:{}", port(*to, style))),
+        Action::Resubmit { in_port, table } => {
+            let to = in_port.map_or(String::new(), |to| port(to, style));
+            let table = table.map_or(String::new(), |table| table.to_string());
+            put(out, format_args!("resubmit({to},{table})"))
         }
-        Action::StackPush(sub) => {
-            out.push_str("push:");
-            print_subfield(out, *sub);
-            Ok(())
-        }
-        Action::StackPop(sub) => {
-            out.push_str("pop:");
-            print_subfield(out, *sub);
-            Ok(())
-        }
-        Action::DecTtl(ids) if ids.is_empty() => write!(out, "dec_ttl"),
-        Action::DecTtl(ids) => {
-            let ids: Vec<String> = ids.iter().map(u16::to_string).collect();
-            write!(out, "dec_ttl({})", ids.join(","))
-        }
-        Action::SetTunnel { id, wide } => {
-            let wide = *wide || *id > u64::from(u32::MAX);
-            write!(
-                out,
-                "set_tunnel{}:{}",
-                if wide { "64" } else { "" },
-                format_args!("{id:#x}")
-            )
-        }
-        Action::SetQueue(queue) => write!(out, "set_queue:{queue}"),
-        Action::PopQueue => write!(out, "pop_queue"),
-        Action::Resubmit { in_port, table } => match (in_port, table) {
-            (Some(to), None) => {
-                out.push_str("resubmit:");
-                port(out, *to);
-                Ok(())
-            }
-            (in_port, table) => {
-                out.push_str("resubmit(");
-                if let Some(to) = in_port {
-                    port(out, *to);
-                }
-                out.push(',');
-                if let Some(table) = table {
-                    let _ = write!(out, "{table}");
-                }
-                write!(out, ")")
-            }
-        },
-        Action::Exit => write!(out, "exit"),
-        Action::Note(bytes) => write!(out, "note:{}", dotted(bytes)),
-        Action::Clone(inner) => {
-            out.push_str("clone(");
-            list(out, inner, style);
-            write!(out, ")")
-        }
-        Action::Meter(meter) => write!(out, "meter:{meter}"),
-        Action::ClearActions => write!(out, "clear_actions"),
-        Action::WriteActions(inner) => {
-            out.push_str("write_actions(");
-            list(out, inner, style);
-            write!(out, ")")
-        }
-        Action::WriteMetadata { value, mask } => {
-            let _ = write!(out, "write_metadata:{}", hex(u128::from(*value)));
-            if *mask == u64::MAX {
-                Ok(())
-            } else {
-                write!(out, "/{}", hex(u128::from(*mask)))
-            }
-        }
-        Action::GotoTable(table) => write!(out, "goto_table:{table}"),
-    };
+        Action::Exit => put(out, format_args!("exit")),
+        Action::Note(bytes) => put(out, format_args!("note:{}", dotted(bytes))),
+        Action::Clone(inner) => put(out, format_args!("clone({})", print_actions(inner, style))),
+        Action::Meter(meter) => put(out, format_args!("meter:{meter}")),
+        Action::ClearActions => put(out, format_args!("clear_actions")),
+        Action::WriteActions(inner) => put(
+            out,
+            format_args!("write_actions({})", print_actions(inner, style)),
+        ),
+        Action::GotoTable(table) => put(out, format_args!("goto_table:{table}")),
+        _ => None,
+    }
 }
 
 fn controller(out: &mut String, c: &Controller) -> std::fmt::Result {

@@ -200,10 +200,6 @@ pub(super) fn packet_in(out: &mut String, packet: &PacketIn, style: &Style<'_>) 
         reason_name(packet.reason),
         packet.data.len()
     );
-    if (packet.data.len() as u64) < u64::from(packet.total_len) {
-        // The note of a cut packet stands before the frame, as the stock tools have it.
-        let _ = write!(out, "");
-    }
     out.push('\n');
     if !packet.userdata.is_empty() {
         let _ = writeln!(out, " userdata={}", dotted(&packet.userdata));
