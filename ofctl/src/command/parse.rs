@@ -11,11 +11,11 @@ use ofp::types::{Version, Xid};
 use std::io::Read;
 
 /// Prints a flow as it would arrive.
-fn print_flow(flow: FlowMod, version: Version) -> Result<()> {
+fn print_flow(xid: u32, flow: FlowMod, version: Version) -> Result<()> {
     let standard = ofp::usable::usable(&flow).contains(STANDARD10);
     let dialect = flow_dialect(version, standard);
     let bytes = Message {
-        xid: Xid(1),
+        xid: Xid(xid),
         body: Body::FlowMod(Box::new(flow)),
     }
     .to_bytes(&dialect);
@@ -36,7 +36,7 @@ pub(super) fn parse_flow(context: &Context<'_>) -> Result<()> {
     let flow = read(&None, &context.args[0], None, &PortMap::default())?;
     let mut versions = context.options.versions()?.0;
     restrict(&mut versions, &flow, &None)?;
-    print_flow(flow, versions[0])
+    print_flow(1, flow, versions[0])
 }
 
 pub(super) fn parse_flows(context: &Context<'_>) -> Result<()> {
@@ -46,8 +46,8 @@ pub(super) fn parse_flows(context: &Context<'_>) -> Result<()> {
     for (place, line) in source.lines() {
         restrict(&mut versions, &read(&place, line, None, &ports)?, &place)?;
     }
-    for (place, line) in source.lines() {
-        print_flow(read(&place, line, None, &ports)?, versions[0])?;
+    for (xid, (place, line)) in (1..).zip(source.lines()) {
+        print_flow(xid, read(&place, line, None, &ports)?, versions[0])?;
     }
     Ok(())
 }
