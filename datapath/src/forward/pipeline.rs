@@ -148,8 +148,10 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
     fn finish(&mut self) -> Outcome {
         self.run()?;
         self.in_set = true;
-        self.exit = false;
         for action in std::mem::take(&mut self.set).in_order() {
+            if self.exit {
+                break;
+            }
             self.apply(action)?;
             self.run()?;
         }

@@ -136,13 +136,18 @@ impl<O: Observer> Walk<'_, '_, O> {
         let mask = destination.mask();
         self.set_field(destination.field, value << destination.start & mask, mask)
     }
-    /// `mod_tp_src` and `mod_tp_dst`: whichever transport has ports.
+    /// `mod_tp_src` and `mod_tp_dst`: whichever transport has ports; they are ICMP's type and code
+    /// (OpenFlow 1.0 section 5.2.3: `tp_src` and `tp_dst` of ICMP).
     fn set_port(&mut self, field: Field, port: u16) -> Outcome {
-        let has_ports = [Prereq::Tcp, Prereq::Udp, Prereq::Sctp]
-            .into_iter()
-            .any(|prereq| has(&self.key, prereq));
-        if has_ports {
+        let any = |prereqs: &[Prereq]| prereqs.iter().any(|prereq| has(&self.key, *prereq));
+        if any(&[Prereq::Tcp, Prereq::Udp, Prereq::Sctp]) {
             self.change(field, port.into(), u128::MAX)
+        } else if any(&[Prereq::Icmp4, Prereq::Icmp6]) {
+            let field = match field {
+                Field::TcpSrc => Field::IcmpType,
+                _ => Field::IcmpCode,
+            };
+            self.change(field, (port & 0xff).into(), u128::MAX)
         } else {
             Ok(())
         }

@@ -8,6 +8,7 @@ use super::program::Program;
 use super::trace::Observer;
 use crate::edge::{BURST, Frame, Pool, Rx};
 use crate::model::event::{Command, Event, PacketOut};
+use crate::model::plan::VLAN_LIMIT;
 use crate::model::port::PortId;
 use crate::model::publish::Reader;
 use crate::model::snapshot::Snapshot;
@@ -27,7 +28,7 @@ use std::sync::atomic::Ordering::Relaxed;
 /// Values of [`crate::model::snapshot::BridgeConfig::frag`].
 const FRAG_NORMAL: u8 = 0;
 const FRAG_DROP: u8 = 1;
-/// Ingress of packets that no port had: a packet-out's, or of a port that is gone.
+/// Shorter frames are dropped.
 const RUNT: usize = ethernet::Header::SIZE;
 
 struct Receiver<F> {
@@ -156,6 +157,7 @@ impl<P: Pool> Worker<P> {
             }
         }
         if !self.core.executor.waiting.is_empty() {
+            self.core.executor.spent = [0; BURST];
             self.core.executor.retry_waiting(cx, o);
             self.core.settle(cx, o);
         }
@@ -274,7 +276,7 @@ impl<P: Pool> Core<P> {
             begin(key, item.in_port, words);
             let config = &view.config;
             let plan = if config.frag == FRAG_DROP {
-                extract::Plan::new(view.plan.words, Depth::L3)
+                extract::Plan::new(view.plan.words, Depth::L3).with_max_tags(VLAN_LIMIT)
             } else {
                 view.plan.extract
             };
@@ -363,7 +365,7 @@ impl<P: Pool> Core<P> {
         }
         let mut key = Key::default();
         begin(&mut key, packet.in_port, None);
-        let plan = extract::Plan::FULL;
+        let plan = extract::Plan::FULL.with_max_tags(VLAN_LIMIT);
         let layout = extract::extract(frame.head(), frame.size(), &plan, &mut key);
         if layout.frag != 0 && view.config.frag == FRAG_NORMAL {
             hide_ports(&mut key);

@@ -26,6 +26,10 @@ pub struct Plan {
     pub generation: u64,
 }
 
+/// VLAN tags behind which a packet is looked into: the default of Open vSwitch's `vlan-limit`. What is
+/// behind more tags is payload, so flows that match IP do not see it.
+pub const VLAN_LIMIT: u8 = 1;
+
 /// The word and bits of the ingress port.
 const INGRESS: (u8, u64) = (word::IN_PORT as u8, 0xffff_ffff_0000_0000);
 
@@ -35,7 +39,7 @@ impl Default for Plan {
             users: FxHashMap::default(),
             words: WordSet::EMPTY,
             masks: [0; WORDS],
-            extract: extract::Plan::new(WordSet::EMPTY, Depth::None),
+            extract: extract::Plan::new(WordSet::EMPTY, Depth::None).with_max_tags(VLAN_LIMIT),
             arrival: Box::new([INGRESS]),
             generation: 0,
         }
@@ -59,7 +63,7 @@ impl Plan {
     }
     fn settle(&mut self, generation: u64) {
         self.generation = generation;
-        self.extract = extract::Plan::new(self.words, Depth::None);
+        self.extract = extract::Plan::new(self.words, Depth::None).with_max_tags(VLAN_LIMIT);
         let arrives =
             |&index: &usize| (1..word::METADATA).contains(&index) || index >= word::ETH_DST;
         let others = self.words.iter().filter(arrives);

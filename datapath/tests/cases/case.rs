@@ -245,8 +245,7 @@ impl<'t> Case<'t> {
                 let peer = self.ports.get(peer).copied();
                 view.kind = PortKind::Patch { peer };
             }
-            ("down", _) => view.live = false,
-            ("up", _) => view.live = true,
+            ("down", _) => view.config |= port_config::PORT_DOWN,
             ("no-recv", _) => view.config |= port_config::NO_RECV,
             ("no-fwd", _) => view.config |= port_config::NO_FWD,
             ("no-flood", _) => view.config |= port_config::NO_FLOOD,
