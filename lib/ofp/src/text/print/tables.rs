@@ -157,7 +157,9 @@ pub fn print_table_features(tables: &[TableFeatures]) -> String {
             );
         },
     );
-    out
+    // Tables are set apart by empty lines, which also end the last one.
+    out.push('\n');
+    out.trim_start_matches('\n').to_owned()
 }
 
 fn field_list(select: impl Fn(&Row) -> bool) -> String {
