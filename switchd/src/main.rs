@@ -49,7 +49,29 @@ fn init_log(args: &Args) {
     }
 }
 
+/// Each kernel port takes two descriptors, each connection one: the usual soft limit of 1024 is too few.
+#[expect(
+    unsafe_code,
+    reason = "there is no safe wrapper in the standard library"
+)]
+fn raise_file_limit() {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: both calls only use the structure, which lives during them.
+    let result = unsafe {
+        libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);
+        limit.rlim_cur = limit.rlim_max;
+        libc::setrlimit(libc::RLIMIT_NOFILE, &limit)
+    };
+    if result != 0 {
+        tracing::warn!("cannot raise the limit of open files: hundreds of ports may not fit");
+    }
+}
+
 fn start(args: Args) -> Result<(), String> {
+    raise_file_limit();
     let rundir = RunDir::take(&args.rundir)?;
     std::fs::create_dir_all(&args.dbdir)
         .map_err(|error| format!("{}: {error}", args.dbdir.display()))?;

@@ -23,6 +23,11 @@ pub struct Egress {
     pub up: bool,
 }
 
+/// Remote and local address.
+type Question = (IpAddr, Option<IpAddr>);
+/// The route, and the neighbour's address if it is known.
+type Answer = (Option<RouteAnswer>, Option<MacAddr>);
+
 /// What is known of one tunnel's way.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Way {
@@ -68,21 +73,22 @@ impl Underlay {
     /// Asks for all tunnels' ways; returns those whose route changed.
     pub async fn refresh(&mut self, kernel: &Kernel) -> Vec<(PortId, Option<Route>)> {
         let ports: Vec<PortId> = self.tunnels.keys().copied().collect();
-        let mut answers: BTreeMap<
-            (IpAddr, Option<IpAddr>),
-            (Option<RouteAnswer>, Option<MacAddr>),
-        > = BTreeMap::new();
+        // Many tunnels share their ends: each question is asked once.
+        let mut answers: BTreeMap<Question, Answer> = BTreeMap::new();
         let mut changed = Vec::new();
         for port in ports {
             let Some((config, _)) = self.tunnels.get(&port) else {
                 continue;
             };
             let question = (config.remote, config.local);
-            if !answers.contains_key(&question) {
-                let answer = self.ask(kernel, question).await;
-                answers.insert(question, answer);
-            }
-            let (answer, mac) = answers[&question];
+            let (answer, mac) = match answers.get(&question) {
+                Some(answer) => *answer,
+                None => {
+                    let answer = self.ask(kernel, question).await;
+                    answers.insert(question, answer);
+                    answer
+                }
+            };
             changed.extend(self.update(port, answer, mac));
         }
         changed
@@ -100,11 +106,7 @@ impl Underlay {
         let (answer, mac) = self.ask(kernel, (config.remote, config.local)).await;
         self.update(port, answer, mac)
     }
-    async fn ask(
-        &mut self,
-        kernel: &Kernel,
-        (remote, local): (IpAddr, Option<IpAddr>),
-    ) -> (Option<RouteAnswer>, Option<MacAddr>) {
+    async fn ask(&mut self, kernel: &Kernel, (remote, local): Question) -> Answer {
         let Some(answer) = kernel.route(remote, local).await else {
             return (None, None);
         };

@@ -62,9 +62,7 @@ impl Daemon {
                 gone.push(name.clone());
             }
         }
-        for name in gone {
-            self.close_port(&name).await;
-        }
+        self.close_ports(&gone).await;
     }
 
     async fn remove_bridges(&mut self) {
@@ -82,12 +80,10 @@ impl Daemon {
             .collect();
         for name in gone {
             let ports = self.ports.iter().filter(|(_, port)| port.bridge == name);
-            for port in ports.map(|(port, _)| port.clone()).collect::<Vec<_>>() {
-                self.close_port(&port).await;
-            }
+            let ports: Vec<String> = ports.map(|(port, _)| port.clone()).collect();
+            self.close_ports(&ports).await;
             if let Some(bridge) = self.bridges.remove(&name) {
-                self.switch
-                    .remove_bridge(bridge.id, &mut self.outputs);
+                self.switch.remove_bridge(bridge.id, &mut self.outputs);
                 tracing::info!(bridge = name, "bridge removed");
             }
         }

@@ -309,7 +309,8 @@ impl Daemon {
         self.dialers.clear();
         self.managers.clear();
         self.bridges.clear();
-        self.ports.clear();
+        let ports = std::mem::take(&mut self.ports);
+        dpdk::types::close_all(ports.into_values().filter_map(|port| port.device).collect());
     }
 }
 

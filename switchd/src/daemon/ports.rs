@@ -172,16 +172,19 @@ impl Daemon {
             .unwrap_or_else(|| stable_mac(port.config.interface))
     }
 
-    /// Takes a port out of the switch. Its device is closed when no worker uses it any more.
-    pub async fn close_port(&mut self, name: &str) {
-        let Some(mut port) = self.ports.remove(name) else {
-            return;
-        };
-        let Some((id, _)) = port.live.take() else {
-            return;
-        };
-        self.switch
-            .remove_port(id, &mut self.outputs);
+    /// Takes ports out of the switch. Their devices are closed when no worker uses them any more.
+    pub async fn close_ports(&mut self, names: &[String]) {
+        let mut devices = Vec::new();
+        for name in names {
+            devices.extend(self.close_port(name).await);
+        }
+        dpdk::types::close_all(devices);
+    }
+
+    async fn close_port(&mut self, name: &str) -> Option<Box<dyn Port<Mbuf>>> {
+        let mut port = self.ports.remove(name)?;
+        let (id, _) = port.live.take()?;
+        self.switch.remove_port(id, &mut self.outputs);
         self.underlay.remove(id);
         // Workers must not look for the queues any more before they let go of them.
         self.publish().await;
@@ -189,6 +192,7 @@ impl Daemon {
             self.workers.remove_port(id).wait();
         }
         tracing::info!(port = name, bridge = port.bridge, "port removed");
+        port.device
     }
 
     /// Applies changed settings to a port that stays.
@@ -261,7 +265,7 @@ impl Daemon {
         }
         for (name, bridge, config) in gone {
             tracing::warn!(port = name, "its device is gone");
-            self.close_port(&name).await;
+            self.close_ports(std::slice::from_ref(&name)).await;
             self.open_port(&bridge, config);
             self.report = true;
         }
