@@ -1,0 +1,179 @@
+"""How each switch is started by hand: its own directory and network namespace, only its own processes."""
+
+import ctypes
+import os
+import re
+import socket
+import subprocess
+import time
+
+STOCK_DPDK = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
+STOCK_SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
+REPLAY = "net_pcap1,rx_pcap={},infinite_rx=1"
+NULL = "net_null2,no-rx=1"
+
+
+class Failed(Exception):
+    """Something that had to work did not; the text says what."""
+
+
+class Switch:
+    """One daemon (and its database) from start to end; a context manager."""
+
+    name = ""
+
+    def __init__(self, directory, worker_cpu, program):
+        self.directory, self.worker_cpu, self.program = directory, worker_cpu, program
+        self.namespace = f"bench-{self.name}-{os.getpid()}"
+        self.children = []
+        self.env = dict(os.environ, OVS_RUNDIR=directory, OVS_DBDIR=directory, OVS_LOGDIR=directory)
+
+    def __enter__(self):
+        os.makedirs(self.directory)
+        subprocess.run(["ip", "netns", "add", self.namespace], check=True)
+        try:
+            self.run("ip link set lo up")
+            # The host stack shall not send neighbour solicitations of its own into the captures.
+            self.run("sysctl -qw net.ipv6.conf.default.disable_ipv6=1")
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for child in reversed(self.children):
+            child.terminate()
+            try:
+                child.wait(10)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+        subprocess.run(["ip", "netns", "del", self.namespace], check=False)
+
+    def spawn(self, *command, **options):
+        log = open(f"{self.directory}/{len(self.children)}.log", "wb")
+        child = subprocess.Popen(
+            ["ip", "netns", "exec", self.namespace, *command],
+            env=self.env, stdout=log, stderr=log, **options,
+        )
+        self.children.append(child)
+        return child
+
+    def run(self, command):
+        done = subprocess.run(
+            ["ip", "netns", "exec", self.namespace, *command.split()],
+            env=self.env, capture_output=True, text=True, timeout=60,
+        )
+        if done.returncode:
+            raise Failed(f"{self.name}: `{command}` exited {done.returncode}: {done.stderr.strip()}")
+        return done.stdout
+
+    def raw_socket(self, device):
+        """A packet socket on a device of the switch's namespace."""
+        libc, network = ctypes.CDLL(None, use_errno=True), 0x40000000  # CLONE_NEWNET
+        with open("/proc/self/ns/net") as here, open(f"/var/run/netns/{self.namespace}") as there:
+            if libc.setns(there.fileno(), network):
+                raise Failed(f"cannot enter {self.namespace}: {os.strerror(ctypes.get_errno())}")
+            try:
+                opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+                opened.bind((device, 0))
+            finally:
+                libc.setns(here.fileno(), network)
+        return opened
+
+    def wait_for(self, what, ready, seconds=20):
+        until = time.monotonic() + seconds
+        while not ready():
+            if self.children[-1].poll() is not None:
+                raise Failed(f"{self.name}: the daemon ended; see {self.directory}/*.log")
+            if time.monotonic() > until:
+                raise Failed(f"{self.name}: {what} did not happen in {seconds} s")
+            time.sleep(0.05)
+
+    def configure(self, row, output, replay):
+        """Runs the row's commands, then adds the port that receives `replay`."""
+        flows = f"{self.directory}/flows"
+        with open(flows, "w") as file:
+            file.write("\n".join(row.flows))
+        for command in row.setup:
+            only, _, rest = command.rpartition("-only: ")
+            if only in ("", self.name):
+                self.run(rest.format(output=output, flows=flows, directory=self.directory))
+        time.sleep(0.5)  # routes and neighbours reach the switch
+        self.run(
+            f"ovs-vsctl add-port {row.input} p1 -- set interface p1 type=dpdk ofport_request=1"
+            f" options:dpdk-devargs={replay}"
+        )
+
+    def sent(self, row):
+        """Packets that left by the counted port."""
+        text = self.run(f"ovs-ofctl dump-ports {row.output} 2")
+        return int(re.search(r"tx pkts=(\d+)", text).group(1))
+
+    def worker_ns(self):
+        """CPU time of the busiest thread, which is the one worker, in nanoseconds."""
+        tasks, times = f"/proc/{self.children[-1].pid}/task", []
+        for task in os.listdir(tasks):
+            with open(f"{tasks}/{task}/schedstat") as file:
+                times.append(int(file.read().split()[0]))
+        return max(times)
+
+
+class OpenVSwitch(Switch):
+    name = "ovs"
+
+    def start(self):
+        database, socket = f"{self.directory}/conf.db", f"{self.directory}/db.sock"
+        self.run(f"ovsdb-tool create {database} {STOCK_SCHEMA}")
+        self.spawn("ovsdb-server", f"--remote=punix:{socket}", f"--pidfile={self.directory}/ovsdb.pid", database)
+        self.wait_for("the database", lambda: os.path.exists(socket))
+        self.run(
+            "ovs-vsctl --no-wait init -- set Open_vSwitch . other_config:dpdk-init=true"
+            " other_config:dpdk-extra=--no-pci other_config:dpdk-socket-mem=512"
+            f" other_config:pmd-cpu-mask={1 << self.worker_cpu:x}"
+        )
+        control = f"{self.directory}/ovs-vswitchd.ctl"
+        self.spawn(self.program, f"unix:{socket}", f"--unixctl={control}")
+        self.wait_for("its start", lambda: os.path.exists(control))
+
+
+class Tsunagi(Switch):
+    name = "tsunagi"
+
+    def start(self):
+        self.spawn(self.program, "--rundir", self.directory, "--dbdir", self.directory)
+        self.wait_for("its start", lambda: os.path.exists(f"{self.directory}/db.sock"))
+        self.run(f"ovs-vsctl set Open_vSwitch . other_config:pmd-cpu-mask={1 << self.worker_cpu:x}")
+
+
+class TestPmd(Switch):
+    """No switch: DPDK's own example, which only moves buffers from one port to the other."""
+
+    name = "testpmd"
+
+    def start(self):
+        """Its ports are arguments, so it starts when it is configured."""
+
+    def configure(self, row, output, replay):
+        cores = f"0@0,1@{self.worker_cpu}"
+        self.spawn(
+            "stdbuf", "-oL", self.program, f"--lcores={cores}", "--in-memory", "--no-pci", f"--vdev={replay}", f"--vdev={output}",
+            "--", "-i", "--forward-mode=io", "--nb-cores=1", "--total-num-mbufs=32768",
+            stdin=subprocess.PIPE,
+        )
+        self.command("start")
+
+    def command(self, line):
+        self.children[-1].stdin.write(line.encode() + b"\n")
+        self.children[-1].stdin.flush()
+
+    def sent(self, row):
+        def counters():
+            with open(f"{self.directory}/0.log") as file:
+                return re.findall(r"TX-packets: (\d+)", file.read())
+
+        before = len(counters())
+        self.command("show port stats 1")
+        self.wait_for("an answer", lambda: len(counters()) > before)
+        return int(counters()[-1])
