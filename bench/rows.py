@@ -54,6 +54,8 @@ UNDERLAY = [
 
 def without_outer(frame):
     """The inner frame of a VXLAN packet whose outer headers are right; else nothing."""
+    if len(frame) < 64:
+        return b""
     mac, version, protocol = frame[:12], frame[14], frame[23]
     port, flags_vni = struct.unpack_from("!H", frame, 36)[0], struct.unpack_from("!II", frame, 42)
     right = (

@@ -42,14 +42,18 @@ class Switch:
         return self
 
     def __exit__(self, *_):
-        for child in reversed(self.children):
-            child.terminate()
-            try:
-                child.wait(10)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+        while self.children:
+            self.end(self.children.pop())
         subprocess.run(["ip", "netns", "del", self.namespace], check=False)
+
+    @staticmethod
+    def end(child):
+        child.terminate()
+        try:
+            child.wait(10)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
 
     def spawn(self, *command, **options):
         log = open(f"{self.directory}/{len(self.children)}.log", "wb")
@@ -142,9 +146,14 @@ class Tsunagi(Switch):
     name = "tsunagi"
 
     def start(self):
+        self.start_daemon()
+        self.run(f"ovs-vsctl --no-wait set Open_vSwitch . other_config:pmd-cpu-mask={1 << self.worker_cpu:x}")
+        self.end(self.children.pop())  # the workers' CPUs are chosen when the daemon starts
+        self.start_daemon()
+
+    def start_daemon(self):
         self.spawn(self.program, "--rundir", self.directory, "--dbdir", self.directory)
         self.wait_for("its start", lambda: os.path.exists(f"{self.directory}/db.sock"))
-        self.run(f"ovs-vsctl set Open_vSwitch . other_config:pmd-cpu-mask={1 << self.worker_cpu:x}")
 
 
 class TestPmd(Switch):
