@@ -7,6 +7,7 @@ use crate::model::event::{Event, Punt};
 use crate::time::Time;
 use bytes::Bytes;
 use ofp::action::PacketInReason;
+use ofp::field::Field;
 use ofp::message::{Body, Message, PacketIn};
 use ofp::types::{Version, Xid};
 
@@ -36,6 +37,8 @@ impl Switch {
         // What no rule asked for goes only to those whose version says so.
         let implicit =
             punt.controller.reason == PacketInReason::NoMatch && punt.cookie.0 == NO_RULE;
+        let mut fields = punt.fields.clone();
+        fields.set(Field::InPort.place(), punt.in_port.0.into(), u128::MAX);
         for (conn, connection) in &mut self.connections {
             let reason = reason_in(connection.version, punt.controller.reason, implicit);
             if connection.bridge != punt.bridge
@@ -63,7 +66,7 @@ impl Switch {
                 reason,
                 table: punt.table,
                 cookie: punt.cookie,
-                fields: punt.fields.clone(),
+                fields: fields.clone(),
                 data: Bytes::copy_from_slice(&punt.data[..len]),
                 userdata: punt.controller.userdata.clone(),
             };

@@ -32,7 +32,7 @@ pub struct Punt {
     pub cookie: Cookie,
     /// Length, controller id, reason, user data.
     pub controller: Controller,
-    /// Ingress port and metadata fields, for the packet-in.
+    /// Metadata fields, for the packet-in.
     pub fields: Match,
     /// Ingress port.
     pub in_port: PortNo,
