@@ -108,8 +108,8 @@ fn turn(action: &Action) -> u8 {
 fn check_supported(actions: &[Action]) -> Result<(), OfError> {
     actions.iter().try_for_each(|action| match action {
         Action::Group(_) => Err(OfError::ActionOutGroup),
-        Action::Meter(_) => Err(OfError::MeterUnknown),
-        Action::Controller(controller) if controller.meter.is_some() => Err(OfError::MeterUnknown),
+        Action::Meter(_) => Err(OfError::MeterInvalid),
+        Action::Controller(controller) if controller.meter.is_some() => Err(OfError::MeterInvalid),
         Action::Controller(controller) if controller.pause => Err(OfError::ActionArgument),
         Action::WriteActions(nested) | Action::Clone(nested) => check_supported(nested),
         _ => Ok(()),

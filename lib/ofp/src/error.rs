@@ -147,7 +147,7 @@ errors! {
     RoleStale               "OFPRRFC_STALE"                      NO,          at(11, 0),  "stale generation id";
     RoleUnsupported         "OFPRRFC_UNSUP"                      NO,          at(11, 1),  "role not supported";
     RoleBad                 "OFPRRFC_BAD_ROLE"                   nx(1, 513),  at(11, 2),  "no such role";
-    MeterUnknown            "OFPMMFC_UNKNOWN_METER"              NO,          at(12, 3),  "no such meter";
+    MeterInvalid            "OFPMMFC_INVALID_METER"              NO,          at(12, 2),  "no such meter";
     TableFeaturesBad        "OFPTFFC_BAD_TYPE"                   NO,          at(13, 2),  "table features cannot be changed so";
     TableFeaturesPermissions "OFPTFFC_EPERM"                      NO,          at(13, 5),  "table features may not be changed";
 }

@@ -280,7 +280,7 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
         ),
         (
             add(5, vec![Action::Meter(ofp::types::MeterId(1))]),
-            OfError::MeterUnknown,
+            OfError::MeterInvalid,
         ),
         (
             add(5, vec![Action::GotoTable(TableId(0))]),
