@@ -23,6 +23,7 @@ use ofp::field::{FIELDS, Field};
 use ofp::key::{Key, Match, word};
 use ofp::message::port_config;
 use ofp::types::{Cookie, PortNo, TableId};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 // Open vSwitch's limits: nested lookups, lookups, and 64 KiB of stack, here in 16-byte entries.
@@ -66,7 +67,7 @@ pub struct Walk<'s, 'w, O> {
     view: &'s BridgeView,
     pub(super) key: Key,
     pub(super) program: &'w mut Program,
-    levels: Vec<Level<'s>>,
+    levels: SmallVec<[Level<'s>; 4]>,
     set: ActionSet<'s>,
     in_set: bool,
     packet_out: bool,
@@ -100,7 +101,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             view,
             key: key.clone(),
             program,
-            levels: Vec::new(),
+            levels: SmallVec::new(),
             set: ActionSet::default(),
             in_set: false,
             packet_out: false,
@@ -302,7 +303,11 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             }
             Action::GotoTable(table) => {
                 // Nothing follows a goto: the next table's level takes the place of this one.
-                let ended = self.levels.pop_if(|level| level.clone.is_none());
+                let is_clone = |level: &Level<'_>| level.clone.is_some();
+                let ended = match self.levels.last() {
+                    Some(level) if !is_clone(level) => self.levels.pop(),
+                    _ => None,
+                };
                 let deepens = ended.is_some_and(|level| level.deepens);
                 let len = self.levels.len();
                 self.enter(*table, None, Entry::Ordinary, false)?;
