@@ -93,6 +93,15 @@ pub struct SimPool {
     buffer_size: usize,
 }
 
+impl Default for SimPool {
+    fn default() -> SimPool {
+        SimPool {
+            outstanding: Outstanding::default(),
+            buffer_size: Options::default().buffer_size,
+        }
+    }
+}
+
 impl Pool for SimPool {
     type Frame = SimFrame;
     fn alloc(&mut self, size: usize) -> Option<SimFrame> {

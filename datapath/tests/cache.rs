@@ -233,3 +233,67 @@ proptest! {
         }
     }
 }
+
+/// Bytes that begin like a frame of some kind.
+fn noise() -> impl Strategy<Value = Vec<u8>> {
+    let kinds = prop::sample::select(vec![
+        "0800 45",
+        "0800 46",
+        "0800 4f",
+        "86dd 60",
+        "0806 0001080006040001",
+        "8100 0005 0800 45",
+        "88a8 0005 8100 0006 86dd 60",
+        "8847 00001140",
+        "0026 424203",
+        "0800 4500002a00004000400600000a",
+        "0800 4500002a000040004011",
+        "86dd 6000000000063a40",
+        "",
+    ]);
+    (kinds, prop::collection::vec(any::<u8>(), 0..120)).prop_map(|(kind, rest)| {
+        let digits: Vec<u8> = kind
+            .chars()
+            .filter_map(|c| c.to_digit(16))
+            .map(|d| d as u8)
+            .collect();
+        let mut frame = vec![0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 1];
+        frame.extend(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]));
+        frame.extend(rest);
+        frame
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn noise_never_panics(frames in prop::collection::vec(noise(), 1..20), cut in 0..40usize, first in 0..3u32) {
+        let mut bed = Bed::new(64);
+        let writes = [
+            "mod_nw_src:1.2.3.4,mod_nw_dst:5.6.7.8,mod_nw_tos:8,mod_nw_ecn:1,mod_nw_ttl:9,mod_tp_src:1,mod_tp_dst:2,dec_ttl",
+            "mod_vlan_vid:9,strip_vlan,strip_vlan,push_vlan:0x8100,mod_vlan_pcp:3,normal",
+            "resubmit(,1),resubmit(,2),resubmit(,3)",
+        ];
+        bed.sim.add_rule(bed.bridge, rule(1, 0, "", &format!("{},flood,controller", writes[first as usize])));
+        let tables = [
+            ("ipv6", "set_field:fd00::1->ipv6_src,set_field:fd00::2->ipv6_dst,set_field:7->ipv6_label,set_field:3->ip_dscp"),
+            ("arp", "set_field:9->arp_op,set_field:1.2.3.4->arp_spa,set_field:00:00:00:00:00:01->arp_tha"),
+            ("icmp6,icmpv6_type=135", "set_field:fd00::5->nd_target,set_field:00:00:00:00:00:09->nd_sll"),
+            ("sctp", "set_field:1->sctp_src"),
+            ("mpls", "set_field:5->mpls_label,set_field:6->mpls_ttl"),
+        ];
+        for (priority, (matching, actions)) in tables.iter().enumerate() {
+            for table in 1..=3 {
+                let matching = format!(",{matching}");
+                let actions = format!("{actions},in_port");
+                bed.sim.add_rule(bed.bridge, rule(priority as u16 + 1, table, &matching, &actions));
+            }
+        }
+        for frame in &frames {
+            bed.answer(0, &frame[..frame.len().saturating_sub(cut)], &mut ());
+            bed.answer(1, frame, &mut ());
+        }
+        bed.sim.stop();
+        prop_assert_eq!(bed.sim.outstanding(), 0);
+    }
+}

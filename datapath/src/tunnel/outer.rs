@@ -324,3 +324,106 @@ fn open<F: Frame>(
         ttl: ip.ttl,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edge::Pool;
+    use crate::model::port::PortId;
+    use crate::model::snapshot::BridgeId;
+    use crate::model::tunnel::TunnelType;
+    use crate::sim::{SimFrame, SimPool};
+    use proptest::prelude::*;
+
+    const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+
+    fn frame(bytes: &[u8]) -> SimFrame {
+        let mut pool = SimPool::default();
+        let mut frame = pool.alloc(bytes.len()).expect("memory");
+        pool.write(&mut frame, 0, bytes);
+        frame
+    }
+
+    fn config(kind: TunnelType, v6: bool, key: TunnelKey, csum: bool, df: bool) -> TunnelConfig {
+        TunnelConfig {
+            kind,
+            remote: address(v6, 2),
+            local: None,
+            in_key: key,
+            out_key: key,
+            port: if kind == TunnelType::Vxlan { 4789 } else { 0 },
+            csum,
+            tos: ByteChoice::Value(0xb8),
+            ttl: ByteChoice::Inherit,
+            df,
+        }
+    }
+
+    fn address(v6: bool, host: u8) -> IpAddr {
+        match v6 {
+            false => Ipv4Addr::new(10, 0, 0, host).into(),
+            true => Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, host.into()).into(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_put_in_comes_out(
+            inner in prop::collection::vec(any::<u8>(), 14..300),
+            is_gre: bool, v6: bool, csum: bool, df: bool, key in 0..0xff_ffffu64, form in 0..3,
+        ) {
+            let kind = if is_gre { TunnelType::Gre } else { TunnelType::Vxlan };
+            let form = [TunnelKey::None, TunnelKey::Value(key), TunnelKey::Flow][form as usize];
+            let config = config(kind, v6, form, csum, df);
+            let route = Route {
+                bridge: BridgeId(0),
+                source: address(v6, 1),
+                source_mac: MacAddr::ZERO,
+                next_hop_mac: MAC,
+                mtu: 1500,
+            };
+            let mut frame = frame(&inner);
+            let outer = Outer::new(&config, &route).expect("one family");
+            outer.encapsulate(&mut frame, &config, key, 7).expect("it fits");
+            // The other end sees the addresses the other way round.
+            let mut tunnels = TunnelMap::default();
+            tunnels.insert(&TunnelConfig { remote: address(v6, 1), ..config }, PortId(5));
+            let received = recognise(&frame, MAC, &tunnels, |ip| ip == address(v6, 2));
+            let received = received.expect("a tunnel's").expect("well formed");
+            let sent = match form {
+                TunnelKey::None if is_gre => None,
+                TunnelKey::None => Some(0),
+                _ => Some(key),
+            };
+            prop_assert_eq!(received.lookup.key, sent);
+            prop_assert_eq!(&frame.bytes()[received.start..received.end], &inner[..]);
+            prop_assert_eq!(tunnels.lookup(&received.lookup), Some(PortId(5)));
+        }
+
+        #[test]
+        fn noise_never_panics(
+            kind in 0..4usize, rest in prop::collection::vec(any::<u8>(), 0..100), flip in 0..60usize,
+        ) {
+            let starts: [&[u8]; 4] = [
+                &[0x08, 0, 0x45, 0, 0, 60, 0, 0, 0, 0, 64, 17, 0, 0],
+                &[0x08, 0, 0x45, 0, 0, 60, 0, 0, 0, 0, 64, 47, 0, 0],
+                &[0x86, 0xdd, 0x60, 0, 0, 0, 0, 50, 17, 64],
+                &[0x86, 0xdd, 0x60, 0, 0, 0, 0, 50, 47, 64],
+            ];
+            let mut bytes = [&MAC.0[..], &[0; 6], starts[kind], &rest].concat();
+            if kind < 2 && bytes.len() >= 34 {
+                bytes[24..26].fill(0);
+                let sum = checksum::of(&bytes[14..34]);
+                bytes[24..26].copy_from_slice(&sum.to_be_bytes());
+            }
+            if let Some(byte) = bytes.get_mut(flip) {
+                *byte ^= 1;
+            }
+            let mut tunnels = TunnelMap::default();
+            for kind in [TunnelType::Vxlan, TunnelType::Gre] {
+                tunnels.insert(&config(kind, false, TunnelKey::Flow, false, true), PortId(1));
+            }
+            let _ = recognise(&frame(&bytes), MAC, &tunnels, |_| true);
+        }
+    }
+}
