@@ -1,7 +1,8 @@
 //! Runs `tests/cases/**/*.case`: what is sent into a simulated switch, and what has to come out.
 //!
-//! Every case is run three times: with the cache, with every frame sent twice (the second one is
-//! answered from the cache), and with an observer (which walks always). A failing one prints its trace.
+//! Every case is run four times: with the cache, with every frame sent twice (the second one is
+//! answered from the cache), with frames in segments, and with an observer (which walks always).
+//! A failing one prints its trace.
 //!
 //! Lines (`#` begins a comment; a port is a number or `local` of bridge br0, or `BRIDGE/NUMBER`):
 //! ```text
@@ -55,7 +56,7 @@ fn all() {
             continue;
         }
         let text = std::fs::read_to_string(&path).expect("a readable case");
-        for mode in [Mode::Cached, Mode::Twice, Mode::Explained] {
+        for mode in [Mode::Cached, Mode::Twice, Mode::Segmented, Mode::Explained] {
             if let Err(error) = case::run(&text, mode) {
                 let trace = case::trace(&text);
                 failed.push(format!("{name} ({mode:?}): {error}\n--- trace\n{trace}"));

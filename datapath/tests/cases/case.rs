@@ -24,6 +24,8 @@ type Result<T> = std::result::Result<T, String>;
 pub enum Mode {
     Cached,
     Twice,
+    /// Frames of several segments, the first one of an odd size.
+    Segmented,
     Explained,
 }
 
@@ -66,8 +68,12 @@ fn parse<T: std::str::FromStr>(text: &str) -> Result<T> {
 
 impl<'t> Case<'t> {
     fn new(mode: Mode) -> Case<'t> {
+        let mut options = Options::default();
+        if mode == Mode::Segmented {
+            options.buffer_size = 125;
+        }
         Case {
-            sim: Sim::new(Options::default()),
+            sim: Sim::new(options),
             mode,
             bridges: BTreeMap::new(),
             ports: BTreeMap::new(),
@@ -422,7 +428,7 @@ impl<'t> Case<'t> {
                 self.poll_with(&mut text);
                 self.trace = text;
             }
-            Mode::Cached | Mode::Twice => self.poll_with(&mut ()),
+            Mode::Cached | Mode::Twice | Mode::Segmented => self.poll_with(&mut ()),
         }
         for (name, id) in self.ports.clone() {
             let frames = self.sim.take(id);
