@@ -32,7 +32,6 @@ drop_reasons! {
     ReservedAddress    "reserved_address"      "NORMAL does not forward this link-local destination";
     TunnelUnresolved   "tunnel_unresolved"     "no route or neighbour to the tunnel's remote address in time";
     TunnelQueueFull    "tunnel_queue_full"     "too many packets wait for the tunnel's neighbour";
-    TunnelUnknown      "tunnel_unknown"        "a tunnel packet that belongs to no tunnel port";
     TunnelMalformed    "tunnel_malformed"      "a tunnel header that is short, or has unknown flags or a bad checksum";
     TunnelEcn          "tunnel_ecn"            "congestion was marked outside a packet that cannot say so (RFC 6040)";
     TunnelTooBig       "tunnel_too_big"        "encapsulated, the packet exceeds the underlay's MTU";

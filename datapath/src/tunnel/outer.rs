@@ -183,15 +183,18 @@ struct Ip {
     protocol: u8,
     l4: usize,
     end: usize,
+    /// It fits into the frame, and its checksum is right.
+    is_valid: bool,
     tos: u8,
     ttl: u8,
     /// Of the pseudo-header, but for the size.
     pseudo: Sum,
 }
 
-fn parse_ip(head: &[u8], size: usize) -> Option<Result<Ip, DropReason>> {
+/// The IP header of an unfragmented packet. Whether it is right is looked at when it is known to be ours.
+fn parse_ip(head: &[u8], size: usize) -> Option<Ip> {
     let link = ethernet::Header::parse(head)?.0;
-    let ip = match link.ether_type.get() {
+    Some(match link.ether_type.get() {
         ethertype::IPV4 => {
             let header = ipv4::Header::at(head, L3)?;
             let l4 = L3 + header.header_size();
@@ -200,15 +203,13 @@ fn parse_ip(head: &[u8], size: usize) -> Option<Result<Ip, DropReason>> {
             if header.is_fragment() || header.header_size() < ipv4::Header::SIZE || l4 > end {
                 return None;
             }
-            if checksum::of(head.get(L3..l4)?) != 0 {
-                return Some(Err(DropReason::TunnelMalformed));
-            }
             Ip {
                 src: src.into(),
                 dst: dst.into(),
                 protocol: header.protocol,
                 l4,
                 end,
+                is_valid: end <= size && checksum::of(head.get(L3..l4)?) == 0,
                 tos: header.tos,
                 ttl: header.ttl,
                 pseudo: checksum::pseudo_v4(src, dst, header.protocol, 0),
@@ -225,17 +226,13 @@ fn parse_ip(head: &[u8], size: usize) -> Option<Result<Ip, DropReason>> {
                 protocol: header.next_header,
                 l4,
                 end,
+                is_valid: end <= size,
                 tos: header.traffic_class(),
                 ttl: header.hop_limit,
                 pseudo: checksum::pseudo_v6(src, dst, header.next_header, 0),
             }
         }
         _ => return None,
-    };
-    Some(if ip.end > size {
-        Err(DropReason::TunnelMalformed)
-    } else {
-        Ok(ip)
     })
 }
 
@@ -252,10 +249,7 @@ pub fn recognise<F: Frame>(
     if dst != mac && !mac.is_zero() {
         return None;
     }
-    let ip = match parse_ip(head, frame.size())? {
-        Ok(ip) => ip,
-        Err(reason) => return Some(Err(reason)),
-    };
+    let ip = parse_ip(head, frame.size())?;
     if !is_ours(ip.dst) {
         return None;
     }
@@ -280,6 +274,9 @@ fn open<F: Frame>(
     before: usize,
 ) -> Result<Received, DropReason> {
     let malformed = DropReason::TunnelMalformed;
+    if !ip.is_valid {
+        return Err(malformed);
+    }
     let head = frame.head();
     let mut end = ip.end;
     // Our own stack's checksums may be unfinished; it vouches for them.
