@@ -54,7 +54,6 @@ pub(super) struct Context<'s> {
 
 /// Where a frame is.
 pub(super) struct Place<'s> {
-    pub bridge: BridgeId,
     pub view: &'s BridgeView,
     pub words: u32,
     pub depth: u8,
@@ -312,9 +311,13 @@ impl<P: Pool> Executor<P> {
     /// Puts a frame into a port's queue.
     pub fn transmit<O: Observer>(&mut self, port: &PortView, frame: P::Frame, o: &mut O) {
         let index = port.id.0 as usize;
-        let packet_size = frame.size().saturating_sub(link_size(frame.head()));
-        let mtu = usize::from(port.mtu);
-        if packet_size > mtu && mtu != 0 && frame.offload().segmentation == Segmentation::None {
+        let (size, mtu) = (frame.size(), usize::from(port.mtu));
+        // Tags are looked for only in a frame that would be too large without any.
+        if size > mtu + ethernet::Header::SIZE
+            && mtu != 0
+            && size > mtu + link_size(frame.head())
+            && frame.offload().segmentation == Segmentation::None
+        {
             self.stats.ports.add(index, 5, 1);
             return self.drop(frame, DropReason::MtuExceeded, o);
         }

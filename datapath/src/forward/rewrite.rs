@@ -15,20 +15,62 @@ pub fn write<F: Frame>(frame: &mut F, layout: &Layout, write: &Write) {
         return;
     };
     let at = base + row.offset;
-    let Some(window) = frame.head_mut().get_mut(at..at + row.size) else {
+    let Some(window) = frame.head_mut().get_mut(at..) else {
         return;
     };
-    let mut old = [0u8; 16];
-    old[16 - row.size..].copy_from_slice(window);
-    let new = (u128::from_be_bytes(old) & !write.mask | write.value).to_be_bytes();
+    let change = match row.size {
+        2 => replace::<2>(window, write),
+        4 => replace::<4>(window, write),
+        6 => replace::<6>(window, write),
+        _ => replace::<16>(window, write),
+    };
+    if let Some(change) = change
+        && row.cover != Cover::No
+    {
+        follow(frame, layout, row.cover, write.protocol, change);
+    }
+}
+
+/// The one's complement sums of the 16-bit words of a window before and after.
+#[derive(Clone, Copy)]
+struct Change {
+    old: u16,
+    new: u16,
+}
+
+impl Change {
+    /// The checksum over the window that changed (RFC 1624).
+    #[inline]
+    fn apply(self, sum: u16) -> u16 {
+        checksum::update16(sum, self.old, self.new)
+    }
+}
+
+/// Changes the bits of a window; `None`: nothing changed, or the frame ends before.
+#[inline]
+fn replace<const SIZE: usize>(bytes: &mut [u8], write: &Write) -> Option<Change> {
+    let window = bytes.first_chunk_mut::<SIZE>()?;
+    let mut wide = [0; 16];
+    wide[16 - SIZE..].copy_from_slice(window);
+    let old = u128::from_be_bytes(wide);
+    let new = old & !write.mask | write.value;
     if old == new {
-        return;
+        return None;
     }
-    let (old, new) = (&old[16 - row.size..], &new[16 - row.size..]);
-    window.copy_from_slice(new);
-    if row.cover != Cover::No {
-        follow(frame, layout, row.cover, write.protocol, old, new);
-    }
+    window.copy_from_slice(&new.to_be_bytes()[16 - SIZE..]);
+    let (old, new) = (fold(old), fold(new));
+    Some(Change { old, new })
+}
+
+/// The one's complement sum of the eight 16-bit words of `value`.
+#[inline]
+fn fold(value: u128) -> u16 {
+    let (high, low) = ((value >> 64) as u64, value as u64);
+    let half = |word: u64| (word >> 32) + (word & 0xffff_ffff);
+    let sum = half(high) + half(low);
+    let sum = (sum >> 32) + (sum >> 16 & 0xffff) + (sum & 0xffff);
+    let sum = (sum >> 16) + (sum & 0xffff);
+    ((sum >> 16) + (sum & 0xffff)) as u16
 }
 
 fn anchor(head: &[u8], layout: &Layout, anchor: Anchor) -> Option<usize> {
@@ -71,20 +113,11 @@ fn checksum_offset(protocol: u8) -> Option<usize> {
     })
 }
 
-fn follow<F: Frame>(
-    frame: &mut F,
-    layout: &Layout,
-    cover: Cover,
-    protocol: u8,
-    old: &[u8],
-    new: &[u8],
-) {
+fn follow<F: Frame>(frame: &mut F, layout: &Layout, cover: Cover, protocol: u8, change: Change) {
     if matches!(cover, Cover::Header | Cover::HeaderAndPseudo)
         && let Some(header) = ipv4::Header::at_mut(frame.head_mut(), layout.l3.into())
     {
-        header
-            .checksum
-            .set(checksum::update_bytes(header.checksum.get(), old, new));
+        header.checksum.set(change.apply(header.checksum.get()));
     }
     let pseudo = match cover {
         Cover::No | Cover::Header => return,
@@ -122,10 +155,11 @@ fn follow<F: Frame>(
     let sum = u16::from_be_bytes(*field);
     let sum = match (pending, pseudo) {
         (true, false) => return,
-        (true, true) => checksum::update_partial(sum, old, new),
+        // The field holds the sum itself, not its complement.
+        (true, true) => !change.apply(!sum),
         // RFC 768: "An all zero transmitted checksum value means that the transmitter generated no checksum".
         (false, _) if protocol == ipproto::UDP && sum == 0 => return,
-        (false, _) => match checksum::update_bytes(sum, old, new) {
+        (false, _) => match change.apply(sum) {
             0 if protocol == ipproto::UDP => 0xffff,
             sum => sum,
         },

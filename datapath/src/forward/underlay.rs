@@ -292,7 +292,6 @@ impl<P: Pool> Executor<P> {
             return;
         };
         let at = Place {
-            bridge: port.bridge,
             view,
             words: super::execute::NO_WORDS,
             depth: 0,

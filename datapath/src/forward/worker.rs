@@ -46,6 +46,15 @@ pub struct Worker<P: Pool> {
     is_stopped: bool,
 }
 
+/// Consecutive packets of one cache entry, not yet credited.
+#[derive(Default)]
+struct Run {
+    entry: usize,
+    bridge: BridgeId,
+    packets: u64,
+    bytes: u64,
+}
+
 /// What a burst is handled with.
 struct Core<P: Pool> {
     executor: Executor<P>,
@@ -61,6 +70,7 @@ struct Core<P: Pool> {
     keys: Box<[Key; BURST]>,
     layouts: [Layout; BURST],
     hashes: [u64; BURST],
+    run: Run,
 }
 
 impl<P: Pool> Worker<P> {
@@ -89,6 +99,7 @@ impl<P: Pool> Worker<P> {
                 keys: Box::new(std::array::from_fn(|_| Key::default())),
                 layouts: [Layout::default(); BURST],
                 hashes: [0; BURST],
+                run: Run::default(),
             },
             is_stopped: false,
         }
@@ -292,6 +303,7 @@ impl<P: Pool> Core<P> {
         for (index, item) in batch.drain(..).enumerate() {
             self.packet(cx, index, item, o);
         }
+        self.credit_run(cx.now);
         self.batch = batch;
     }
     fn packet<O: Observer>(
@@ -319,7 +331,6 @@ impl<P: Pool> Core<P> {
             return self.executor.drop(frame, reason, o);
         }
         let mut at = Place {
-            bridge,
             view,
             words: item.words,
             depth: item.depth,
@@ -331,11 +342,24 @@ impl<P: Pool> Core<P> {
             if let Some(walk) = Walk::new(cx.snapshot, bridge, key, &mut self.scratch, o) {
                 walk.tables();
             }
+            let bytes = frame.size() as u64;
+            credit(
+                &self.executor.stats,
+                bridge,
+                &self.scratch,
+                1,
+                bytes,
+                cx.now,
+            );
             return execute(&mut self.executor, cx, &mut at, &self.scratch, frame, o);
         }
         let found = self.cache.find(hash, bridge, view, version, key);
         let counter = &self.executor.stats.worker[if found.is_some() { 2 } else { 3 }];
         counter.store(counter.load(Relaxed) + 1, Relaxed);
+        if self.run.packets != 0 && found != Some(self.run.entry) {
+            self.credit_run(cx.now);
+        }
+        let key = &self.keys[index];
         let entry = match found {
             Some(entry) => entry,
             None => {
@@ -346,8 +370,29 @@ impl<P: Pool> Core<P> {
                     .insert(hash, bridge, view, version, key, &mut self.scratch)
             }
         };
+        self.run = Run {
+            entry,
+            bridge,
+            packets: self.run.packets + 1,
+            bytes: self.run.bytes + frame.size() as u64,
+        };
         let program = self.cache.program(entry);
         execute(&mut self.executor, cx, &mut at, program, frame, o);
+    }
+    /// Credits the run of packets that had the same cache entry.
+    fn credit_run(&mut self, now: Time) {
+        let run = std::mem::take(&mut self.run);
+        if run.packets != 0 {
+            let program = self.cache.program(run.entry);
+            credit(
+                &self.executor.stats,
+                run.bridge,
+                program,
+                run.packets,
+                run.bytes,
+                now,
+            );
+        }
     }
     /// Runs a controller's list of actions on its packet.
     fn packet_out<O: Observer>(&mut self, cx: Context<'_>, packet: &PacketOut, o: &mut O) {
@@ -371,7 +416,6 @@ impl<P: Pool> Core<P> {
             hide_ports(&mut key);
         }
         let mut at = Place {
-            bridge: packet.bridge,
             view,
             words: NO_WORDS,
             depth: 0,
@@ -382,6 +426,15 @@ impl<P: Pool> Core<P> {
         if let Some(walk) = Walk::new(cx.snapshot, packet.bridge, &key, &mut self.scratch, o) {
             walk.packet_out(&packet.actions);
         }
+        let bytes = frame.size() as u64;
+        credit(
+            &self.executor.stats,
+            packet.bridge,
+            &self.scratch,
+            1,
+            bytes,
+            cx.now,
+        );
         execute(&mut self.executor, cx, &mut at, &self.scratch, frame, o);
     }
 }
@@ -429,7 +482,7 @@ fn refuse(
     None
 }
 
-/// Credits the rules and tables of a program and runs it.
+/// Runs a program on a frame.
 #[inline]
 fn execute<P: Pool, O: Observer>(
     executor: &mut Executor<P>,
@@ -439,22 +492,28 @@ fn execute<P: Pool, O: Observer>(
     frame: P::Frame,
     o: &mut O,
 ) {
-    let bytes = frame.size() as u64;
-    credit(&executor.stats, at.bridge, program, bytes, cx.now);
     if program.steps.is_empty() {
         return executor.drop(frame, program.drop, o);
     }
     executor.run(cx, at, &program.steps, frame, o);
 }
 
+/// Credits packets to the rules and tables of a program.
 #[inline]
-fn credit(stats: &WorkerStats, bridge: BridgeId, program: &Program, bytes: u64, now: Time) {
+fn credit(
+    stats: &WorkerStats,
+    bridge: BridgeId,
+    program: &Program,
+    packets: u64,
+    bytes: u64,
+    now: Time,
+) {
     for visit in &program.visits {
         let table = table_index(bridge, visit.table);
-        stats.tables.add(table, 0, 1);
+        stats.tables.add(table, 0, packets);
         if let Some(rule) = visit.rule {
-            stats.tables.add(table, 1, 1);
-            stats.credit(rule, 1, bytes, now);
+            stats.tables.add(table, 1, packets);
+            stats.credit(rule, packets, bytes, now);
         }
     }
 }
