@@ -71,3 +71,19 @@ fn all() {
         failed.join("\n")
     );
 }
+
+/// Drop reasons that a case cannot bring about: an exhausted pool, full queues.
+const NOT_BY_A_CASE: &[&str] = &["no_memory", "punt_full", "tunnel_queue_full"];
+
+#[test]
+fn every_drop_reason_has_a_case() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cases");
+    let mut paths = Vec::new();
+    files(&root, &mut paths);
+    let read = |path: &PathBuf| std::fs::read_to_string(path).expect("a readable case");
+    let text: String = paths.iter().map(read).collect();
+    for (_, name, _) in datapath::model::drop::DROP_REASONS {
+        let is_counted = text.contains(&format!("drop.{name}+"));
+        assert!(is_counted || NOT_BY_A_CASE.contains(name), "{name}");
+    }
+}

@@ -4,7 +4,7 @@
 use super::cache::{self, Cache, ENTRIES};
 use super::execute::{Context, Executor, Item, NO_WORDS, Place};
 use super::pipeline::Walk;
-use super::program::Program;
+use super::program::{Program, Step};
 use super::trace::Observer;
 use crate::edge::{BURST, Frame, Pool, Rx};
 use crate::model::event::{Command, Event, PacketOut};
@@ -494,6 +494,13 @@ fn execute<P: Pool, O: Observer>(
 ) {
     if program.steps.is_empty() {
         return executor.drop(frame, program.drop, o);
+    }
+    // The controllers get to know of it, but the packet goes nowhere.
+    if program.drop == DropReason::TtlExpired
+        && program.steps.iter().all(|s| matches!(s, Step::Punt { .. }))
+    {
+        o.drop(program.drop);
+        executor.stats.dropped(program.drop);
     }
     executor.run(cx, at, &program.steps, frame, o);
 }
