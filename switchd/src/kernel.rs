@@ -88,6 +88,9 @@ impl Kernel {
 
     /// The address of a neighbour, if the kernel knows it.
     pub async fn neighbour(&self, ifindex: u32, ip: IpAddr) -> Option<MacAddr> {
+        read_neighbour(&self.neighbour_entry(ifindex, ip).await?)?.2
+    }
+    async fn neighbour_entry(&self, ifindex: u32, ip: IpAddr) -> Option<NeighbourMessage> {
         let family = match ip {
             IpAddr::V4(_) => AddressFamily::Inet,
             IpAddr::V6(_) => AddressFamily::Inet6,
@@ -96,17 +99,20 @@ impl Kernel {
         request.message_mut().header.ifindex = ifindex;
         let mut answers = request.execute();
         while let Ok(Some(message)) = answers.try_next().await {
-            if let Some((index, address, mac)) = read_neighbour(&message)
-                && (index, address) == (ifindex, ip)
-            {
-                return mac;
+            if read_neighbour(&message).is_some_and(|found| (found.0, found.1) == (ifindex, ip)) {
+                return Some(message);
             }
         }
         None
     }
 
-    /// Asks the kernel to resolve a neighbour now, and to keep it resolved by itself.
+    /// Asks the kernel to resolve a neighbour now, and to keep it resolved by itself; an entry that the
+    /// operator made permanent stays as it is.
     pub async fn keep_resolved(&self, ifindex: u32, ip: IpAddr) {
+        let entry = self.neighbour_entry(ifindex, ip).await;
+        if entry.is_some_and(|entry| entry.header.state == NeighbourState::Permanent) {
+            return;
+        }
         let mut request = self.handle.neighbours().add(ifindex, ip).replace();
         let message = request.message_mut();
         message.header.state = NeighbourState::None;
