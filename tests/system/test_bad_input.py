@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from lab import Lab, flows, until
+from lab import Lab, flows, stop, until
 from wire import OpenFlow, unix_socket
 
 
@@ -162,8 +162,7 @@ def test_ofctl_commands(site):
 
 def test_no_tag_stays_valid(site):
     site.ofctl("add-flow", "br0", "table=9,dl_vlan=0xffff,actions=drop")
-    assert "vlan_tci=0x0000/0x1fff" in site.ofctl("dump-flows", "br0", "table=9").stdout \
-        or "dl_vlan=65535" in site.ofctl("dump-flows", "br0", "table=9").stdout
+    assert "vlan_tci=0x0000 " in site.ofctl("dump-flows", "br0", "table=9").stdout
     site.ofctl("del-flows", "br0", "table=9")
 
 
@@ -178,12 +177,14 @@ def test_a_device_that_does_not_exist(site):
 
 
 def test_a_busy_address(site):
-    site.vsctl("add-br", "br1")
-    site.vsctl("set-controller", "br0", "ptcp:6777:127.0.0.1")
-    until(lambda: ":6777" in site.namespace.run("ss", "-Hltn").stdout, "listening")
-    done = site.vsctl("set-controller", "br1", "ptcp:6777:127.0.0.1", check=False)
-    assert "6777" in done.stderr or "6777" in site.vsctl("list", "Controller").stdout
-    until(lambda: "in use" in site.vsctl("list", "Controller").stdout or "in use" in site.log(), "the trouble is named")
+    """Ours already: refused. Somebody else's: the row is kept, and its trouble is told."""
+    site.vsctl("add-br", "br1", "--", "set-controller", "br0", "ptcp:6777:127.0.0.1")
+    refused(site, site.vsctl, ["set-controller", "br1", "ptcp:6777:127.0.0.1"], "6777", "br0")
+    other = site.namespace.start("python3", "-m", "http.server", "6778", "--bind", "127.0.0.1")
+    until(lambda: ":6778" in site.namespace.run("ss", "-Hltn").stdout, "the other one listens")
+    done = site.vsctl("set-controller", "br1", "ptcp:6778:127.0.0.1", check=False)
+    assert done.returncode != 0 and "6778" in done.stderr and "in use" in done.stderr
+    stop(other)
     site.vsctl("del-controller", "br0", "--", "del-br", "br1")
 
 
@@ -259,11 +260,11 @@ def test_malformed_openflow(site, message):
 
 def test_noise_before_hello(site):
     client = unix_socket(site.rundir / "br0.mgmt")
-    client.sendall(b"GET / HTTP/1.1\r\nHost: switch\r\n\r\n" * 10)
     try:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: switch\r\n\r\n" * 2000)
         while client.recv(4096):
             pass
-    except ConnectionResetError:
+    except (ConnectionResetError, BrokenPipeError):
         pass
     client.close()
     assert "flow_count" in site.ofctl("dump-aggregate", "br0").stdout

@@ -10,26 +10,24 @@ ADDRESS = "127.0.0.1"
 PORT = 6653
 
 
-def os_ken(namespace, log):
-    """Our learning switch on os-ken; it speaks the newest version that the bridge offers."""
-    return namespace.start(VENV / "osken-manager", "--ofp-listen-host", ADDRESS, "--ofp-tcp-listen-port", PORT,
-                           ROOT / "demo/learning_switch.py", stdout=log, stderr=log)
-
-
-def testcontroller(namespace, log, version):
-    return namespace.start("ovs-testcontroller", "-O", version, f"ptcp:{PORT}:{ADDRESS}", stdout=log, stderr=log)
-
-
+# Programs, and how they are told the version. Ours on os-ken speaks the newest that the bridge offers.
 KINDS = {
-    "os-ken": lambda namespace, log, version: os_ken(namespace, log),
-    "ovs-testcontroller": testcontroller,
+    "os-ken": lambda version: [VENV / "osken-manager", "--ofp-listen-host", ADDRESS, "--ofp-tcp-listen-port", PORT,
+                               ROOT / "demo/learning_switch.py"],
+    "ovs-testcontroller": lambda version: ["ovs-testcontroller", "-O", version, f"ptcp:{PORT}:{ADDRESS}"],
 }
+# Seconds from listening to connected: until the switch tries again, and what asking for it takes.
+TAKES_OVER_SECS = 1.0
+ASKING_SECS = 0.5
+
+
+def start(switch, kind, version, log):
+    return switch.namespace.start(*KINDS[kind](version), stdout=log, stderr=log, env={"OVS_RUNDIR": str(switch.dir)})
 
 
 def connect(switch, version):
     switch.vsctl("set", "Bridge", "br0", f"protocols={version}")
-    switch.vsctl("--inactivity-probe=1000", "set-controller", "br0", f"tcp:{ADDRESS}:{PORT}",
-                 "--", "set", "Controller", "br0", "max_backoff=1000")
+    switch.vsctl("--inactivity-probe=1000", "set-controller", "br0", f"tcp:{ADDRESS}:{PORT}")
 
 
 def is_connected(switch):
@@ -49,7 +47,7 @@ def test_takes_over(lab, lan, kind, version):
     connect(lan, version)
     assert not lan.h1.ping("10.0.0.2")
 
-    controller = KINDS[kind](lan.namespace, log, version)
+    controller = start(lan, kind, version, log)
     try:
         until(lambda: is_connected(lan), "connected", seconds=15)
         until(lambda: lan.h1.ping("10.0.0.2"), "a ping through the controller's flows")
@@ -70,11 +68,11 @@ def test_takes_over(lab, lan, kind, version):
     until(lambda: lan.h1.ping("10.0.0.2"), "a standalone bridge forwards by itself", seconds=30)
 
     # Back again: it takes over within a second of being there.
-    controller = KINDS[kind](lan.namespace, log, version)
+    controller = start(lan, kind, version, log)
     until(lambda: listens(lan.namespace), "the controller listens", seconds=15)
     began = time.monotonic()
     until(lambda: is_connected(lan), "connected again", seconds=5)
-    assert time.monotonic() - began < 1.5, "more than a second (and the time of asking)"
+    assert time.monotonic() - began < TAKES_OVER_SECS + ASKING_SECS
     until(lambda: lan.h1.ping("10.0.0.2"), "a ping through the controller again")
     stop(controller)
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use ovsdb::client::{Client, Error as ClientError, Replica};
-use ovsdb::{Name, Uuid};
+use ovsdb::{Name, Row, Uuid};
 use serde_json::{Value, json};
 
 use crate::call::Call;
@@ -56,6 +56,8 @@ struct Plan {
     touched: BTreeSet<(Name, Name, Option<String>)>,
     /// The names of the interfaces that are new or changed.
     ifaces: Vec<String>,
+    /// The names of the bridges that are new or have other controllers.
+    bridges: Vec<String>,
 }
 
 async fn session(options: &Options, calls: &[Call<'_>]) -> Result<()> {
@@ -98,7 +100,7 @@ async fn session(options: &Options, calls: &[Call<'_>]) -> Result<()> {
     for warning in warn_no_effect(client.replica(), &plan.touched) {
         eprintln!("vsctl: warning: {warning}");
     }
-    match failures(client.replica(), &plan.ifaces) {
+    match failures(client.replica(), &plan.ifaces, &plan.bridges) {
         failures if next_cfg.is_some() && !failures.is_empty() => Err(Error::SetUp(failures)),
         _ => Ok(()),
     }
@@ -158,6 +160,17 @@ fn plan(client: &Client, calls: &[Call<'_>]) -> Result<Plan> {
         .changed("Interface")
         .map(|row| row.str("name").to_owned())
         .collect();
+    let controllers = |row: &Row| row.get("controller").cloned();
+    let before = |row: &Row| {
+        let mut rows = client.replica().rows("Bridge").map(|(_, row)| row);
+        rows.find(|old| old.str("name") == row.str("name"))
+            .map(|old| controllers(old))
+    };
+    let bridges = draft
+        .changed("Bridge")
+        .filter(|row| before(row) != Some(controllers(row)))
+        .map(|row| row.str("name").to_owned())
+        .collect();
     Ok(Plan {
         outputs,
         warnings,
@@ -165,6 +178,7 @@ fn plan(client: &Client, calls: &[Call<'_>]) -> Result<Plan> {
         stand_ins: draft.stand_ins().collect(),
         touched,
         ifaces,
+        bridges,
     })
 }
 
@@ -232,12 +246,19 @@ async fn applied(client: &mut Client, next_cfg: i64) -> Result<()> {
     }
 }
 
-/// The interfaces among `names` that do not work, each with its cause.
-fn failures(rows: &Replica, names: &[String]) -> Vec<(String, String)> {
-    let ours = rows
-        .rows("Interface")
-        .map(|(_, row)| row)
-        .filter(|row| names.iter().any(|name| name == row.str("name")));
+/// The interfaces and bridges among these that do not work, each with its cause.
+fn failures(rows: &Replica, ifaces: &[String], bridges: &[String]) -> Vec<(String, String)> {
+    let named = |table, names: &[String]| {
+        let rows = rows.rows(table).map(|(_, row)| row);
+        rows.filter(|row| names.iter().any(|name| name == row.str("name")))
+            .collect::<Vec<_>>()
+    };
+    let ours = named("Interface", ifaces).into_iter();
+    let trouble = |row: &Row| {
+        let text = row.key("status", "error")?.to_owned();
+        Some((row.str("name").to_owned(), text))
+    };
+    let bridges = named("Bridge", bridges).into_iter();
     let broken = ours.filter(|row| !row.str("error").is_empty() || row.int("ofport") == Some(-1));
     let cause = |text: &str| {
         if text.is_empty() {
@@ -248,6 +269,7 @@ fn failures(rows: &Replica, names: &[String]) -> Vec<(String, String)> {
     };
     broken
         .map(|row| (row.str("name").to_owned(), cause(row.str("error"))))
+        .chain(bridges.filter_map(|row| trouble(row)))
         .collect()
 }
 
@@ -278,7 +300,7 @@ fn emit(text: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ovsdb::{Datum, Row};
+    use ovsdb::Datum;
 
     #[test]
     fn interfaces_that_do_not_work_are_named() {
@@ -299,7 +321,7 @@ mod tests {
         put("other", Some("not ours"), Some(-1));
         let names = ["good", "bad", "mute"].map(str::to_owned);
         let error = Error::SetUp({
-            let mut found = failures(&rows, &names);
+            let mut found = failures(&rows, &names, &[]);
             found.sort();
             found
         });

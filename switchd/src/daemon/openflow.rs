@@ -92,6 +92,7 @@ impl Daemon {
             dialer.conn = Some(conn);
             dialer.since = Instant::now();
             dialer.trouble = None;
+            self.report = true;
             let target = &dialer.controller.target;
             tracing::info!(%bridge, ?target, version = version.name(), "controller connected");
         }
@@ -138,6 +139,7 @@ impl Daemon {
         {
             dialer.conn = None;
             dialer.since = Instant::now();
+            self.report = true;
             tracing::info!(bridge = dialer.bridge, reason, "controller is gone");
         }
     }

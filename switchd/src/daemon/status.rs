@@ -55,11 +55,13 @@ impl Daemon {
         });
     }
 
-    /// After a configuration was applied: numbers and errors, and `cur_cfg` so that clients go on.
+    /// After a configuration was applied, a link or a controller came or went: numbers, errors and states,
+    /// and `cur_cfg` so that clients go on.
     pub fn report_applied(&mut self) {
         self.report_no_effect();
         let interfaces = self.interfaces();
         let bridges = self.bridge_columns();
+        let controllers = self.controller_columns();
         let no_effect = self.said_no_effect.join(",");
         self.update("the result of a change", |txn| {
             for (uuid, columns) in interfaces {
@@ -67,6 +69,9 @@ impl Daemon {
             }
             for (uuid, columns) in bridges {
                 set(txn, "Bridge", uuid, columns)?;
+            }
+            for (uuid, columns) in controllers {
+                set(txn, "Controller", uuid, columns)?;
             }
             let Some((root, row)) = txn.database().singleton("Open_vSwitch") else {
                 return Ok(());
