@@ -7,6 +7,7 @@ use super::trace::Observer;
 use ofp::action::Action;
 use ofp::field::{Field, Prereq, Subfield};
 use ofp::key::{FRAG_LATER, Key, VLAN_PRESENT, word};
+use ofp::types::PortNo;
 use packet::{ethertype, icmpv6, ipproto};
 
 fn eth_type(key: &Key) -> u16 {
@@ -134,6 +135,16 @@ impl<O: Observer> Walk<'_, '_, O> {
     }
     fn load(&mut self, destination: Subfield, value: u128) -> Outcome {
         let mask = destination.mask();
+        if destination.field == Field::InPort {
+            // OpenFlow 1.0's port: its reserved numbers are wider in the key.
+            let old = self.read(Subfield::whole(Field::InPort));
+            let new = old & !mask | value << destination.start & mask;
+            return self.change(
+                Field::InPort,
+                PortNo::from_v10(new as u16).0.into(),
+                u128::MAX,
+            );
+        }
         self.set_field(destination.field, value << destination.start & mask, mask)
     }
     /// `mod_tp_src` and `mod_tp_dst`: whichever transport has ports; they are ICMP's type and code

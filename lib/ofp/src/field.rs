@@ -334,12 +334,16 @@ pub struct Subfield {
 }
 
 impl Subfield {
-    /// The whole field.
+    /// The whole field, as actions see it: NXM_OF_IN_PORT has 16 bits, although ports are wider in the key.
     pub const fn whole(field: Field) -> Subfield {
+        let width = match field {
+            Field::InPort => 16,
+            field => field.row().place.width,
+        };
         Subfield {
             field,
             start: 0,
-            width: field.row().place.width,
+            width,
         }
     }
     /// The bits selected, as a mask of the field.

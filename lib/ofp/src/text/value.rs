@@ -324,7 +324,7 @@ pub(super) fn print_subfield(out: &mut String, sub: Subfield) {
     let [nxm, oxm] = wire_names(row);
     out.push_str(nxm.or(oxm).as_deref().unwrap_or(row.name));
     let _ = match (sub.start, sub.width) {
-        (0, width) if width == row.place.width => write!(out, "[]"),
+        (0, _) if sub == Subfield::whole(row.field) => write!(out, "[]"),
         (start, 1) => write!(out, "[{start}]"),
         (start, width) => write!(out, "[{start}..{}]", start + width - 1),
     };

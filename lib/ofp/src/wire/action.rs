@@ -285,7 +285,7 @@ fn whole_field(r: &mut Reader<'_>) -> Result<Field, OfError> {
 /// Bits `start..start + width` of the field whose header comes next.
 fn subfield(r: &mut Reader<'_>, start: u16, width: u16) -> Result<Subfield, OfError> {
     let field = whole_field(r)?;
-    let bits = u16::from(field.place().width);
+    let bits = u16::from(Subfield::whole(field).width);
     if width == 0 || start.checked_add(width).is_none_or(|end| end > bits) {
         return Err(OfError::SetFieldLength);
     }
@@ -333,18 +333,6 @@ fn reg_load(r: &mut Reader<'_>, _: Context) -> Result<Action, OfError> {
     let value = u128::from(r.u64()?);
     if value >> destination.width != 0 {
         return Err(OfError::ActionArgument);
-    }
-    if destination
-        == (Subfield {
-            field: Field::InPort,
-            start: 0,
-            width: 16,
-        })
-    {
-        // All of it on the wire; in the key, ports are wider.
-        let value = oxm::from_wire(Field::InPort, value);
-        let destination = Subfield::whole(Field::InPort);
-        return Ok(Action::Load { value, destination });
     }
     Ok(Action::Load { value, destination })
 }

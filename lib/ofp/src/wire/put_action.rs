@@ -466,8 +466,8 @@ fn put_loads(out: &mut BytesMut, destination: Subfield, value: u128) {
         return;
     }
     let (mut start, mut width, mut value) = (destination.start, destination.width, value);
-    if destination == Subfield::whole(Field::InPort) {
-        (width, value) = (16, oxm::to_wire(Field::InPort, value));
+    if destination.field == Field::InPort && value >> 16 != 0 {
+        value = oxm::to_wire(Field::InPort, value);
     }
     loop {
         let part = Subfield {
