@@ -141,10 +141,11 @@ impl Cache {
         std::mem::swap(&mut entry.program, program);
         index
     }
-    /// The program of an entry that `find` or `insert` just named.
+    /// The bridge and the program of an entry that `find` or `insert` named, until the next `insert`.
     #[inline]
-    pub fn program(&self, index: usize) -> &Program {
-        &self.entries[index].program
+    pub fn entry(&self, index: usize) -> (BridgeId, &Program) {
+        let entry = &self.entries[index];
+        (entry.bridge, &entry.program)
     }
 }
 

@@ -5,7 +5,7 @@ use super::pipeline::refusal;
 use super::program::{Step, TunId};
 use super::rewrite;
 use super::trace::Observer;
-use super::underlay::Waiting;
+use super::underlay::{Known, Waiting};
 use crate::edge::{Frame, Pool, Segmentation, Tx};
 use crate::model::event::{Event, Punt};
 use crate::model::port::{PortId, PortKind, PortView};
@@ -84,6 +84,7 @@ pub(super) struct Executor<P: Pool> {
     /// Continuations so far, by origin.
     pub spent: [u16; crate::edge::BURST],
     pub waiting: Waiting<P::Frame>,
+    pub known: Known,
 }
 
 impl<P: Pool> Executor<P> {
@@ -102,6 +103,7 @@ impl<P: Pool> Executor<P> {
             words: Vec::new(),
             spent: [0; crate::edge::BURST],
             waiting: Waiting::default(),
+            known: Known::default(),
         }
     }
     pub fn add_queue(&mut self, port: PortId, tx: Box<dyn Tx<P::Frame>>) {
@@ -145,9 +147,9 @@ impl<P: Pool> Executor<P> {
             && !queue.frames.is_empty()
         {
             let index = port.0 as usize;
-            self.stats.ports.add(index, 2, queue.frames.len() as u64);
-            self.stats.ports.add(index, 3, queue.bytes);
-            queue.bytes = 0;
+            let packets = queue.frames.len() as u64;
+            let bytes = std::mem::take(&mut queue.bytes);
+            self.stats.ports.add_from(index, 2, [packets, bytes]);
             queue.tx.tx(&mut queue.frames);
         }
     }
@@ -309,6 +311,7 @@ impl<P: Pool> Executor<P> {
         }
     }
     /// Puts a frame into a port's queue.
+    #[inline]
     pub fn transmit<O: Observer>(&mut self, port: &PortView, frame: P::Frame, o: &mut O) {
         let index = port.id.0 as usize;
         let (size, mtu) = (frame.size(), usize::from(port.mtu));
@@ -354,12 +357,10 @@ impl<P: Pool> Executor<P> {
         self.go_on(at, peer.bridge, peer.number, None, frame, o);
     }
     pub fn count_sent(&mut self, port: PortId, bytes: u64) {
-        self.stats.ports.add(port.0 as usize, 2, 1);
-        self.stats.ports.add(port.0 as usize, 3, bytes);
+        self.stats.ports.add_from(port.0 as usize, 2, [1, bytes]);
     }
     pub fn count_received(&mut self, port: PortId, bytes: u64) {
-        self.stats.ports.add(port.0 as usize, 0, 1);
-        self.stats.ports.add(port.0 as usize, 1, bytes);
+        self.stats.ports.add_from(port.0 as usize, 0, [1, bytes]);
     }
     /// Continues a frame in a bridge, with a key of its own.
     pub fn go_on<O: Observer>(

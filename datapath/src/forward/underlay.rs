@@ -4,10 +4,10 @@
 use super::execute::{Context, Executor, Place, TunnelWords};
 use super::trace::Observer;
 use crate::edge::{Frame, Pool, Segmentation};
-use crate::model::DropReason;
 use crate::model::event::Event;
 use crate::model::port::{PortId, PortKind, PortView};
-use crate::model::tunnel::{Route, Tunnel};
+use crate::model::tunnel::{Received, Route, Tunnel};
+use crate::model::{BridgeId, DropReason, Snapshot};
 use crate::time::Time;
 use crate::tunnel::{self, Outer, Tunnelled};
 use ofp::key::word;
@@ -80,6 +80,61 @@ impl<F> Waiting<F> {
             *slot = Outer::new(&tunnel.config, route).map(|outer| (tunnel.clone(), outer));
         }
         slot.as_ref().map(|(_, outer)| outer)
+    }
+}
+
+/// Tunnels that are remembered.
+const KNOWN_LEN: usize = 64;
+
+/// To which ports received tunnel packets were found to belong, by what they say of themselves: one
+/// comparison instead of the map's search by ever less specific settings, which took 24 % of the 391 cycles of
+/// decapsulation.
+#[derive(Default)]
+pub(super) struct Known {
+    /// Of the snapshot that all this is true for.
+    version: u64,
+    ours: Option<(BridgeId, IpAddr)>,
+    ports: Vec<Option<(Received, PortId)>>,
+}
+
+impl Known {
+    #[inline]
+    fn refresh(&mut self, snapshot: &Snapshot) {
+        if self.version != snapshot.version {
+            self.version = snapshot.version;
+            self.ours = None;
+            self.ports.clear();
+            self.ports.resize(KNOWN_LEN, None);
+        }
+    }
+    #[inline]
+    fn is_ours(&mut self, snapshot: &Snapshot, address: (BridgeId, IpAddr)) -> bool {
+        if self.ours == Some(address) {
+            return true;
+        }
+        let is_ours = snapshot.addresses.contains(&address);
+        if is_ours {
+            self.ours = Some(address);
+        }
+        is_ours
+    }
+    #[inline]
+    fn port(&mut self, snapshot: &Snapshot, received: &Received) -> Option<PortId> {
+        let remote = match received.remote {
+            IpAddr::V4(ip) => u64::from(ip.to_bits()),
+            IpAddr::V6(ip) => ip.to_bits() as u64,
+        };
+        let hash = (remote ^ received.key.unwrap_or(0).rotate_left(32))
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let slot = self.ports.get_mut((hash >> 32) as usize % KNOWN_LEN)?;
+        if let Some((known, port)) = slot
+            && known == received
+        {
+            return Some(*port);
+        }
+        let port = snapshot.tunnels.lookup(received)?;
+        *slot = Some((*received, port));
+        Some(port)
     }
 }
 
@@ -183,15 +238,16 @@ impl<P: Pool> Executor<P> {
         mut frame: P::Frame,
         o: &mut O,
     ) {
-        let addresses = &cx.snapshot.addresses;
-        let is_ours = |ip: IpAddr| addresses.contains(&(port.bridge, ip));
+        let known = &mut self.known;
+        known.refresh(cx.snapshot);
+        let is_ours = |ip: IpAddr| known.is_ours(cx.snapshot, (port.bridge, ip));
         let found = tunnel::recognise(&frame, port.mac, &cx.snapshot.tunnels, is_ours);
         let tunnelled = match found {
             None => return self.transmit(port, frame, o),
             Some(Err(reason)) => return self.drop(frame, reason, o),
             Some(Ok(tunnelled)) => tunnelled,
         };
-        let to = cx.snapshot.tunnels.lookup(&tunnelled.lookup);
+        let to = self.known.port(cx.snapshot, &tunnelled.lookup);
         let Some(to) = to.and_then(|id| cx.snapshot.port(id)) else {
             // Nobody's: the host may know it, or say that it does not.
             return self.transmit(port, frame, o);

@@ -47,6 +47,15 @@ impl<const N: usize> Slab<N> {
     pub fn get(&self, index: usize) -> Option<&[AtomicU64; N]> {
         self.chunks.get(index / CHUNK)?.get()?.get(index % CHUNK)
     }
+    /// Adds to an entry's counters from `first` on. Only the owning worker may call it.
+    #[inline]
+    pub fn add_from<const M: usize>(&self, index: usize, first: usize, amounts: [u64; M]) {
+        if let Some(entry) = self.get(index) {
+            for (counter, amount) in entry[first..].iter().zip(amounts) {
+                counter.store(counter.load(Relaxed).wrapping_add(amount), Relaxed);
+            }
+        }
+    }
     /// Adds to a counter of an entry. Only the owning worker may call it.
     #[inline]
     pub fn add(&self, index: usize, counter: usize, amount: u64) {

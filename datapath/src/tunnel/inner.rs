@@ -15,12 +15,29 @@ pub struct Summary {
 
 const MAX_TAGS: usize = 2;
 
-fn mix(hash: u64, bytes: &[u8]) -> u64 {
-    bytes.chunks(8).fold(hash, |hash, chunk| {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        (hash.rotate_left(23) ^ u64::from_ne_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    })
+#[inline]
+fn mix(hash: u64, word: u64) -> u64 {
+    (hash.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// Two halves as one word.
+#[inline]
+fn word(high: [u8; 4], low: [u8; 4]) -> u64 {
+    u64::from(u32::from_ne_bytes(high)) << 32 | u64::from(u32::from_ne_bytes(low))
+}
+
+#[inline]
+fn mix_wide(hash: u64, address: [u8; 16]) -> u64 {
+    let value = u128::from_ne_bytes(address);
+    mix(mix(hash, (value >> 64) as u64), value as u64)
+}
+
+/// Of what is not IP: its link header.
+fn link_hash(head: &[u8]) -> u64 {
+    let mut bytes = [0; 16];
+    let size = head.len().min(ethernet::Header::SIZE);
+    bytes[..size].copy_from_slice(&head[..size]);
+    mix_wide(0, bytes)
 }
 
 impl Summary {
@@ -31,10 +48,7 @@ impl Summary {
             ttl: None,
             hash: 0,
         };
-        let hash = summary.look(head).unwrap_or_else(|| {
-            let link = head.get(..ethernet::Header::SIZE).unwrap_or(head);
-            mix(0, link)
-        });
+        let hash = summary.look(head).unwrap_or_else(|| link_hash(head));
         summary.hash = (hash >> 32) as u32;
         summary
     }
@@ -47,13 +61,12 @@ impl Summary {
                 let header = ipv4::Header::at(head, l3)?;
                 (self.tos, self.ttl) = (Some(header.tos), Some(header.ttl));
                 let l4 = (!header.is_fragment()).then_some(l3 + header.header_size());
-                let hash = mix(mix(0, &header.src), &header.dst);
-                (hash, header.protocol, l4)
+                (mix(0, word(header.src, header.dst)), header.protocol, l4)
             }
             ethertype::IPV6 => {
                 let header = ipv6::Header::at(head, l3)?;
                 (self.tos, self.ttl) = (Some(header.traffic_class()), Some(header.hop_limit));
-                let hash = mix(mix(0, &header.src), &header.dst);
+                let hash = mix_wide(mix_wide(0, header.src), header.dst);
                 (hash, header.next_header, Some(l3 + ipv6::Header::SIZE))
             }
             _ => return None,
@@ -61,9 +74,9 @@ impl Summary {
         let has_ports = matches!(protocol, ipproto::TCP | ipproto::UDP | ipproto::SCTP);
         let ports = l4
             .filter(|_| has_ports)
-            .and_then(|l4| head.get(l4..l4 + 4))
+            .and_then(|l4| head.get(l4..)?.first_chunk().copied())
             .unwrap_or_default();
-        Some(mix(mix(hash, &[protocol]), ports))
+        Some(mix(hash, word([0, 0, 0, protocol], ports)))
     }
 }
 

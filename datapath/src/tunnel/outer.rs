@@ -242,7 +242,7 @@ pub fn recognise<F: Frame>(
     frame: &F,
     mac: MacAddr,
     tunnels: &TunnelMap,
-    is_ours: impl Fn(IpAddr) -> bool,
+    mut is_ours: impl FnMut(IpAddr) -> bool,
 ) -> Option<Result<Received, DropReason>> {
     let head = frame.head();
     let dst = ethernet::Header::parse(head)?.0.dst;
