@@ -79,8 +79,8 @@ class Namespace:
     def interfaces(self):
         return {link["ifname"] for link in json.loads(self.run("ip", "-j", "link").stdout)}
 
-    def ping(self, address, count=1, wait=1, **options):
-        """Whether `count` pings are all answered."""
+    def ping(self, address, count=1, wait=2, **options):
+        """Whether `count` pings are all answered within `wait` seconds; other work on the machine may delay one."""
         done = self.run("ping", "-n", "-q", "-i", "0.05", "-c", count, "-W", wait, address,
                         check=False, **options)
         return done.returncode == 0 and f"{count} received" in done.stdout

@@ -45,7 +45,7 @@ def test_takes_over(lab, lan, kind, version):
     lan.vsctl("set-fail-mode", "br0", "secure")
     lan.ofctl("del-flows", "br0")
     connect(lan, version)
-    assert not lan.h1.ping("10.0.0.2")
+    assert not lan.h1.ping("10.0.0.2", wait=1)
 
     controller = start(lan, kind, version, log)
     try:
@@ -61,7 +61,7 @@ def test_takes_over(lab, lan, kind, version):
     until(lambda: not is_connected(lan), "disconnected")
     lan.ofctl("del-flows", "br0")
     time.sleep(5)
-    assert not lan.h1.ping("10.0.0.2"), "a secure bridge forwards by itself"
+    assert not lan.h1.ping("10.0.0.2", wait=1), "a secure bridge forwards by itself"
 
     # Standalone: it forwards by itself.
     lan.vsctl("set-fail-mode", "br0", "standalone")

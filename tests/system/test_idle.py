@@ -3,10 +3,14 @@
 import time
 
 
-def cpu_share(switch, seconds=4):
-    before = switch.cpu_seconds()
-    time.sleep(seconds)
-    return (switch.cpu_seconds() - before) / seconds
+def cpu_share(switch, seconds=2, rounds=3):
+    """Of a core, in the calmest of some rounds: on a busy machine the same work takes longer."""
+    shares = []
+    for _ in range(rounds):
+        before = switch.cpu_seconds()
+        time.sleep(seconds)
+        shares.append((switch.cpu_seconds() - before) / seconds)
+    return min(shares)
 
 
 def test_idle_with_kernel_ports(lan):
@@ -25,4 +29,4 @@ def test_a_busy_worker_never_sleeps_when_told_so(lan):
     lan.vsctl("add-port", "br0", "dp0", "--", "set", "Interface", "dp0", "type=dpdk",
               "options:dpdk-devargs=net_null0,no-rx=1")
     assert lan.h1.ping("10.0.0.2", count=3)
-    assert cpu_share(lan, 2) > 0.3
+    assert cpu_share(lan) > 0.3

@@ -10,7 +10,7 @@ def test_a_hundred_thousand_flows(lan):
     with open(path, "w") as out:
         for number in range(FLOWS):
             address = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
-            out.write(f"priority=10,ip,nw_dst={address},actions=output:{1 + number % 2}\n")
+            out.write(f"priority=10,ip,nw_dst={address},actions=output:{2 - number % 2}\n")
     lan.ofctl("add-flow", "br0", "priority=1,actions=NORMAL")
     before = lan.memory_mb()
     began = time.monotonic()

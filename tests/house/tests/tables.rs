@@ -5,10 +5,6 @@ use house::{below, has_word, none, sources};
 /// Rows without a case, and why.
 const EXCEPTIONS: &[(&str, &str)] = &[
     (
-        "dp_hash",
-        "a value of Open vSwitch's datapath; ours chooses buckets and ports by its own hash",
-    ),
-    (
         "skb_priority",
         "a value of the Linux kernel; kept so that text that names it is understood",
     ),
