@@ -10,10 +10,9 @@ use datapath::model::publish::Publisher;
 use datapath::model::stats::Stats;
 use dpdk::poll::{Poll, Waker};
 use dpdk::{Mbuf, MbufPool, Mempools, WorkerThread};
-use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -32,8 +31,8 @@ struct Handle {
     events: rtrb::Consumer<Event>,
     waker: Waker,
     thread: Option<JoinHandle<()>>,
-    /// Receive queues given to it.
-    queues: usize,
+    /// Ports of the receive queues given to it, one entry per queue.
+    queues: Vec<PortId>,
 }
 
 /// All workers.
@@ -63,7 +62,9 @@ pub struct Closing(Receiver<()>);
 impl Closing {
     /// Waits until all of them have, for a bounded time.
     pub fn wait(&self) {
-        let _ = self.0.recv_timeout(Duration::from_secs(1));
+        if let Err(RecvTimeoutError::Timeout) = self.0.recv_timeout(Duration::from_secs(1)) {
+            tracing::error!("a worker does not let go of a port");
+        }
     }
 }
 
@@ -117,9 +118,9 @@ impl Workers {
         }
         for rx in rx {
             let worker = (0..self.len())
-                .min_by_key(|w| self.handles[*w].queues)
+                .min_by_key(|w| self.handles[*w].queues.len())
                 .unwrap_or(0);
-            self.handles[worker].queues += 1;
+            self.handles[worker].queues.push(port);
             self.send(worker, Command::AddRx { port, rx });
         }
         Ok(())
@@ -128,6 +129,7 @@ impl Workers {
     pub fn remove_port(&mut self, port: PortId) -> Closing {
         let (done, closing) = channel();
         for worker in 0..self.len() {
+            self.handles[worker].queues.retain(|of| *of != port);
             self.send(
                 worker,
                 Command::RemovePort {
@@ -151,6 +153,11 @@ impl Workers {
                 self.control.wake();
             }
         }
+    }
+    /// Whether a worker ended by itself: by a panic.
+    pub fn have_died(&self) -> bool {
+        let is_over = |handle: &Handle| handle.thread.as_ref().is_some_and(JoinHandle::is_finished);
+        self.handles.iter().any(is_over)
     }
     /// Ends all workers and waits for them.
     pub fn stop(&mut self) {
@@ -194,7 +201,7 @@ fn start(
             clock,
             control,
             sleep_max,
-            watched: Vec::new(),
+            watched: (0, 0),
         }
         .run();
     };
@@ -207,7 +214,7 @@ fn start(
         events,
         waker,
         thread: Some(thread),
-        queues: 0,
+        queues: Vec::new(),
     })
 }
 
@@ -234,8 +241,8 @@ struct Loop {
     clock: Clock,
     control: Waker,
     sleep_max: Arc<AtomicU64>,
-    /// Descriptors in `poll`, by token.
-    watched: Vec<RawFd>,
+    /// How many descriptors are in `poll`, and the worker's version of them.
+    watched: (usize, u64),
 }
 
 impl Loop {
@@ -274,12 +281,14 @@ impl Loop {
     }
     /// Watches the descriptors of the queues that the worker has now.
     fn watch(&mut self) {
-        if self.worker.fds().eq(self.watched.iter().copied()) {
+        let (len, version) = self.watched;
+        if self.worker.fds_version() == version {
             return;
         }
-        (0..self.watched.len()).for_each(|token| self.poll.remove(token));
-        self.watched = self.worker.fds().collect();
-        for (token, &fd) in self.watched.iter().enumerate() {
+        (0..len).for_each(|token| self.poll.remove(token));
+        self.watched = (0, self.worker.fds_version());
+        for (token, fd) in self.worker.fds().enumerate() {
+            self.watched.0 += 1;
             if let Err(error) = self.poll.add(fd, token) {
                 tracing::warn!(%error, fd, "cannot watch a port");
             }

@@ -48,6 +48,8 @@ pub struct Worker<P: Pool> {
     index: usize,
     reader: Reader,
     receivers: Vec<Receiver<P::Frame>>,
+    /// Counts the changes of `receivers`.
+    receivers_version: u64,
     commands: rtrb::Consumer<Command<P::Frame>>,
     core: Core<P>,
     /// Counts polls.
@@ -103,6 +105,7 @@ impl<P: Pool> Worker<P> {
             index,
             reader,
             receivers: Vec::new(),
+            receivers_version: 0,
             commands,
             core: Core {
                 executor: Executor::new(pool, stats, events),
@@ -146,6 +149,10 @@ impl<P: Pool> Worker<P> {
     /// Descriptors that become readable when frames wait, of the queues that have one.
     pub fn fds(&self) -> impl Iterator<Item = RawFd> + '_ {
         self.receivers.iter().filter_map(|r| r.rx.fd())
+    }
+    /// Changes whenever `fds` may have: a closed descriptor's number is soon another one's.
+    pub fn fds_version(&self) -> u64 {
+        self.receivers_version
     }
     /// Whether all queues have a descriptor, so that the worker may sleep until one is readable.
     pub fn all_have_fds(&self) -> bool {
@@ -201,14 +208,18 @@ impl<P: Pool> Worker<P> {
     }
     fn obey<O: Observer>(&mut self, command: Command<P::Frame>, now: Time, o: &mut O) {
         match command {
-            Command::AddRx { port, rx } => self.receivers.push(Receiver {
-                port,
-                rx,
-                is_quiet: false,
-            }),
+            Command::AddRx { port, rx } => {
+                self.receivers.push(Receiver {
+                    port,
+                    rx,
+                    is_quiet: false,
+                });
+                self.receivers_version += 1;
+            }
             Command::AddTx { port, tx } => self.core.executor.add_queue(port, tx),
             Command::RemovePort { port, done } => {
                 self.receivers.retain(|receiver| receiver.port != port);
+                self.receivers_version += 1;
                 self.core.executor.remove_queue(port);
                 drop(done);
             }

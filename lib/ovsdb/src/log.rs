@@ -86,10 +86,21 @@ impl std::fmt::Display for Notice {
         match self {
             Self::Created => f.write_str("a new database was made"),
             Self::Torn { offset, size_bytes } => {
-                write!(f, "the last record was incomplete: {size_bytes} bytes from offset {offset} on were cut off and kept in the .torn file")
+                write!(
+                    f,
+                    "the last record was incomplete: {size_bytes} bytes from offset {offset} on were cut off and kept in the .torn file"
+                )
             }
-            Self::Converted { from, backup, dropped } => {
-                write!(f, "converted from schema {from}; the original is {}", backup.display())?;
+            Self::Converted {
+                from,
+                backup,
+                dropped,
+            } => {
+                write!(
+                    f,
+                    "converted from schema {from}; the original is {}",
+                    backup.display()
+                )?;
                 match dropped.as_slice() {
                     [] => Ok(()),
                     dropped => write!(f, "; left out: {}", dropped.join(", ")),
