@@ -7,6 +7,7 @@ use futures::{StreamExt, TryStreamExt};
 use packet::MacAddr;
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::address::AddressAttribute;
+use rtnetlink::packet_route::link::LinkAttribute;
 use rtnetlink::packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourExtFlags, NeighbourMessage, NeighbourState,
 };
@@ -14,8 +15,11 @@ use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteMessage, RouteMetric, RouteType,
 };
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
+use rtnetlink::sys::AsyncSocket;
 use rtnetlink::{MulticastGroup, RouteMessageBuilder};
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 /// How packets to an address leave this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,22 +34,31 @@ pub struct RouteAnswer {
     pub mtu: Option<u16>,
 }
 
-/// Something changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notification {
+/// A neighbour: its interface and its IP address.
+pub type NeighbourKey = (u32, IpAddr);
+
+/// What the kernel knows of a neighbour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Its address, while that may be used.
+    pub mac: Option<MacAddr>,
+    /// Entered by hand: not to be resolved.
+    pub is_fixed: bool,
+}
+
+/// What changed. It holds each object once, however long it takes until somebody looks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
     /// Routes or addresses: ask again.
-    Routing,
-    /// A link came, went or changed.
-    Link,
-    /// A neighbour's address is known now, or not any more.
-    Neighbour {
-        /// On this interface.
-        ifindex: u32,
-        /// Who.
-        ip: IpAddr,
-        /// Where; `None`: not known.
-        mac: Option<MacAddr>,
-    },
+    pub routing: bool,
+    /// Links changed or went.
+    pub links: bool,
+    /// Links that came or changed, with their names.
+    pub named: BTreeMap<u32, String>,
+    /// Neighbours that came, changed, or went (`None`).
+    pub neighbours: HashMap<NeighbourKey, Option<Neighbour>>,
+    /// Something was lost, so that anything may have changed.
+    pub overrun: bool,
 }
 
 type Messages = UnboundedReceiver<(
@@ -57,6 +70,13 @@ type Messages = UnboundedReceiver<(
 pub struct Kernel {
     handle: rtnetlink::Handle,
 }
+
+/// Neighbours in one [`Changes`]; of more of them the whole list is asked for.
+const NEIGHBOURS_MAX: usize = 4096;
+/// Room for some ten thousand notifications, if the kernel allows it.
+const RECEIVE_BUFFER_SIZE: i32 = 4 << 20;
+/// Pause before broken notifications are opened again.
+const REOPEN: Duration = Duration::from_millis(100);
 
 const GROUPS: &[MulticastGroup] = &[
     MulticastGroup::Link,
@@ -74,9 +94,7 @@ impl Kernel {
     pub fn connect() -> std::io::Result<(Kernel, Notifications)> {
         let (connection, handle, _) = rtnetlink::new_connection()?;
         tokio::spawn(connection);
-        let (connection, _, messages) = rtnetlink::new_multicast_connection(GROUPS)?;
-        tokio::spawn(connection);
-        Ok((Kernel { handle }, Notifications { messages }))
+        Ok((Kernel { handle }, Notifications::open()?))
     }
 
     /// The route to `remote`, from `local` if that is given; `None`: there is none.
@@ -86,33 +104,22 @@ impl Kernel {
         read_route(&answer, remote)
     }
 
-    /// The address of a neighbour, if the kernel knows it.
-    pub async fn neighbour(&self, ifindex: u32, ip: IpAddr) -> Option<MacAddr> {
-        read_neighbour(&self.neighbour_entry(ifindex, ip).await?)?.2
-    }
-    async fn neighbour_entry(&self, ifindex: u32, ip: IpAddr) -> Option<NeighbourMessage> {
-        let family = match ip {
-            IpAddr::V4(_) => AddressFamily::Inet,
-            IpAddr::V6(_) => AddressFamily::Inet6,
-        };
-        let mut request = self.handle.neighbours().get().set_address_family(family);
-        request.message_mut().header.ifindex = ifindex;
-        let mut answers = request.execute();
-        while let Ok(Some(message)) = answers.try_next().await {
-            if read_neighbour(&message).is_some_and(|found| (found.0, found.1) == (ifindex, ip)) {
-                return Some(message);
+    /// All neighbours that the kernel knows something of.
+    pub async fn neighbours(&self) -> HashMap<NeighbourKey, Neighbour> {
+        let mut found = HashMap::new();
+        for family in [AddressFamily::Inet, AddressFamily::Inet6] {
+            let request = self.handle.neighbours().get().set_address_family(family);
+            let mut answers = request.execute();
+            while let Ok(Some(message)) = answers.try_next().await {
+                found.extend(read_neighbour(&message));
             }
         }
-        None
+        found
     }
 
-    /// Asks the kernel to resolve a neighbour now, and to keep it resolved by itself; an entry that the
-    /// operator made permanent stays as it is.
+    /// Asks the kernel to resolve a neighbour now, and to keep it resolved by itself. An entry that the
+    /// operator made permanent would not stay as it is: not to be called for that.
     pub async fn keep_resolved(&self, ifindex: u32, ip: IpAddr) {
-        let entry = self.neighbour_entry(ifindex, ip).await;
-        if entry.is_some_and(|entry| entry.header.state == NeighbourState::Permanent) {
-            return;
-        }
         let mut request = self.handle.neighbours().add(ifindex, ip).replace();
         let message = request.message_mut();
         message.header.state = NeighbourState::None;
@@ -121,6 +128,16 @@ impl Kernel {
             .push(NeighbourAttribute::ExtFlags(NeighbourExtFlags::Managed));
         if let Err(error) = request.execute().await {
             tracing::debug!(%ip, ifindex, %error, "the kernel does not resolve this neighbour");
+        }
+    }
+
+    /// Takes that back: the entry goes, and whoever needs it resolves it again.
+    pub async fn forget(&self, ifindex: u32, ip: IpAddr) {
+        let neighbours = self.handle.neighbours();
+        let mut entry = neighbours.add(ifindex, ip);
+        let message = std::mem::take(entry.message_mut());
+        if let Err(error) = neighbours.del(message).execute().await {
+            tracing::debug!(%ip, ifindex, %error, "the kernel has forgotten this neighbour already");
         }
     }
 
@@ -151,38 +168,85 @@ pub struct Notifications {
 }
 
 impl Notifications {
-    /// The next one; `None`: the connection ended.
-    pub async fn next(&mut self) -> Option<Notification> {
-        loop {
-            let (message, _) = self.messages.next().await?;
-            let NetlinkPayload::InnerMessage(message) = message.payload else {
-                continue;
-            };
-            return Some(match message {
-                RouteNetlinkMessage::NewNeighbour(neighbour) => match read_neighbour(&neighbour) {
-                    Some((ifindex, ip, mac)) => Notification::Neighbour { ifindex, ip, mac },
-                    None => continue,
-                },
-                RouteNetlinkMessage::DelNeighbour(neighbour) => match read_neighbour(&neighbour) {
-                    Some((ifindex, ip, _)) => Notification::Neighbour {
-                        ifindex,
-                        ip,
-                        mac: None,
-                    },
-                    None => continue,
-                },
-                RouteNetlinkMessage::NewLink(_) | RouteNetlinkMessage::DelLink(_) => {
-                    Notification::Link
-                }
-                RouteNetlinkMessage::NewAddress(_)
-                | RouteNetlinkMessage::DelAddress(_)
-                | RouteNetlinkMessage::NewRoute(_)
-                | RouteNetlinkMessage::DelRoute(_)
-                | RouteNetlinkMessage::NewRule(_)
-                | RouteNetlinkMessage::DelRule(_) => Notification::Routing,
-                _ => continue,
-            });
+    fn open() -> std::io::Result<Notifications> {
+        let (mut connection, _, messages) = rtnetlink::new_multicast_connection(GROUPS)?;
+        // The kernel allows less without a word; what is lost nevertheless is an overrun.
+        let _ = connection
+            .socket_mut()
+            .socket_mut()
+            .set_rx_buf_sz(RECEIVE_BUFFER_SIZE);
+        tokio::spawn(connection);
+        Ok(Notifications { messages })
+    }
+
+    /// Waits for the next one and adds it to `changes`. Nothing is lost if the wait is given up.
+    pub async fn next(&mut self, changes: &mut Changes) {
+        match self.messages.next().await {
+            Some((message, _)) => changes.add(message.payload),
+            None => self.reopen(changes).await,
         }
+    }
+
+    /// The connection broke: what happened meanwhile is not known.
+    async fn reopen(&mut self, changes: &mut Changes) {
+        tracing::warn!("the kernel's notifications ended; opening them again");
+        tokio::time::sleep(REOPEN).await;
+        match Notifications::open() {
+            Ok(again) => *self = again,
+            Err(error) => tracing::error!(%error, "netlink"),
+        }
+        changes.overrun = true;
+    }
+}
+
+impl Changes {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        *self == Changes::default()
+    }
+
+    fn add(&mut self, message: NetlinkPayload<RouteNetlinkMessage>) {
+        let message = match message {
+            NetlinkPayload::InnerMessage(message) => message,
+            NetlinkPayload::Overrun(_) => {
+                self.overrun = true;
+                return;
+            }
+            _ => return,
+        };
+        match message {
+            RouteNetlinkMessage::NewNeighbour(neighbour) => {
+                self.neighbour(read_neighbour(&neighbour).map(|(key, n)| (key, Some(n))));
+            }
+            RouteNetlinkMessage::DelNeighbour(neighbour) => {
+                self.neighbour(read_neighbour(&neighbour).map(|(key, _)| (key, None)));
+            }
+            RouteNetlinkMessage::NewLink(link) => {
+                self.links = true;
+                let name = link.attributes.into_iter().find_map(|a| match a {
+                    LinkAttribute::IfName(name) => Some(name),
+                    _ => None,
+                });
+                self.named
+                    .extend(name.map(|name| (link.header.index, name)));
+            }
+            RouteNetlinkMessage::DelLink(_) => self.links = true,
+            RouteNetlinkMessage::NewAddress(_)
+            | RouteNetlinkMessage::DelAddress(_)
+            | RouteNetlinkMessage::NewRoute(_)
+            | RouteNetlinkMessage::DelRoute(_)
+            | RouteNetlinkMessage::NewRule(_)
+            | RouteNetlinkMessage::DelRule(_) => self.routing = true,
+            _ => {}
+        }
+    }
+
+    fn neighbour(&mut self, change: Option<(NeighbourKey, Option<Neighbour>)>) {
+        if self.neighbours.len() >= NEIGHBOURS_MAX {
+            self.overrun = true;
+            return;
+        }
+        self.neighbours.extend(change);
     }
 }
 
@@ -249,8 +313,8 @@ fn read_route(message: &RouteMessage, remote: IpAddr) -> Option<RouteAnswer> {
     })
 }
 
-/// Interface, IP address, and the MAC address while it may be used.
-fn read_neighbour(message: &NeighbourMessage) -> Option<(u32, IpAddr, Option<MacAddr>)> {
+/// Who, and where.
+fn read_neighbour(message: &NeighbourMessage) -> Option<(NeighbourKey, Neighbour)> {
     let (mut ip, mut mac) = (None, None);
     for attribute in &message.attributes {
         match attribute {
@@ -270,9 +334,40 @@ fn read_neighbour(message: &NeighbourMessage) -> Option<(u32, IpAddr, Option<Mac
         message.header.state,
         NeighbourState::None | NeighbourState::Incomplete | NeighbourState::Failed
     );
-    Some((
-        message.header.ifindex,
-        ip?,
-        mac.filter(|mac| usable && !mac.is_zero()),
-    ))
+    let neighbour = Neighbour {
+        mac: mac.filter(|mac| usable && !mac.is_zero()),
+        is_fixed: matches!(
+            message.header.state,
+            NeighbourState::Permanent | NeighbourState::Noarp
+        ),
+    };
+    Some(((message.header.ifindex, ip?), neighbour))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_are_kept_once_each() {
+        let mut changes = Changes::default();
+        assert!(changes.is_empty());
+        let key = |n: u32| (1, IpAddr::from(n.to_be_bytes()));
+        for round in 0..2 {
+            for n in 0..NEIGHBOURS_MAX as u32 / 2 {
+                changes.neighbour(Some((key(n), (round == 0).then_some(Neighbour::default()))));
+            }
+        }
+        assert_eq!(changes.neighbours.len(), NEIGHBOURS_MAX / 2);
+        assert!(changes.neighbours.values().all(Option::is_none) && !changes.overrun);
+        (0..NEIGHBOURS_MAX as u32 + 1).for_each(|n| changes.neighbour(Some((key(n), None))));
+        assert!(changes.overrun && changes.neighbours.len() == NEIGHBOURS_MAX);
+    }
+
+    #[test]
+    fn an_overrun_is_noticed() {
+        let mut changes = Changes::default();
+        changes.add(NetlinkPayload::Overrun(Vec::new()));
+        assert!(changes.overrun && !changes.is_empty());
+    }
 }

@@ -13,7 +13,7 @@ mod workers;
 
 use args::Args;
 use clap::Parser;
-use daemon::{Daemon, Start};
+use daemon::{Daemon, Signals, Start};
 use dpdk::eal::{self, EalOptions};
 use dpdk::{Mempools, PoolSizes};
 use ovsdb::log::Log;
@@ -72,6 +72,14 @@ fn raise_file_limit() {
 
 fn start(args: Args) -> Result<(), String> {
     raise_file_limit();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start: {error}"))?;
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::catch()?
+    };
     let rundir = RunDir::take(&args.rundir)?;
     std::fs::create_dir_all(&args.dbdir)
         .map_err(|error| format!("{}: {error}", args.dbdir.display()))?;
@@ -92,16 +100,13 @@ fn start(args: Args) -> Result<(), String> {
     tracing::info!("{dpdk}");
     let pools = Mempools::new(PoolSizes::for_workers(config.global.worker_cpus.len()))
         .map_err(|error| error.to_string())?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
     let start = Start {
         args,
         rundir,
         database: (database, log),
         pools,
         dpdk,
+        signals,
     };
     runtime.block_on(Daemon::run(start))
 }

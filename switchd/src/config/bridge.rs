@@ -5,8 +5,9 @@ use super::port::Port;
 use super::problem::Problem;
 use super::row::Reader;
 use crate::target::Target;
+use datapath::control::RateLimit;
 use ofp::types::Version;
-use ovsdb::{Database, Uuid};
+use ovsdb::{Database, Datum, Uuid};
 use packet::MacAddr;
 use std::collections::BTreeMap;
 
@@ -66,11 +67,30 @@ pub struct Controller {
     pub max_backoff_millis: u64,
     /// `inactivity_probe`; 0: never.
     pub inactivity_probe_millis: u64,
+    /// `type`: whether it is in charge of the bridge. Who connects to the switch is not, by default.
+    pub is_primary: bool,
+    /// `enable_async_messages`.
+    pub events: bool,
+    /// `controller_rate_limit`, `controller_burst_limit`.
+    pub packet_in_limit: Option<RateLimit>,
+}
+
+impl Bridge {
+    /// Whether somebody is to be in charge of it.
+    pub fn has_primary(&self) -> bool {
+        self.controllers.values().any(|c| c.is_primary)
+    }
 }
 
 impl Bridge {
     /// Reads a row and the rows below it.
     pub fn read(at: &Reader<'_>, db: &Database, problems: &mut Vec<Problem>) -> Bridge {
+        let name = at.string("name");
+        // Its management socket is a file of this name.
+        if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
+            let text = format!("bridge name {name:?} cannot be a file's: no '/', no '.' in front");
+            at.problem(problems, text);
+        }
         let mut options = at.map("other_config");
         let datapath_id = options.parse("datapath-id", problems, |word| {
             let digits = word.strip_prefix("0x").unwrap_or(word);
@@ -144,8 +164,20 @@ fn controllers(
         match text.parse::<Target>() {
             Ok(target) => {
                 let millis = |column, default| row.int(column).map_or(default, |n| n.max(0) as u64);
+                let number = |column| row.int(column).and_then(|n| u32::try_from(n).ok());
+                let limit = |rate| RateLimit {
+                    rate,
+                    burst: number("controller_burst_limit").unwrap_or(rate / 4),
+                };
                 let controller = Controller {
                     uuid,
+                    is_primary: match row.string("type") {
+                        "" => !target.is_passive(),
+                        word => word == "primary",
+                    },
+                    events: row.column("enable_async_messages").and_then(Datum::as_bool)
+                        != Some(false),
+                    packet_in_limit: number("controller_rate_limit").map(limit),
                     target,
                     max_backoff_millis: millis("max_backoff", MAX_BACKOFF_MILLIS),
                     inactivity_probe_millis: millis("inactivity_probe", 5_000),
@@ -165,9 +197,11 @@ fn controllers(
 pub fn find_clashes(config: &Config, problems: &mut Vec<Problem>) {
     let mut seen: BTreeMap<String, &Bridge> = BTreeMap::new();
     for bridge in config.bridges.values() {
+        let local = (!bridge.ports.contains_key(&bridge.name)).then_some(&bridge.name);
         let ports = bridge
             .ports
             .keys()
+            .chain(local)
             .map(|name| (format!("interface {name}"), "it belongs to"));
         let ids = bridge
             .datapath_id

@@ -81,8 +81,7 @@ const SETTINGS: &[(&str, &str, Effect)] = &[
     ("Controller", "max_backoff", Effect::Whole),
     ("Controller", "inactivity_probe", Effect::Whole),
     ("Controller", "connection_mode", Effect::None),
-    ("Controller", "controller_rate_limit", Effect::None),
-    ("Controller", "controller_burst_limit", Effect::None),
+    ("Controller", "controller_queue_size", Effect::None),
 ];
 
 enum Effect {

@@ -144,7 +144,12 @@ impl Port {
                     .and_then(|n| u16::try_from(n).ok()),
                 vlan: vlan(at, problems),
             };
-            ports.insert(name.to_owned(), port);
+            if let Some(other) = ports.insert(name.to_owned(), port) {
+                let text = format!("interface {name} is another port's already");
+                if other.uuid != at.uuid {
+                    at.problem(problems, text);
+                }
+            }
         }
     }
 }

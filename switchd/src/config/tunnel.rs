@@ -155,6 +155,22 @@ fn ttl(word: &str) -> Result<ByteChoice, String> {
     ttl.ok_or("inherit, or a number from 1 to 255".into())
 }
 
+/// What a received packet must say to belong to a tunnel.
+pub fn receive_settings(tunnel: &TunnelConfig) -> impl Ord + use<> {
+    let in_key = match tunnel.in_key {
+        TunnelKey::None => None,
+        TunnelKey::Value(key) => Some(key),
+        TunnelKey::Flow => Some(u64::MAX),
+    };
+    (
+        tunnel.kind,
+        tunnel.port,
+        tunnel.remote,
+        tunnel.local,
+        in_key,
+    )
+}
+
 /// A received packet must belong to one port: two tunnels with equal receive settings are refused.
 pub fn find_equal(config: &Config, problems: &mut Vec<Problem>) {
     let mut seen = BTreeMap::new();
@@ -166,19 +182,7 @@ pub fn find_equal(config: &Config, problems: &mut Vec<Problem>) {
         let Kind::Tunnel(tunnel) = &port.kind else {
             continue;
         };
-        let in_key = match tunnel.in_key {
-            TunnelKey::None => None,
-            TunnelKey::Value(key) => Some(key),
-            TunnelKey::Flow => Some(u64::MAX),
-        };
-        let settings = (
-            tunnel.kind,
-            tunnel.port,
-            tunnel.remote,
-            tunnel.local,
-            in_key,
-        );
-        if let Some(other) = seen.insert(settings, &port.name) {
+        if let Some(other) = seen.insert(receive_settings(tunnel), &port.name) {
             problems.push(Problem {
                 table: "Interface",
                 uuid: port.interface,

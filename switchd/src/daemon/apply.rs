@@ -3,14 +3,17 @@
 
 use super::Daemon;
 use super::controllers::Listener;
-use super::ports::stable_mac;
+use super::ports::{LivePort, stable_mac};
 use crate::config::Config;
 use crate::config::bridge::{Bridge, FailMode};
 use crate::config::port::{Kind, Port as PortConfig};
+use crate::config::tunnel::receive_settings;
 use datapath::control::{self, BridgeSettings};
 use datapath::model::{BridgeId, VlanMode};
+use ofp::types::PortNo;
 use packet::MacAddr;
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 /// A bridge that is in the switch.
 pub struct LiveBridge {
@@ -32,25 +35,30 @@ impl Daemon {
     /// Goes from the configuration that is in force to another one.
     pub async fn apply(&mut self, config: Config) {
         let old = std::mem::replace(&mut self.config, config);
-        self.remove_ports().await;
-        self.remove_bridges().await;
+        self.remove_ports();
+        self.remove_bridges();
         let new = self.config.clone();
         for bridge in new.bridges.values() {
             self.set_bridge(bridge);
         }
         for bridge in new.bridges.values() {
-            self.set_ports(bridge).await;
+            self.set_ports(bridge);
         }
         self.set_controllers();
         self.set_managers().await;
         self.set_global(&old);
-        self.follow_links().await;
-        self.follow_routing().await;
-        self.publish().await;
+        if self.links_due.is_some() {
+            self.follow_links();
+        }
+        if self.routing_due.is_some() {
+            self.follow_routing().await;
+        }
+        self.find_routes(false).await;
+        self.publish();
         self.report_applied();
     }
 
-    async fn remove_ports(&mut self) {
+    fn remove_ports(&mut self) {
         let mut gone = Vec::new();
         for (name, port) in &self.ports {
             let wanted = self.config.bridges.get(&port.bridge).and_then(|bridge| {
@@ -58,14 +66,28 @@ impl Daemon {
                     .then(|| local_port(bridge))
                     .or_else(|| bridge.ports.get(name).cloned())
             });
-            if wanted.is_none_or(|wanted| !is_same_device(&wanted, &port.config)) {
+            let stays = |wanted| keeps_device(port, &wanted) && !self.takes_over(port, &wanted);
+            if !wanted.is_some_and(stays) {
                 gone.push(name.clone());
             }
         }
-        self.close_ports(&gone).await;
+        self.close_ports(&gone);
     }
 
-    async fn remove_bridges(&mut self) {
+    /// Whether a tunnel gets settings that another one still has: they may change at once, or swap.
+    fn takes_over(&self, port: &LivePort, wanted: &PortConfig) -> bool {
+        let received = |kind: &Kind| match kind {
+            Kind::Tunnel(tunnel) => Some(receive_settings(tunnel)),
+            _ => None,
+        };
+        let wish = received(&wanted.kind);
+        let is_rival = |other: &LivePort| {
+            other.config.name != port.config.name && received(&other.config.kind) == wish
+        };
+        wish.is_some() && port.config.kind != wanted.kind && self.ports.values().any(is_rival)
+    }
+
+    fn remove_bridges(&mut self) {
         let wanted = |name: &String, bridge: &LiveBridge| {
             self.config
                 .bridges
@@ -81,13 +103,15 @@ impl Daemon {
         for name in gone {
             let ports = self.ports.iter().filter(|(_, port)| port.bridge == name);
             let ports: Vec<String> = ports.map(|(port, _)| port.clone()).collect();
-            self.close_ports(&ports).await;
+            self.close_ports(&ports);
             if let Some(bridge) = self.bridges.remove(&name) {
                 self.switch.remove_bridge(bridge.id, &mut self.outputs);
+                // The next bridge may get the same id.
+                self.addresses_of.remove(&bridge.id);
                 tracing::info!(bridge = name, "bridge removed");
             }
         }
-        self.publish().await;
+        self.publish();
     }
 
     fn set_bridge(&mut self, bridge: &Bridge) {
@@ -97,9 +121,13 @@ impl Daemon {
         let now = self.clock.now();
         if let Some(live) = self.bridges.get_mut(&bridge.name) {
             live.mac = mac;
-            live.datapath_id = datapath_id;
+            let old = std::mem::replace(&mut live.datapath_id, datapath_id);
             if let Err(error) = self.switch.set_bridge(now, live.id, settings) {
                 live.error = Some(error.to_string());
+            }
+            // There is no message that tells a controller of this.
+            if old != datapath_id {
+                self.hang_up(&bridge.name);
             }
             return;
         }
@@ -116,20 +144,24 @@ impl Daemon {
                     error: None,
                 };
                 self.bridges.insert(bridge.name.clone(), live);
+                self.routing_due = Some(Instant::now());
             }
             Err(error) => tracing::error!(bridge = bridge.name, %error, "bridge is not up"),
         }
     }
 
-    async fn set_ports(&mut self, bridge: &Bridge) {
+    fn set_ports(&mut self, bridge: &Bridge) {
         let local = local_port(bridge);
         let others = bridge
             .ports
             .values()
             .filter(|port| port.name != bridge.name);
-        for port in std::iter::once(&local).chain(others) {
+        let mut wanted: Vec<&PortConfig> = std::iter::once(&local).chain(others).collect();
+        // Who has no number of its own must not take another's.
+        wanted.sort_by_key(|port| (port.requested.is_none(), port.stored.is_none()));
+        for port in wanted {
             match self.ports.get(&port.name) {
-                Some(live) if live.config.is_same(port) => {}
+                Some(live) if self.is_as_wanted(live, port) => {}
                 Some(_) => self.change_port(&port.name, port.clone()),
                 None => self.open_port(&bridge.name, port.clone()),
             }
@@ -170,14 +202,21 @@ fn local_port(bridge: &Bridge) -> PortConfig {
         })
 }
 
-/// Whether a port can be changed into another without closing its device.
-fn is_same_device(a: &PortConfig, b: &PortConfig) -> bool {
+/// Whether a port can become what is wanted without closing its device. A number is only given when a
+/// port is added; asking for the one that it has changes nothing, and so does asking for none.
+fn keeps_device(port: &LivePort, b: &PortConfig) -> bool {
+    let a = &port.config;
+    let has_number = |n| {
+        port.live
+            .is_none_or(|(_, number)| [n, PortNo::LOCAL].contains(&number))
+    };
+    let same_number = a.requested == b.requested || b.requested.is_none_or(has_number);
     let same_kind = match (&a.kind, &b.kind) {
         (Kind::Patch { .. }, Kind::Patch { .. }) | (Kind::Tunnel(_), Kind::Tunnel(_)) => true,
         (Kind::Dpdk { .. }, Kind::Dpdk { .. }) => a.kind == b.kind && a.options == b.options,
         (x, y) => x == y,
     };
-    same_kind && a.interface == b.interface && a.requested == b.requested
+    same_kind && a.interface == b.interface && same_number
 }
 
 fn bridge_settings(bridge: &Bridge, mac: MacAddr, datapath_id: u64) -> BridgeSettings {
@@ -192,7 +231,7 @@ fn bridge_settings(bridge: &Bridge, mac: MacAddr, datapath_id: u64) -> BridgeSet
             FailMode::Standalone => control::FailMode::Standalone,
             FailMode::Secure => control::FailMode::Secure,
         },
-        has_controllers: !bridge.controllers.is_empty(),
+        has_controllers: bridge.has_primary(),
         forward_bpdu: bridge.forward_bpdu,
         mac_aging_secs: bridge.mac_aging_secs as u32,
         mac_table_size: bridge.mac_table_size,

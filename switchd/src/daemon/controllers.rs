@@ -1,15 +1,16 @@
 //! Who speaks OpenFlow to a bridge: controllers that it dials, and sockets on which it listens.
 
-use super::openflow::{self, Peer};
+use super::apply::LiveBridge;
+use super::openflow::{self, DialerId, Origin, Peer};
 use super::{Daemon, Event};
-use crate::config::bridge::Controller;
+use crate::config::bridge::{Bridge, Controller};
 use crate::target::Target;
 use datapath::control::ConnKind;
 use ofp::types::Version;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -63,10 +64,43 @@ impl Drop for Dialer {
     }
 }
 
+impl Dialer {
+    /// Whether it dials as a row says, whichever row that is.
+    fn serves(&self, controller: &Controller, bridge: &Bridge) -> bool {
+        let uuid = self.controller.uuid;
+        let wanted = Controller {
+            uuid,
+            ..controller.clone()
+        };
+        self.controller == wanted && self.bridge == bridge.name && self.versions == bridge.protocols
+    }
+}
+
+impl Peer {
+    /// What a controller's row says of who is there; who has no row gets what it asks for.
+    fn new(origin: Origin, controller: Option<&Controller>) -> Peer {
+        Peer {
+            kind: match controller.is_some_and(|c| c.is_primary) {
+                true => ConnKind::Controller,
+                false => ConnKind::Service,
+            },
+            origin,
+            events: controller.is_none_or(|c| c.events),
+            packet_in_limit: controller.and_then(|c| c.packet_in_limit),
+        }
+    }
+    /// Whether a row says the same.
+    fn is_of(&self, controller: Option<&Controller>) -> bool {
+        *self == Peer::new(self.origin.clone(), controller)
+    }
+}
+
 /// A listening socket; closed, and its file removed, when it is dropped.
 pub struct Listener {
     /// Versions offered.
     pub versions: Vec<Version>,
+    /// Who comes there.
+    peer: Peer,
     task: AbortHandle,
     file: Option<std::path::PathBuf>,
 }
@@ -83,88 +117,110 @@ impl Drop for Listener {
 impl Daemon {
     /// Dials, listens, hangs up: as the configuration says.
     pub fn set_controllers(&mut self) {
-        let config = self.config.clone();
-        let wanted: BTreeMap<_, _> = config
+        let config = std::mem::take(&mut self.config);
+        let mut missing: Vec<(&Controller, &Bridge)> = config
             .bridges
             .values()
-            .flat_map(|bridge| {
-                bridge
-                    .controllers
-                    .values()
-                    .map(move |controller| (controller, bridge))
-            })
+            .flat_map(|bridge| bridge.controllers.values().map(move |c| (c, bridge)))
             .filter(|(controller, _)| !controller.target.is_passive())
-            .map(|(controller, bridge)| (controller.uuid, (controller, bridge)))
             .collect();
-        let is_wanted = |uuid: &ovsdb::Uuid, dialer: &Dialer| {
-            wanted.get(uuid).is_some_and(|(controller, bridge)| {
-                **controller == dialer.controller && bridge.protocols == dialer.versions
-            })
+        // Who configures the same target again gets a new row, but keeps the connection.
+        let is_gone = |_: &DialerId, dialer: &mut Dialer| {
+            let found = missing
+                .iter()
+                .position(|(controller, bridge)| dialer.serves(controller, bridge));
+            let row = found.map(|index| missing.swap_remove(index).0.uuid);
+            dialer.controller.uuid = row.unwrap_or(dialer.controller.uuid);
+            row.is_none()
         };
-        let gone = self
-            .dialers
-            .extract_if(.., |uuid, dialer| !is_wanted(uuid, dialer));
+        let gone = self.dialers.extract_if(.., is_gone);
         let conns: Vec<_> = gone.filter_map(|(_, dialer)| dialer.conn).collect();
-        conns
-            .into_iter()
-            .for_each(|conn| self.closed(conn, "it is not configured any more"));
-        for (uuid, (controller, bridge)) in wanted {
-            if !self.dialers.contains_key(&uuid) && self.bridges.contains_key(&bridge.name) {
-                let common = self.common(
-                    &bridge.name,
-                    &bridge.protocols,
-                    controller.inactivity_probe_millis,
-                );
-                let task = tokio::spawn(dial(controller.clone(), common)).abort_handle();
-                let dialer = Dialer {
-                    controller: controller.clone(),
-                    bridge: bridge.name.clone(),
-                    versions: bridge.protocols.clone(),
-                    conn: None,
-                    since: Instant::now(),
-                    trouble: None,
-                    task,
-                };
-                self.dialers.insert(uuid, dialer);
+        for conn in conns {
+            self.closed(conn, "it is not configured any more");
+        }
+        for (controller, bridge) in missing {
+            if self.bridges.contains_key(&bridge.name) {
+                self.add_dialer(controller, bridge);
             }
         }
         for bridge in config.bridges.values() {
             self.set_listeners(bridge);
         }
+        self.config = config;
     }
 
-    fn set_listeners(&mut self, bridge: &crate::config::bridge::Bridge) {
+    fn add_dialer(&mut self, controller: &Controller, bridge: &Bridge) {
+        let probe = controller.inactivity_probe_millis;
+        let common = self.common(&bridge.name, &bridge.protocols, probe);
+        let id = DialerId(self.numbers.fetch_add(1, Relaxed));
+        let dialer = Dialer {
+            controller: controller.clone(),
+            bridge: bridge.name.clone(),
+            versions: bridge.protocols.clone(),
+            conn: None,
+            since: Instant::now(),
+            trouble: None,
+            task: tokio::spawn(dial(id, controller.clone(), common)).abort_handle(),
+        };
+        self.dialers.insert(id, dialer);
+    }
+
+    /// Ends the connections to a bridge's controllers. They are dialled again.
+    pub fn hang_up(&mut self, bridge: &str) {
+        let of_bridge = self.dialers.values().filter(|d| d.bridge == bridge);
+        let conns: Vec<_> = of_bridge.filter_map(|d| d.conn).collect();
+        for conn in conns {
+            self.closed(conn, "the bridge's datapath id changed");
+        }
+    }
+
+    /// Tries again to listen where that failed.
+    pub fn retry_listeners(&mut self) {
+        let config = std::mem::take(&mut self.config);
+        for bridge in config.bridges.values() {
+            let has_failed = |live: &LiveBridge| live.error.is_some();
+            if self.bridges.get(&bridge.name).is_some_and(has_failed) {
+                self.set_listeners(bridge);
+                self.report = true;
+            }
+        }
+        self.config = config;
+    }
+
+    fn set_listeners(&mut self, bridge: &Bridge) {
         let management = self.rundir.file(&format!("{}.mgmt", bridge.name));
-        let mut wanted = BTreeMap::from([(
-            format!("punix:{}", management.display()),
-            Target::PassiveUnix(management),
-        )]);
-        let passive = bridge
-            .controllers
-            .iter()
-            .filter(|(_, c)| c.target.is_passive());
-        wanted.extend(passive.map(|(text, c)| (text.clone(), c.target.clone())));
+        let text = format!("punix:{}", management.display());
+        let mut wanted = BTreeMap::from([(text, (Target::PassiveUnix(management), None))]);
+        let passive = bridge.controllers.iter();
+        let passive = passive.filter(|(_, c)| c.target.is_passive());
+        wanted.extend(passive.map(|(text, c)| (text.clone(), (c.target.clone(), Some(c)))));
         let common = self.common(&bridge.name, &bridge.protocols, 0);
         let Some(live) = self.bridges.get_mut(&bridge.name) else {
             return;
         };
-        live.listeners
-            .retain(|text, l| wanted.contains_key(text) && l.versions == bridge.protocols);
-        live.error = None;
-        for (text, target) in wanted {
+        let stays = |text: &String, listener: &mut Listener| {
+            let is_same = |(_, c): &(_, Option<&Controller>)| listener.peer.is_of(*c);
+            wanted.get(text).is_some_and(is_same) && listener.versions == bridge.protocols
+        };
+        live.listeners.retain(stays);
+        let before = live.error.take();
+        for (text, (target, controller)) in wanted {
             if live.listeners.contains_key(&text) {
                 continue;
             }
-            match listen(&target, common.clone()) {
-                Ok(mut listener) => {
-                    listener.versions = bridge.protocols.clone();
+            let origin = Origin::Accepted(text.as_str().into());
+            let peer = Peer::new(origin, controller);
+            match listen(&target, peer, common.clone(), &bridge.protocols) {
+                Ok(listener) => {
                     live.listeners.insert(text, listener);
                 }
                 Err(error) => {
-                    tracing::error!(bridge = bridge.name, target = text, error, "cannot listen");
                     live.error = Some(format!("cannot listen on {text}: {error}"));
                 }
             }
+        }
+        if let Some(error) = live.error.as_ref().filter(|_| live.error != before) {
+            tracing::error!(bridge = bridge.name, error, "a socket is missing");
         }
     }
 
@@ -190,7 +246,7 @@ impl Daemon {
             let mut dialers = self
                 .dialers
                 .values()
-                .filter(|dialer| dialer.bridge == *name)
+                .filter(|dialer| dialer.bridge == *name && dialer.controller.is_primary)
                 .peekable();
             let is_away = |dialer: &Dialer| {
                 let probe = match dialer.controller.inactivity_probe_millis {
@@ -206,14 +262,11 @@ impl Daemon {
 }
 
 /// Dials for ever.
-async fn dial(controller: Controller, common: Common) {
+async fn dial(id: DialerId, controller: Controller, common: Common) {
     let backoff_max = Duration::from_millis(controller.max_backoff_millis);
     let mut backoff = BACKOFF_MIN;
     loop {
-        let peer = Peer {
-            kind: ConnKind::Controller,
-            controller: Some(controller.uuid),
-        };
+        let peer = Peer::new(Origin::Dialed(id), Some(&controller));
         let trouble = match connect(&controller.target).await {
             Ok(stream) => {
                 let started = Instant::now();
@@ -225,7 +278,7 @@ async fn dial(controller: Controller, common: Common) {
             }
             Err(error) => error,
         };
-        let event = openflow::Event::Trouble(controller.uuid, trouble);
+        let event = openflow::Event::Trouble(id, trouble);
         if common.events.send(Event::OpenFlow(event)).await.is_err() {
             return;
         }
@@ -258,16 +311,18 @@ async fn connect(target: &Target) -> Result<Box<dyn Stream>, String> {
     }
 }
 
-fn listen(target: &Target, common: Common) -> Result<Listener, String> {
-    let peer = Peer {
-        kind: ConnKind::Service,
-        controller: None,
-    };
+fn listen(
+    target: &Target,
+    peer: Peer,
+    common: Common,
+    versions: &[Version],
+) -> Result<Listener, String> {
+    let accepted = peer.clone();
     let (task, file) = match target {
         Target::PassiveUnix(path) => {
             let listener = bind_unix(path)?;
             (
-                tokio::spawn(accept_loop(UnixAccept(listener), peer, common)),
+                tokio::spawn(accept_loop(UnixAccept(listener), accepted, common)),
                 Some(path.clone()),
             )
         }
@@ -280,13 +335,14 @@ fn listen(target: &Target, common: Common) -> Result<Listener, String> {
                 .map_err(|error| error.to_string())?;
             let listener = TcpListener::from_std(listener).map_err(|error| error.to_string())?;
             (
-                tokio::spawn(accept_loop(TcpAccept(listener), peer, common)),
+                tokio::spawn(accept_loop(TcpAccept(listener), accepted, common)),
                 None,
             )
         }
     };
     Ok(Listener {
-        versions: Vec::new(),
+        versions: versions.to_vec(),
+        peer,
         task: task.abort_handle(),
         file,
     })

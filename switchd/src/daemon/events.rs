@@ -2,7 +2,7 @@
 
 use super::openflow;
 use super::{BATCH, Daemon, Event, LINK_PAUSE, ROUTING_PAUSE};
-use crate::kernel::Notification;
+use crate::kernel::Changes;
 use crate::unixctl;
 use datapath::control::Output;
 use datapath::model::tunnel::Route;
@@ -17,27 +17,37 @@ const SLOW_TICKS: u64 = 5;
 
 impl Daemon {
     /// One event of a task.
-    pub async fn event(&mut self, event: Event) {
+    pub fn event(&mut self, event: Event) {
         match event {
-            Event::OpenFlow(event) => self.openflow(event).await,
-            Event::Kernel(Notification::Routing) => {
-                self.routing_due
-                    .get_or_insert_with(|| Instant::now() + ROUTING_PAUSE);
-            }
-            Event::Kernel(Notification::Link) => {
-                self.links_due
-                    .get_or_insert_with(|| Instant::now() + LINK_PAUSE);
-            }
-            Event::Kernel(Notification::Neighbour { ifindex, ip, mac }) => {
-                let routes = self.underlay.neighbour(ifindex, ip, mac);
-                self.set_routes(routes);
-            }
+            Event::OpenFlow(event) => self.openflow(event),
+            Event::Kernel(changes) => self.kernel_changed(changes),
             Event::Command(request) => self.command(request),
         }
     }
 
+    fn kernel_changed(&mut self, changes: Changes) {
+        let now = Instant::now();
+        if changes.routing || changes.overrun {
+            self.routing_due.get_or_insert(now + self.routing_pause);
+        }
+        if changes.links || changes.overrun {
+            self.links_due.get_or_insert(now + LINK_PAUSE);
+        }
+        if changes.overrun {
+            tracing::warn!("the kernel's notifications overran; everything is asked for again");
+            self.retry_all();
+        }
+        for (ifindex, name) in &changes.named {
+            self.link_came(*ifindex, name);
+        }
+        for (key, neighbour) in changes.neighbours {
+            let routes = self.underlay.neighbour(key, neighbour);
+            self.set_routes(routes);
+        }
+    }
+
     /// What the workers have to say.
-    pub async fn worker_events(&mut self) {
+    pub fn worker_events(&mut self) {
         let mut events = Vec::new();
         self.workers.events(BATCH, &mut events);
         let now = self.clock.now();
@@ -47,17 +57,14 @@ impl Daemon {
     }
 
     /// Does what the switch asks for.
-    pub async fn deliver(&mut self) {
+    pub fn deliver(&mut self) {
         for output in std::mem::take(&mut self.outputs) {
             match output {
                 Output::Send(conn, message) => self.send(conn, message),
                 Output::SendPacketIn(conn, message) => self.send_packet_in(conn, message),
                 Output::Close(conn) => self.closed(conn, "the switch closes it"),
                 Output::PacketOut(packet_out) => self.workers.packet_out(packet_out),
-                Output::Resolve(port) => {
-                    let route = self.underlay.resolve(&self.kernel, port).await;
-                    self.set_routes(route);
-                }
+                Output::Resolve(port) => self.underlay.resolve(port),
                 Output::SetPortUp(port, up) => self.set_port_up(port, up),
                 // Queues and devices were taken from the workers when the port was removed.
                 Output::PortGone(_) | Output::BridgeGone(_) => {}
@@ -71,6 +78,9 @@ impl Daemon {
             .values_mut()
             .find(|port| port.live.is_some_and(|(live, _)| live == id));
         let Some(port) = port else { return };
+        if port.device.is_none() {
+            port.state.admin_up = up;
+        }
         if let Some(device) = &mut port.device {
             if let Err(error) = device.set_up(up) {
                 tracing::warn!(
@@ -94,13 +104,18 @@ impl Daemon {
     }
 
     /// Every 100 ms.
-    pub async fn tick(&mut self, ticks: u64) {
+    pub fn tick(&mut self, ticks: u64) {
         let now = Instant::now();
         self.switch.tick(self.clock.now());
         self.server.tick(now);
         self.retry_ports(now);
+        if self.workers.have_died() {
+            self.exit = Some(Err("a worker died: see the log for its last words".into()));
+        }
         if ticks.is_multiple_of(SLOW_TICKS) {
+            self.sweep();
             self.follow_controllers();
+            self.retry_listeners();
         }
         if ticks.is_multiple_of(STATUS_TICKS) {
             self.report_status();
@@ -111,10 +126,9 @@ impl Daemon {
     pub async fn follow_kernel(&mut self) {
         let now = Instant::now();
         if self.links_due.is_some_and(|due| due <= now) {
-            self.links_due = None;
-            self.follow_links().await;
-            self.routing_due = Some(now);
-            self.retry_at_once();
+            self.follow_links();
+            // The kernel does not tell of the routes that go with a link.
+            self.routing_due.get_or_insert(now + self.routing_pause);
         }
         if self.routing_due.is_some_and(|due| due <= now) {
             self.follow_routing().await;
@@ -122,15 +136,10 @@ impl Daemon {
         self.retry_ports(now);
     }
 
-    /// A link came or changed: a device that was missing may be there now.
-    fn retry_at_once(&mut self) {
-        let waiting = self.ports.values_mut().filter(|port| port.live.is_none());
-        waiting.for_each(|port| port.retry = Some(Instant::now()));
-    }
-
     /// Asks for the host's addresses and the tunnels' routes.
     pub async fn follow_routing(&mut self) {
         self.routing_due = None;
+        let started = Instant::now();
         let addresses: Vec<IpAddr> = self
             .kernel
             .addresses()
@@ -153,7 +162,17 @@ impl Daemon {
                 self.switch.set_addresses(bridge, &self.addresses);
             }
         }
-        if !self.underlay.is_empty() {
+        self.find_routes(true).await;
+        // However often the kernel's tables change, most of the time is for others.
+        self.routing_pause = ROUTING_PAUSE.max(started.elapsed() * 4);
+    }
+
+    /// Asks for the tunnels' routes: for all, or those that are due.
+    pub async fn find_routes(&mut self, all: bool) {
+        if all {
+            self.underlay.resolve_all();
+        }
+        if self.underlay.is_due() {
             let routes = self.underlay.refresh(&self.kernel).await;
             self.set_routes(routes);
         }
@@ -162,7 +181,7 @@ impl Daemon {
     fn command(&mut self, request: unixctl::Request) {
         let answer = match request.method.as_str() {
             "exit" => {
-                self.exit = true;
+                self.exit = Some(Ok(()));
                 Ok(String::new())
             }
             "version" => Ok(format!("switchd (Tsunagi) {}\n", env!("CARGO_PKG_VERSION"))),
@@ -234,13 +253,13 @@ impl Daemon {
         text
     }
 
-    async fn openflow(&mut self, event: openflow::Event) {
+    fn openflow(&mut self, event: openflow::Event) {
         match event {
             openflow::Event::Opened(opened) => self.opened(*opened),
             openflow::Event::Received(conn, message, bytes) => self.received(conn, message, &bytes),
             openflow::Event::Closed(conn, reason) => self.closed(conn, &reason),
-            openflow::Event::Trouble(uuid, trouble) => {
-                if let Some(dialer) = self.dialers.get_mut(&uuid) {
+            openflow::Event::Trouble(id, trouble) => {
+                if let Some(dialer) = self.dialers.get_mut(&id) {
                     if dialer.trouble.as_ref() != Some(&trouble) {
                         let target = &dialer.controller.target;
                         tracing::warn!(bridge = dialer.bridge, ?target, trouble, "no controller");

@@ -14,7 +14,7 @@ mod status;
 use crate::args::Args;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::kernel::{Kernel, Notification, Notifications};
+use crate::kernel::{Changes, Kernel, Notifications};
 use crate::rundir::RunDir;
 use crate::target::Target;
 use crate::underlay::Underlay;
@@ -29,7 +29,7 @@ use datapath::model::stats::Stats;
 use dpdk::Mempools;
 use dpdk::poll::{Poll, Waker};
 use managers::Manager;
-use openflow::Conn;
+use openflow::{Conn, DialerId};
 use ovsdb::net::{self, Connections};
 use ovsdb::{Database, Server};
 use ports::LivePort;
@@ -39,6 +39,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 /// Name of the database.
@@ -47,6 +48,10 @@ pub const DATABASE: &str = "Open_vSwitch";
 const DATABASE_PORT: u16 = 6640;
 /// Events of one kind handled before the others get their turn.
 const BATCH: usize = 256;
+/// Events that may wait; who has more waits, and its peer.
+const EVENTS: usize = 4096;
+/// Turns that tasks get at the end, for what they still have to write.
+const LAST_TURNS: usize = 8;
 /// Routes are asked for again this long after the kernel spoke of a change: one dump instead of many.
 const ROUTING_PAUSE: Duration = Duration::from_millis(20);
 /// The same for links.
@@ -57,7 +62,7 @@ pub enum Event {
     /// From an OpenFlow connection.
     OpenFlow(openflow::Event),
     /// From the kernel.
-    Kernel(Notification),
+    Kernel(Changes),
     /// A command on the control socket, and where its answer goes.
     Command(unixctl::Request),
 }
@@ -80,7 +85,7 @@ pub struct Daemon {
     bridges: BTreeMap<String, LiveBridge>,
     ports: BTreeMap<String, LivePort>,
     conns: HashMap<ConnId, Conn>,
-    dialers: BTreeMap<ovsdb::Uuid, Dialer>,
+    dialers: BTreeMap<DialerId, Dialer>,
     managers: BTreeMap<String, Manager>,
     manager_trouble: HashMap<ovsdb::Uuid, String>,
     /// To this loop, from database connections.
@@ -92,10 +97,13 @@ pub struct Daemon {
     addresses_of: HashSet<BridgeId>,
     events: mpsc::Sender<Event>,
     routing_due: Option<Instant>,
+    /// After a notification.
+    routing_pause: Duration,
     links_due: Option<Instant>,
     /// States changed that the database is to say.
     report: bool,
-    exit: bool,
+    /// Set when the loop is to end.
+    exit: Option<Result<(), String>>,
     said_no_effect: Vec<String>,
 }
 
@@ -111,6 +119,31 @@ pub struct Start {
     pub pools: Arc<Mempools>,
     /// A sentence on DPDK.
     pub dpdk: String,
+    /// Caught since before anything was made that would stay behind.
+    pub signals: Signals,
+}
+
+/// The signals that end the daemon.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Catches them from now on. Needs a tokio runtime.
+    pub fn catch() -> Result<Signals, String> {
+        let catch = |kind| signal(kind).map_err(|error| format!("signals: {error}"));
+        Ok(Signals {
+            terminate: catch(SignalKind::terminate())?,
+            interrupt: catch(SignalKind::interrupt())?,
+        })
+    }
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 impl Daemon {
@@ -136,9 +169,15 @@ impl Daemon {
             wake.waker(),
         )?;
         let (kernel, notifications) = Kernel::connect().map_err(|e| format!("netlink: {e}"))?;
-        let (events, received) = mpsc::channel(4096);
-        let (db_events, db_received) = mpsc::channel(net::EVENT_CHANNEL_LEN);
-        let daemon = Daemon {
+        let (events, received) = mpsc::channel(EVENTS);
+        let (db_events, database) = mpsc::channel(net::EVENT_CHANNEL_LEN);
+        let inputs = Inputs {
+            notifications,
+            events: received,
+            database,
+            signals: start.signals,
+        };
+        let mut daemon = Daemon {
             args: start.args,
             rundir: start.rundir,
             clock,
@@ -164,80 +203,76 @@ impl Daemon {
             addresses_of: HashSet::new(),
             events,
             routing_due: None,
+            routing_pause: ROUTING_PAUSE,
             links_due: None,
             report: false,
-            exit: false,
+            exit: None,
             said_no_effect: Vec::new(),
         };
-        daemon
-            .main_loop(
-                config,
-                start.dpdk,
-                wake.waker(),
-                notifications,
-                received,
-                db_received,
-            )
-            .await
+        let ended = daemon
+            .serve(config, &start.dpdk, wake.waker(), inputs)
+            .await;
+        tracing::info!("switchd ends");
+        daemon.close();
+        ended
     }
 
-    async fn main_loop(
-        mut self,
+    /// Brings everything up; then the loop.
+    async fn serve(
+        &mut self,
         config: Config,
-        dpdk: String,
+        dpdk: &str,
         worker_events: Waker,
-        notifications: Notifications,
-        mut received: mpsc::Receiver<Event>,
-        mut db_received: mpsc::Receiver<net::Event>,
+        mut inputs: Inputs,
     ) -> Result<(), String> {
         self.apply(config).await;
-        self.describe_switch(&dpdk);
+        self.describe_switch(dpdk);
         // The sockets appear when the stored configuration is in force, and not before.
         let _listeners = self.listen().await?;
-        tokio::spawn(forward_notifications(notifications, self.events.clone()));
+        tokio::spawn(forward_notifications(
+            inputs.notifications,
+            self.events.clone(),
+        ));
         let worker_events = WorkerEvents::new(worker_events)?;
-        let mut terminate = signal(tokio::signal::unix::SignalKind::terminate())?;
-        let mut interrupt = signal(tokio::signal::unix::SignalKind::interrupt())?;
         let mut tick = tokio::time::interval(Duration::from_millis(100));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut ticks = 0u64;
         tracing::info!(pid = std::process::id(), rundir = %self.args.rundir.display(), "switchd is ready");
-        while !self.exit {
+        let ended = loop {
             tokio::select! {
-                event = db_received.recv() => {
-                    if let Some(event) = event {
-                        self.clients.handle(&mut self.server, Instant::now(), event);
-                    }
-                    for _ in 0..BATCH {
-                        let Ok(event) = db_received.try_recv() else { break };
+                event = inputs.database.recv() => {
+                    let more = std::iter::from_fn(|| inputs.database.try_recv().ok());
+                    for event in event.into_iter().chain(more).take(BATCH) {
                         self.clients.handle(&mut self.server, Instant::now(), event);
                     }
                 }
-                event = received.recv() => {
-                    if let Some(event) = event {
-                        self.event(event).await;
-                    }
-                    for _ in 0..BATCH {
-                        let Ok(event) = received.try_recv() else { break };
-                        self.event(event).await;
+                Some(event) = inputs.events.recv() => {
+                    self.event(event);
+                    for _ in 1..BATCH {
+                        let Ok(event) = inputs.events.try_recv() else { break };
+                        self.event(event);
                     }
                 }
-                () = worker_events.wait() => self.worker_events().await,
+                () = worker_events.wait() => self.worker_events(),
                 () = sleep_until(self.links_due.into_iter().chain(self.routing_due).min()) => {
                     self.follow_kernel().await;
                 }
                 _ = tick.tick() => {
                     ticks += 1;
-                    self.tick(ticks).await;
+                    self.tick(ticks);
                 }
-                _ = terminate.recv() => self.exit = true,
-                _ = interrupt.recv() => self.exit = true,
+                () = inputs.signals.wait() => self.exit = Some(Ok(())),
             }
             self.settle().await;
+            if let Some(ended) = self.exit.take() {
+                break ended;
+            }
+        };
+        // The answer to who asked for the end.
+        for _ in 0..LAST_TURNS {
+            tokio::task::yield_now().await;
         }
-        tracing::info!("switchd ends");
-        self.close();
-        Ok(())
+        ended
     }
 
     /// After a batch: applies a changed configuration, publishes, sends what waited.
@@ -245,7 +280,11 @@ impl Daemon {
         if let Some(config) = self.server.hook.take() {
             self.apply(config).await;
         }
-        self.publish().await;
+        self.publish();
+        if self.underlay.is_due() {
+            self.find_routes(false).await;
+            self.publish();
+        }
         if std::mem::take(&mut self.report) {
             self.report_applied();
         }
@@ -253,11 +292,11 @@ impl Daemon {
     }
 
     /// Makes all staged changes visible to the workers and does what followed.
-    async fn publish(&mut self) {
+    fn publish(&mut self) {
         let mut tries = 0u32;
         loop {
             let done = self.switch.publish(&mut self.outputs);
-            self.deliver().await;
+            self.deliver();
             if done && self.outputs.is_empty() {
                 return;
             }
@@ -327,17 +366,18 @@ async fn sleep_until(due: Option<Instant>) {
     }
 }
 
-fn signal(kind: tokio::signal::unix::SignalKind) -> Result<tokio::signal::unix::Signal, String> {
-    tokio::signal::unix::signal(kind).map_err(|error| format!("signals: {error}"))
-}
-
+/// Collects what the kernel says until the loop takes it: a flood makes no queue longer.
 async fn forward_notifications(mut notifications: Notifications, events: mpsc::Sender<Event>) {
-    while let Some(notification) = notifications.next().await {
-        if events.send(Event::Kernel(notification)).await.is_err() {
-            return;
+    let mut changes = Changes::default();
+    loop {
+        tokio::select! {
+            permit = events.reserve(), if !changes.is_empty() => match permit {
+                Ok(permit) => permit.send(Event::Kernel(std::mem::take(&mut changes))),
+                Err(_) => return,
+            },
+            () = notifications.next(&mut changes) => {}
         }
     }
-    tracing::error!("the kernel's notifications ended; routes are not followed any more");
 }
 
 fn start_workers(
@@ -369,6 +409,14 @@ fn start_workers(
     );
     tracing::info!(?cpus, "workers started");
     Ok(workers)
+}
+
+/// Where events come from.
+struct Inputs {
+    notifications: Notifications,
+    events: mpsc::Receiver<Event>,
+    database: mpsc::Receiver<net::Event>,
+    signals: Signals,
 }
 
 /// The eventfd that workers write to, readable by tokio.

@@ -4,7 +4,7 @@
 use super::controllers::Common;
 use super::{Daemon, Event as DaemonEvent};
 use bytes::{Bytes, BytesMut};
-use datapath::control::{ConnId, ConnKind, ConnSettings};
+use datapath::control::{ConnId, ConnKind, ConnSettings, RateLimit};
 use ofp::message::Message;
 use ofp::session::{Event as SessionEvent, Session, Settings, Side, Versions};
 use ofp::types::Version;
@@ -20,16 +20,35 @@ const UNREAD_PAUSE_BYTES: usize = 1 << 20;
 const WAITING_PACKET_INS: usize = 4096;
 /// A peer that lets this many messages wait is hung up on; one message holds at most 64 KiB.
 const WAITING_LIMIT: usize = 1 << 18;
+/// What ends a connection is said to a peer for this long; one that reads nothing has it no better.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// A peer says hello within this time, or is gone.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A dialler's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DialerId(pub u64);
+
+/// How a connection came to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The switch dialled.
+    Dialed(DialerId),
+    /// The peer came to the socket of this target.
+    Accepted(Arc<str>),
+}
+
 /// Who is at the other end.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// What the switch calls it.
     pub kind: ConnKind,
-    /// Row of the controller, if it was dialled.
-    pub controller: Option<ovsdb::Uuid>,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Whether it gets events.
+    pub events: bool,
+    /// A bound on its packet-ins.
+    pub packet_in_limit: Option<RateLimit>,
 }
 
 /// What a connection's task tells the daemon.
@@ -41,7 +60,7 @@ pub enum Event {
     /// It is over, and why.
     Closed(ConnId, String),
     /// A controller cannot be reached, or was lost.
-    Trouble(ovsdb::Uuid, String),
+    Trouble(DialerId, String),
 }
 
 /// A new connection.
@@ -85,8 +104,8 @@ impl Daemon {
         let Some(live) = self.bridges.get(&*bridge) else {
             return;
         };
-        if let Some(uuid) = peer.controller {
-            let Some(dialer) = self.dialers.get_mut(&uuid) else {
+        if let Origin::Dialed(id) = &peer.origin {
+            let Some(dialer) = self.dialers.get_mut(id) else {
                 return;
             };
             dialer.conn = Some(conn);
@@ -100,8 +119,8 @@ impl Daemon {
             bridge: live.id,
             kind: peer.kind,
             version,
-            packet_in_limit: None,
-            events: true,
+            packet_in_limit: peer.packet_in_limit,
+            events: peer.events,
         };
         self.switch.connect(self.clock.now(), conn, settings);
         self.conns.insert(
@@ -132,16 +151,30 @@ impl Daemon {
                 "packet-ins were dropped: the peer did not read"
             );
         }
-        if let Some(dialer) = closed
-            .peer
-            .controller
-            .and_then(|uuid| self.dialers.get_mut(&uuid))
+        if let Origin::Dialed(id) = &closed.peer.origin
+            && let Some(dialer) = self.dialers.get_mut(id).filter(|d| d.conn == Some(conn))
         {
             dialer.conn = None;
             dialer.since = Instant::now();
             self.report = true;
             tracing::info!(bridge = dialer.bridge, reason, "controller is gone");
         }
+    }
+
+    /// Ends what the tasks of closed sockets and replaced diallers have left: they go without a word.
+    pub(super) fn sweep(&mut self) {
+        let is_over = |conn: &Conn| conn.queue.sender.is_closed();
+        let over = self.conns.iter().filter(|(_, conn)| is_over(conn));
+        let over: Vec<ConnId> = over.map(|(id, _)| *id).collect();
+        over.into_iter()
+            .for_each(|id| self.closed(id, "its socket was closed"));
+    }
+
+    /// Whether somebody is connected to a listening target.
+    pub(super) fn has_accepted(&self, target: &str) -> bool {
+        let came_there =
+            |conn: &Conn| matches!(&conn.peer.origin, Origin::Accepted(text) if **text == *target);
+        self.conns.values().any(came_there)
     }
 
     pub(super) fn send(&mut self, id: ConnId, message: Message) {
@@ -220,7 +253,8 @@ impl Talk {
         let reason = loop {
             if let Some(reason) = self.events().await {
                 // The last words: an error message that says what was wrong.
-                let _ = writer.write_all(self.session.output()).await;
+                let words = writer.write_all(self.session.output());
+                let _ = tokio::time::timeout(LAST_WORDS, words).await;
                 break reason;
             }
             let deadline = match self.announce {

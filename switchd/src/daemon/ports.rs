@@ -13,8 +13,10 @@ use packet::MacAddr;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// A device that could not be opened is tried again this much later.
+/// A device that could not be opened is tried again this much later, then after twice as long.
 const RETRY: Duration = Duration::from_secs(1);
+/// The longest pause: what fails after the device was changed costs tens of milliseconds each time.
+const RETRY_MAX: Duration = Duration::from_secs(4);
 /// MTU of ports without a device (tunnels, patch ports), as the stock switch reports it.
 const VIRTUAL_MTU: u16 = 65_000;
 
@@ -30,10 +32,14 @@ pub struct LivePort {
     pub device: Option<Box<dyn Port<Mbuf>>>,
     /// What the device says of itself.
     pub state: PortState,
-    /// Why it is not in the switch.
+    /// The address that the device was asked to have.
+    pub mac: Option<MacAddr>,
+    /// What is wrong: why it is not in the switch, if it is not.
     pub error: Option<String>,
-    /// When to try again.
-    pub retry: Option<Instant>,
+    /// When to try again, and how long to wait after that.
+    retry: Option<(Instant, Duration)>,
+    /// The kernel device that was there when it failed.
+    failed_with: u32,
 }
 
 impl LivePort {
@@ -67,8 +73,10 @@ impl Daemon {
             live: None,
             device: None,
             state: PortState::default(),
+            mac: None,
             error: None,
             retry: None,
+            failed_with: 0,
         };
         self.try_port(&mut port);
         self.ports.insert(port.config.name.clone(), port);
@@ -81,12 +89,15 @@ impl Daemon {
                 port.retry = None;
             }
             Err(error) => {
+                let mut pause = RETRY;
                 if port.error.as_ref() != Some(&error) {
                     tracing::warn!(port = port.config.name, %error, "port is not up");
+                } else if let Some((_, last)) = port.retry {
+                    pause = (last * 2).min(RETRY_MAX);
                 }
                 port.device = None;
                 port.error = Some(error);
-                port.retry = Some(Instant::now() + RETRY);
+                port.retry = Some((Instant::now() + pause, pause));
             }
         }
     }
@@ -95,6 +106,7 @@ impl Daemon {
         let bridge = self.bridges.get(&port.bridge).map(|b| b.id);
         let bridge = bridge.ok_or_else(|| format!("bridge {} is not up", port.bridge))?;
         if port.has_device() {
+            port.mac = self.wanted_mac(port);
             let mut device = self.open_device(port)?;
             port.state = device.state();
             if !matches!(port.config.kind, Kind::Internal) && !port.state.admin_up {
@@ -128,7 +140,6 @@ impl Daemon {
         port.live = Some((id, number));
         if let Kind::Tunnel(config) = &port.config.kind {
             self.underlay.set(id, config.clone());
-            self.routing_due = Some(Instant::now());
         }
         if matches!(port.config.kind, Kind::Internal) {
             self.links_due = Some(Instant::now());
@@ -145,49 +156,44 @@ impl Daemon {
             _ => "system",
         };
         let row = dpdk::types::find(word).ok_or_else(|| format!("type {word} has no driver"))?;
-        let mac = match config.kind {
-            Kind::Internal => Some(self.internal_mac(port).0),
-            _ => config.mac.map(|mac| mac.0),
-        };
         let request = OpenRequest {
             name: &config.name,
             options: &config.options,
             workers: self.workers.len(),
             mtu: config.mtu,
-            mac,
+            mac: port.mac.map(|mac| mac.0),
             pools: &self.pools,
         };
         (row.open)(&request).map_err(|error| error.to_string())
     }
 
-    /// An internal interface's address: as set, for LOCAL the bridge's, else a stable one of its own.
-    fn internal_mac(&self, port: &LivePort) -> MacAddr {
-        let of_bridge = || match self.bridges.get(&port.bridge) {
-            Some(bridge) if port.config.name == port.bridge => Some(bridge.mac),
+    /// The address that a device shall have: as set; without that an internal one has the bridge's if
+    /// it is LOCAL, else a stable one of its own, and other devices keep theirs.
+    fn wanted_mac(&self, port: &LivePort) -> Option<MacAddr> {
+        let own = match (&port.config.kind, self.bridges.get(&port.bridge)) {
+            (Kind::Internal, Some(bridge)) if port.config.name == port.bridge => Some(bridge.mac),
+            (Kind::Internal, _) => Some(stable_mac(port.config.interface)),
             _ => None,
         };
-        port.config
-            .mac
-            .or_else(of_bridge)
-            .unwrap_or_else(|| stable_mac(port.config.interface))
+        port.config.mac.or(own)
     }
 
     /// Takes ports out of the switch. Their devices are closed when no worker uses them any more.
-    pub async fn close_ports(&mut self, names: &[String]) {
+    pub fn close_ports(&mut self, names: &[String]) {
         let mut devices = Vec::new();
         for name in names {
-            devices.extend(self.close_port(name).await);
+            devices.extend(self.close_port(name));
         }
         dpdk::types::close_all(devices);
     }
 
-    async fn close_port(&mut self, name: &str) -> Option<Box<dyn Port<Mbuf>>> {
+    fn close_port(&mut self, name: &str) -> Option<Box<dyn Port<Mbuf>>> {
         let mut port = self.ports.remove(name)?;
         let (id, _) = port.live.take()?;
         self.switch.remove_port(id, &mut self.outputs);
         self.underlay.remove(id);
         // Workers must not look for the queues any more before they let go of them.
-        self.publish().await;
+        self.publish();
         if port.device.is_some() {
             self.workers.remove_port(id).wait();
         }
@@ -195,42 +201,77 @@ impl Daemon {
         port.device
     }
 
-    /// Applies changed settings to a port that stays.
+    /// Whether a port is as the configuration says.
+    pub fn is_as_wanted(&self, port: &LivePort, config: &PortConfig) -> bool {
+        let has_mac = port.device.is_none() || port.mac == self.wanted_mac(port);
+        port.config.is_same(config) && has_mac
+    }
+
+    /// Applies changed settings to a port that stays. One that is not up is tried again at once.
     pub fn change_port(&mut self, name: &str, config: PortConfig) {
-        let Some(port) = self.ports.get_mut(name) else {
+        let Some(mut port) = self.ports.remove(name) else {
             return;
         };
-        let (old, new) = (std::mem::replace(&mut port.config, config), &port.config);
-        if let Some(device) = &mut port.device {
-            let mtu = new
-                .mtu
-                .filter(|_| old.mtu != new.mtu)
-                .map(|mtu| device.set_mtu(mtu));
-            let mac = new
-                .mac
-                .filter(|_| old.mac != new.mac)
-                .map(|mac| device.set_mac(mac.0));
-            port.error = mtu.into_iter().chain(mac).find_map(Result::err);
+        let old = std::mem::replace(&mut port.config, config);
+        port.config.stored = port.config.stored.or(old.stored);
+        match port.live {
+            Some((id, _)) => self.change_live_port(id, &mut port, &old),
+            None => self.try_port(&mut port),
         }
-        let Some((id, _)) = port.live else {
-            port.retry = Some(Instant::now());
-            return;
-        };
-        if let Kind::Tunnel(tunnel) = &port.config.kind {
+        self.ports.insert(name.to_owned(), port);
+    }
+
+    fn change_live_port(&mut self, id: PortId, port: &mut LivePort, old: &PortConfig) {
+        let device = self.change_device(port);
+        if let Kind::Tunnel(tunnel) = &port.config.kind
+            && port.config.kind != old.kind
+        {
             self.underlay.set(id, tunnel.clone());
-            self.routing_due = Some(Instant::now());
         }
-        let settings = settings(port);
-        if let Err(error) = self.switch.set_port(id, settings, &mut self.outputs) {
-            self.ports.get_mut(name).expect("just looked up").error = Some(error.to_string());
-        }
+        let switch = self
+            .switch
+            .set_port(id, settings(port), &mut self.outputs)
+            .map_err(|error| error.to_string());
+        port.error = device.and(switch).err();
         self.links_due = Some(Instant::now());
+    }
+
+    fn change_device(&self, port: &mut LivePort) -> Result<(), String> {
+        let mac = self.wanted_mac(port);
+        let Some(device) = &mut port.device else {
+            return Ok(());
+        };
+        if let Some(mtu) = port.config.mtu.filter(|mtu| *mtu != port.state.mtu) {
+            device.set_mtu(mtu)?;
+        }
+        if let Some(mac) = mac.filter(|_| mac != port.mac) {
+            device.set_mac(mac.0)?;
+        }
+        port.mac = mac;
+        Ok(())
+    }
+
+    /// A device of the kernel came or changed: a port that missed it is tried at once, but not again
+    /// for what its own attempt did to the device.
+    pub fn link_came(&mut self, ifindex: u32, name: &str) {
+        if let Some(port) = self.ports.get_mut(name)
+            && port.live.is_none()
+            && std::mem::replace(&mut port.failed_with, ifindex) != ifindex
+        {
+            port.retry = Some((Instant::now(), RETRY));
+        }
+    }
+
+    /// Anything may have happened to the kernel's devices.
+    pub fn retry_all(&mut self) {
+        let waiting = self.ports.values_mut().filter(|port| port.live.is_none());
+        waiting.for_each(|port| port.retry = Some((Instant::now(), RETRY)));
     }
 
     /// Tries the ports again whose time has come.
     pub fn retry_ports(&mut self, now: Instant) {
         let is_due =
-            |port: &&LivePort| port.live.is_none() && port.retry.is_some_and(|at| at <= now);
+            |port: &&LivePort| port.live.is_none() && port.retry.is_some_and(|(at, _)| at <= now);
         let due: Vec<String> = self
             .ports
             .values()
@@ -247,7 +288,8 @@ impl Daemon {
     }
 
     /// Reads what all devices say of themselves; a port whose device is gone is closed and retried.
-    pub async fn follow_links(&mut self) {
+    pub fn follow_links(&mut self) {
+        self.links_due = None;
         let mut gone = Vec::new();
         for (name, port) in &mut self.ports {
             let (Some(device), Some((id, _))) = (&port.device, port.live) else {
@@ -255,7 +297,13 @@ impl Daemon {
             };
             let state = device.state();
             if state.ifindex != port.state.ifindex {
-                gone.push((name.clone(), port.bridge.clone(), port.config.clone()));
+                // When it is back it gets its number again.
+                let number = port.live.map(|(_, number)| number);
+                let config = PortConfig {
+                    stored: number,
+                    ..port.config.clone()
+                };
+                gone.push((name.clone(), port.bridge.clone(), config));
             } else if state != port.state {
                 tracing::debug!(port = name, ?state, "link changed");
                 port.state = state;
@@ -265,14 +313,17 @@ impl Daemon {
         }
         for (name, bridge, config) in gone {
             tracing::warn!(port = name, "its device is gone");
-            self.close_ports(std::slice::from_ref(&name)).await;
+            self.close_ports(std::slice::from_ref(&name));
             self.open_port(&bridge, config);
             self.report = true;
         }
-        self.set_egresses();
+        if self.set_egresses() {
+            self.routing_due = Some(Instant::now());
+        }
     }
 
-    fn set_egresses(&mut self) {
+    /// Tells the underlay of the internal interfaces; says whether they changed.
+    fn set_egresses(&mut self) -> bool {
         let mut egresses = BTreeMap::new();
         for port in self
             .ports
@@ -295,7 +346,7 @@ impl Daemon {
             };
             egresses.insert(port.state.ifindex, egress);
         }
-        self.underlay.set_egresses(egresses);
+        self.underlay.set_egresses(egresses)
     }
 }
 

@@ -8,6 +8,15 @@ use std::time::Instant;
 /// Columns of one row, to be written if they differ.
 type Columns = Vec<(&'static str, Datum)>;
 
+/// Columns that say nothing of an interface that is not in the switch.
+const OF_LIVE_PORTS: &[&str] = &[
+    "mac_in_use",
+    "ifindex",
+    "admin_state",
+    "link_state",
+    "mtu",
+    "link_speed",
+];
 /// Number of an interface that is not in the switch.
 const NO_PORT: i64 = -1;
 
@@ -136,12 +145,13 @@ impl Daemon {
                     ("mtu", Datum::scalar(i64::from(state.mtu))),
                     ("status", self.interface_status(port)),
                 ]);
-                if state.speed > 0 {
-                    columns.push(("link_speed", Datum::scalar(state.speed as i64)));
-                }
+                let speed = (state.speed > 0).then_some(state.speed as i64);
+                columns.push(("link_speed", Datum::optional(speed)));
             } else {
-                columns.push(("mac_in_use", Datum::empty()));
-                columns.push(("link_state", Datum::empty()));
+                let unknown = OF_LIVE_PORTS.iter();
+                columns.extend(unknown.map(|column| (*column, Datum::empty())));
+                let maps = ["status", "statistics"];
+                columns.extend(maps.map(|column| (column, Datum::empty_map())));
             }
             rows.push((port.config.interface, columns));
         }
@@ -255,7 +265,7 @@ impl Daemon {
 
     fn controller_columns(&self) -> Vec<(Uuid, Columns)> {
         let now = Instant::now();
-        let columns = self.dialers.iter().map(|(uuid, dialer)| {
+        let columns = self.dialers.values().map(|dialer| {
             let is_connected = dialer.conn.is_some();
             let secs = now.duration_since(dialer.since).as_secs().to_string();
             let mut status = vec![
@@ -289,9 +299,17 @@ impl Daemon {
                 ("status", strings(status)),
                 ("role", Datum::optional(role)),
             ];
-            (*uuid, columns)
+            (dialer.controller.uuid, columns)
         });
-        columns.collect()
+        let bridges = self.config.bridges.values();
+        let passive = bridges
+            .flat_map(|bridge| &bridge.controllers)
+            .filter(|(_, controller)| controller.target.is_passive())
+            .map(|(target, controller)| {
+                let is_connected = Datum::scalar(self.has_accepted(target));
+                (controller.uuid, vec![("is_connected", is_connected)])
+            });
+        columns.chain(passive).collect()
     }
 }
 
