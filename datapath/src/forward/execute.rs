@@ -354,7 +354,7 @@ impl<P: Pool> Executor<P> {
         self.count_sent(port.id, size);
         self.count_received(peer.id, size);
         o.note(format_args!("patch port {} to {}", port.name, peer.name));
-        self.go_on(at, peer.bridge, peer.number, None, frame, o);
+        self.go_on(at, peer.bridge, peer.number, NO_WORDS, frame, o);
     }
     pub fn count_sent(&mut self, port: PortId, bytes: u64) {
         self.stats.ports.add_from(port.0 as usize, 2, [1, bytes]);
@@ -368,7 +368,7 @@ impl<P: Pool> Executor<P> {
         at: &Place<'_>,
         bridge: BridgeId,
         in_port: PortNo,
-        words: Option<TunnelWords>,
+        words: u32,
         frame: P::Frame,
         o: &mut O,
     ) {
@@ -380,13 +380,6 @@ impl<P: Pool> Executor<P> {
             return self.drop(frame, DropReason::Resubmits, o);
         }
         *spent += 1;
-        let words = match words {
-            None => NO_WORDS,
-            Some(words) => {
-                self.words.push(words);
-                self.words.len() as u32 - 1
-            }
-        };
         self.pending.push(Item {
             frame,
             bridge,

@@ -1,7 +1,7 @@
 //! Between overlay and underlay: frames into tunnels, frames out of them, and those that wait until a
 //! tunnel's route and neighbour are known.
 
-use super::execute::{Context, Executor, Place, TunnelWords};
+use super::execute::{Context, Executor, NO_WORDS, Place, TunnelWords};
 use super::trace::Observer;
 use crate::edge::{Frame, Pool, Segmentation};
 use crate::model::event::Event;
@@ -108,10 +108,15 @@ impl Known {
         }
     }
     #[inline]
-    fn is_ours(&mut self, snapshot: &Snapshot, address: (BridgeId, IpAddr)) -> bool {
-        if self.ours == Some(address) {
+    fn is_ours(&mut self, snapshot: &Snapshot, bridge: BridgeId, ip: &IpAddr) -> bool {
+        if self
+            .ours
+            .as_ref()
+            .is_some_and(|ours| ours.0 == bridge && ours.1 == *ip)
+        {
             return true;
         }
+        let address = (bridge, *ip);
         let is_ours = snapshot.addresses.contains(&address);
         if is_ours {
             self.ours = Some(address);
@@ -184,7 +189,7 @@ impl<P: Pool> Executor<P> {
         }
         self.count_sent(port.id, size);
         o.note(format_args!("encapsulated by {}", port.name));
-        self.go_on(at, route.bridge, PortNo::LOCAL, None, frame, o);
+        self.go_on(at, route.bridge, PortNo::LOCAL, NO_WORDS, frame, o);
     }
     /// Cuts a large segment before encapsulation: each part becomes a tunnel packet of its own.
     #[allow(clippy::too_many_arguments, reason = "they are the step's fields")]
@@ -240,11 +245,11 @@ impl<P: Pool> Executor<P> {
     ) {
         let known = &mut self.known;
         known.refresh(cx.snapshot);
-        let is_ours = |ip: IpAddr| known.is_ours(cx.snapshot, (port.bridge, ip));
+        let is_ours = |ip: &IpAddr| known.is_ours(cx.snapshot, port.bridge, ip);
         let found = tunnel::recognise(&frame, port.mac, &cx.snapshot.tunnels, is_ours);
-        let tunnelled = match found {
+        let tunnelled = match &found {
             None => return self.transmit(port, frame, o),
-            Some(Err(reason)) => return self.drop(frame, reason, o),
+            Some(Err(reason)) => return self.drop(frame, *reason, o),
             Some(Ok(tunnelled)) => tunnelled,
         };
         let to = self.known.port(cx.snapshot, &tunnelled.lookup);
@@ -252,13 +257,19 @@ impl<P: Pool> Executor<P> {
             // Nobody's: the host may know it, or say that it does not.
             return self.transmit(port, frame, o);
         };
-        if let Err(reason) = decapsulate(&mut frame, &tunnelled) {
+        if let Err(reason) = decapsulate(&mut frame, tunnelled) {
             self.stats.ports.add(to.id.0 as usize, 4, 1);
             return self.drop(frame, reason, o);
         }
         self.count_received(to.id, frame.size() as u64);
         o.note(format_args!("decapsulated by {}", to.name));
-        self.go_on(at, to.bridge, to.number, Some(words(&tunnelled)), frame, o);
+        // Filled in place: a copy would wait for the stores.
+        self.words.push(TunnelWords::default());
+        if let Some(words) = self.words.last_mut() {
+            fill_words(words, tunnelled);
+        }
+        let words = self.words.len() as u32 - 1;
+        self.go_on(at, to.bridge, to.number, words, frame, o);
     }
 
     fn wait<O: Observer>(
@@ -349,7 +360,7 @@ impl<P: Pool> Executor<P> {
         };
         let at = Place {
             view,
-            words: super::execute::NO_WORDS,
+            words: NO_WORDS,
             depth: 0,
             origin: 0,
             layout: Default::default(),
@@ -414,12 +425,12 @@ fn decapsulate<F: Frame>(frame: &mut F, tunnelled: &Tunnelled) -> Result<(), Dro
     Ok(())
 }
 
-/// The key's tunnel words of a received packet.
-fn words(tunnelled: &Tunnelled) -> TunnelWords {
-    let mut words = TunnelWords::default();
+/// Fills the key's tunnel words of a received packet; they are 0 before.
+#[inline]
+fn fill_words(words: &mut TunnelWords, tunnelled: &Tunnelled) {
     let mut set = |index: usize, value: u64| words[index - word::TUN_ID] = value;
     set(word::TUN_ID, tunnelled.lookup.key.unwrap_or(0));
-    match (tunnelled.lookup.remote, tunnelled.lookup.local) {
+    match (&tunnelled.lookup.remote, &tunnelled.lookup.local) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => {
             let (src, dst) = (u64::from(src.to_bits()), u64::from(dst.to_bits()));
             set(word::TUN_IPV4, src << 32 | dst);
@@ -435,5 +446,4 @@ fn words(tunnelled: &Tunnelled) -> TunnelWords {
     }
     let meta = u64::from(tunnelled.ttl) << 24 | u64::from(tunnelled.tos) << 16;
     set(word::TUN_META, meta);
-    words
 }

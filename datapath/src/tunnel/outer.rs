@@ -26,6 +26,8 @@ pub struct Outer {
     is_v6: bool,
     /// Of what never changes below the checksum: IPv4 header, or pseudo-header.
     pseudo: u16,
+    /// Of the prepared IPv4 header, in which everything that is patched is 0.
+    header_sum: u16,
     mtu: usize,
 }
 
@@ -40,6 +42,7 @@ impl Outer {
             tunnel: 0,
             is_v6: config.remote.is_ipv6(),
             pseudo: 0,
+            header_sum: 0,
             mtu: route.mtu.into(),
         };
         let source = config.local.unwrap_or(route.source);
@@ -58,7 +61,13 @@ impl Outer {
             (IpAddr::V4(src), IpAddr::V4(dst)) => {
                 let mut header = ipv4::Header::new(src, dst, row.protocol, 0);
                 header.fragment.set(if config.df { ipv4::DF } else { 0 });
+                (header.tos, header.ttl) = (0, 0);
+                header.total_size.set(0);
+                header.id.set(0);
+                header.checksum.set(0);
                 header.emit(rest)?;
+                let emitted = outer.bytes.get(L3..L3 + ipv4::Header::SIZE)?;
+                outer.header_sum = Sum::new().bytes(emitted).fold();
                 outer.l4 = L3 + ipv4::Header::SIZE;
                 outer.pseudo = checksum::pseudo_v4(src, dst, row.protocol, 0).fold();
             }
@@ -150,14 +159,16 @@ impl Outer {
                 header.hop_limit = ttl;
             }
         } else if let Some((header, _)) = ipv4::Header::parse_mut(ip) {
+            let ip_id = if config.df { 0 } else { ip_id };
             header.total_size.set(size as u16);
             header.tos = tos;
             header.ttl = ttl;
-            if !config.df {
-                header.id.set(ip_id);
-            }
-            // The prepared header's checksum is 0, so that of the whole is right.
-            ipv4::fill_checksum(ip);
+            header.id.set(ip_id);
+            // From the values: to read back what was just written in smaller parts stalls the CPU (27 of
+            // 185 cycles of an encapsulation).
+            let sum = Sum::new().u16(self.header_sum).u16(size as u16).u16(ip_id);
+            let sum = sum.u16(tos.into()).u16(u16::from(ttl) << 8);
+            header.checksum.set(sum.finish());
         }
     }
 }
@@ -191,7 +202,11 @@ struct Ip {
     pseudo: Sum,
 }
 
+// Addresses that are copied as wholes after they were written as parts stall the CPU: the parts of
+// recognition are inlined, so that they stay in registers.
+
 /// The IP header of an unfragmented packet. Whether it is right is looked at when it is known to be ours.
+#[inline(always)]
 fn parse_ip(head: &[u8], size: usize) -> Option<Ip> {
     let link = ethernet::Header::parse(head)?.0;
     Some(match link.ether_type.get() {
@@ -238,11 +253,12 @@ fn parse_ip(head: &[u8], size: usize) -> Option<Ip> {
 
 /// Whether a frame that is about to reach the host is a tunnel's. `mac` is the host's address;
 /// `is_ours` says whether an IP address is. `None`: it is not ours, or not a tunnel packet.
+#[inline]
 pub fn recognise<F: Frame>(
     frame: &F,
     mac: MacAddr,
     tunnels: &TunnelMap,
-    mut is_ours: impl FnMut(IpAddr) -> bool,
+    mut is_ours: impl FnMut(&IpAddr) -> bool,
 ) -> Option<Result<Received, DropReason>> {
     let head = frame.head();
     let dst = ethernet::Header::parse(head)?.0.dst;
@@ -250,7 +266,7 @@ pub fn recognise<F: Frame>(
         return None;
     }
     let ip = parse_ip(head, frame.size())?;
-    if !is_ours(ip.dst) {
+    if !is_ours(&ip.dst) {
         return None;
     }
     let (port, before) = match ip.protocol {
@@ -266,6 +282,7 @@ pub fn recognise<F: Frame>(
 }
 
 /// Checks the rest of a packet that is a tunnel's.
+#[inline(always)]
 fn open<F: Frame>(
     frame: &F,
     ip: &Ip,
@@ -385,7 +402,7 @@ mod tests {
             // The other end sees the addresses the other way round.
             let mut tunnels = TunnelMap::default();
             tunnels.insert(&TunnelConfig { remote: address(v6, 1), ..config }, PortId(5));
-            let received = recognise(&frame, MAC, &tunnels, |ip| ip == address(v6, 2));
+            let received = recognise(&frame, MAC, &tunnels, |ip| *ip == address(v6, 2));
             let received = received.expect("a tunnel's").expect("well formed");
             let sent = match form {
                 TunnelKey::None if is_gre => None,
