@@ -208,7 +208,10 @@ impl Daemon {
             if live.listeners.contains_key(&text) {
                 continue;
             }
-            let origin = Origin::Accepted(text.as_str().into());
+            let origin = match controller {
+                Some(_) => Origin::Accepted(text.as_str().into()),
+                None => Origin::Management,
+            };
             let peer = Peer::new(origin, controller);
             match listen(&target, peer, common.clone(), &bridge.protocols) {
                 Ok(listener) => {

@@ -34,8 +34,10 @@ pub struct DialerId(pub u64);
 pub enum Origin {
     /// The switch dialled.
     Dialed(DialerId),
-    /// The peer came to the socket of this target.
+    /// The peer came to the socket of this target, which a row asks for.
     Accepted(Arc<str>),
+    /// It came to the bridge's management socket.
+    Management,
 }
 
 /// Who is at the other end.
@@ -111,7 +113,6 @@ impl Daemon {
             dialer.conn = Some(conn);
             dialer.since = Instant::now();
             dialer.trouble = None;
-            self.report = true;
             let target = &dialer.controller.target;
             tracing::info!(%bridge, ?target, version = version.name(), "controller connected");
         }
@@ -122,6 +123,7 @@ impl Daemon {
             packet_in_limit: peer.packet_in_limit,
             events: peer.events,
         };
+        self.report |= peer.origin != Origin::Management;
         self.switch.connect(self.clock.now(), conn, settings);
         self.conns.insert(
             conn,
@@ -145,6 +147,7 @@ impl Daemon {
             return;
         };
         self.switch.disconnect(conn);
+        self.report |= closed.peer.origin != Origin::Management;
         if closed.dropped > 0 {
             tracing::warn!(
                 dropped = closed.dropped,
@@ -156,7 +159,6 @@ impl Daemon {
         {
             dialer.conn = None;
             dialer.since = Instant::now();
-            self.report = true;
             tracing::info!(bridge = dialer.bridge, reason, "controller is gone");
         }
     }
