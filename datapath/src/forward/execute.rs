@@ -338,6 +338,37 @@ impl<P: Pool> Executor<P> {
             self.flush_port(port.id);
         }
     }
+    /// Puts all frames into a device's queue, if none of them needs a closer look: runts are refused, and
+    /// what may not fit is measured, one by one. `false`: nothing was done.
+    pub fn transmit_all(
+        &mut self,
+        port: &PortView,
+        frames: &mut Vec<P::Frame>,
+        bytes: u64,
+    ) -> bool {
+        let largest = match usize::from(port.mtu) {
+            0 => usize::MAX,
+            mtu => mtu + ethernet::Header::SIZE,
+        };
+        let fits = |frame: &P::Frame| {
+            frame.head().len() >= ethernet::Header::SIZE && frame.size() <= largest
+        };
+        if !matches!(port.kind, PortKind::Device) || !frames.iter().all(fits) {
+            return false;
+        }
+        let Some(Some(queue)) = self.queues.get_mut(port.id.0 as usize) else {
+            return false;
+        };
+        queue.bytes += bytes;
+        if queue.frames.is_empty() {
+            self.dirty.push(port.id);
+        }
+        queue.frames.append(frames);
+        if queue.frames.len() >= FLUSH_LEN {
+            self.flush_port(port.id);
+        }
+        true
+    }
     fn through_patch<O: Observer>(
         &mut self,
         cx: Context<'_>,

