@@ -164,7 +164,7 @@ fn plan(client: &Client, calls: &[Call<'_>]) -> Result<Plan> {
     let before = |row: &Row| {
         let mut rows = client.replica().rows("Bridge").map(|(_, row)| row);
         rows.find(|old| old.str("name") == row.str("name"))
-            .map(|old| controllers(old))
+            .map(controllers)
     };
     let bridges = draft
         .changed("Bridge")
@@ -269,7 +269,7 @@ fn failures(rows: &Replica, ifaces: &[String], bridges: &[String]) -> Vec<(Strin
     };
     broken
         .map(|row| (row.str("name").to_owned(), cause(row.str("error"))))
-        .chain(bridges.filter_map(|row| trouble(row)))
+        .chain(bridges.filter_map(trouble))
         .collect()
 }
 
