@@ -81,6 +81,12 @@ fn match_fields() {
 }
 
 #[test]
+fn drop_reasons() {
+    let rows = datapath::model::drop::DROP_REASONS.iter().map(|row| vec![row.1]);
+    check("drop reason", &switch_tests(), rows);
+}
+
+#[test]
 fn port_types() {
     let types = dpdk::types::PORT_TYPES
         .iter()
