@@ -82,7 +82,9 @@ fn match_fields() {
 
 #[test]
 fn drop_reasons() {
-    let rows = datapath::model::drop::DROP_REASONS.iter().map(|row| vec![row.1]);
+    let rows = datapath::model::drop::DROP_REASONS
+        .iter()
+        .map(|row| vec![row.1]);
     check("drop reason", &switch_tests(), rows);
 }
 
