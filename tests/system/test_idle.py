@@ -3,25 +3,25 @@
 import time
 
 
-def cpu_share(switch, seconds=2, rounds=3):
-    """Of a core, in the calmest of some rounds: on a busy machine the same work takes longer."""
+def cpu_shares(switch, seconds=2, rounds=3):
+    """Of a core, in some rounds: what else the machine does makes the same work longer, or leaves less for it."""
     shares = []
     for _ in range(rounds):
         before = switch.cpu_seconds()
         time.sleep(seconds)
         shares.append((switch.cpu_seconds() - before) / seconds)
-    return min(shares)
+    return shares
 
 
 def test_idle_with_kernel_ports(lan):
     assert lan.h1.ping("10.0.0.2")
-    assert cpu_share(lan) < 0.05
+    assert min(cpu_shares(lan)) < 0.05
 
 
 def test_idle_with_a_polled_port(lan):
     lan.vsctl("add-port", "br0", "dp0", "--", "set", "Interface", "dp0", "type=dpdk",
               "options:dpdk-devargs=net_null0,no-rx=1")
-    assert cpu_share(lan) < 0.05
+    assert min(cpu_shares(lan)) < 0.05
 
 
 def test_a_busy_worker_never_sleeps_when_told_so(lan):
@@ -29,4 +29,4 @@ def test_a_busy_worker_never_sleeps_when_told_so(lan):
     lan.vsctl("add-port", "br0", "dp0", "--", "set", "Interface", "dp0", "type=dpdk",
               "options:dpdk-devargs=net_null0,no-rx=1")
     assert lan.h1.ping("10.0.0.2", count=3)
-    assert cpu_share(lan) > 0.3
+    assert max(cpu_shares(lan)) > 0.3
