@@ -26,6 +26,8 @@ pub const SVLAN: u16 = 0x88a8;
 pub const PBB: u16 = 0x88e7;
 /// LLDP.
 pub const LLDP: u16 = 0x88cc;
+/// The gpw pseudowire; nobody registered it.
+pub const GPW: u16 = 0x96fc;
 /// Network service header.
 pub const NSH: u16 = 0x894f;
 

@@ -73,7 +73,15 @@ impl Header {
     pub fn vni(&self) -> Vni {
         Vni::from_bytes(self.vni)
     }
+
+    /// A control packet: for the control plane of an endpoint, never to be forwarded.
+    pub fn is_control(&self) -> bool {
+        self.flags & CONTROL != 0
+    }
 }
+
+/// Options in one header at most: 63 words of at least one each.
+pub const OPTIONS_MAX: usize = 63;
 
 /// One option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +92,59 @@ pub struct TunnelOption<'b> {
     pub kind: u8,
     /// The value, a multiple of 4 bytes.
     pub value: &'b [u8],
+}
+
+impl TunnelOption<'_> {
+    /// Whoever does not know this option has to drop the packet.
+    pub fn is_critical(&self) -> bool {
+        self.kind & 0x80 != 0
+    }
+
+    /// Bytes of the option with its header.
+    pub fn size(&self) -> usize {
+        4 + self.value.len()
+    }
+
+    /// Writes the option to the start of `bytes`; returns what follows it. `None` when there is no room, or
+    /// the value is not a multiple of 4 bytes, at most 124 of them.
+    pub fn emit<'b>(&self, bytes: &'b mut [u8]) -> Option<&'b mut [u8]> {
+        let words = u8::try_from(self.value.len() / 4).ok()?;
+        if words > 31 || self.value.len() % 4 != 0 {
+            return None;
+        }
+        let (head, rest) = bytes.split_at_mut_checked(self.size())?;
+        let [high, low] = self.class.to_be_bytes();
+        head[..4].copy_from_slice(&[high, low, self.kind, words]);
+        head[4..].copy_from_slice(self.value);
+        Some(rest)
+    }
+}
+
+/// Why the options of a packet forbid to take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptionError {
+    /// The last one reaches beyond the options.
+    CutShort,
+    /// A critical one is not known.
+    UnknownCritical,
+}
+
+// RFC 8926 section 3.5: "Endpoints receiving packets with unknown critical options MUST drop the packet"
+/// Checks all options of a packet; `is_known` says which critical ones (class, type) the receiver understands.
+/// The header's own critical bit is a hint for hardware, and not believed: the options themselves are looked at.
+pub fn check(options: &[u8], is_known: impl Fn(u16, u8) -> bool) -> Result<(), OptionError> {
+    let mut walked = 0;
+    for option in self::options(options) {
+        if option.is_critical() && !is_known(option.class, option.kind) {
+            return Err(OptionError::UnknownCritical);
+        }
+        walked += option.size();
+    }
+    if walked == options.len() {
+        Ok(())
+    } else {
+        Err(OptionError::CutShort)
+    }
 }
 
 /// Splits a packet into header, options and payload. `None` when it is cut short or of another version.
@@ -141,11 +202,55 @@ mod tests {
         assert_eq!(super::parse(&packet[..19]), None);
     }
 
+    #[test]
+    fn unknown_critical_options_are_refused() {
+        let good = hex("0102 03 00  0102 81 01 deadbeef");
+        assert_eq!(
+            check(&good, |class, kind| (class, kind) == (0x0102, 0x81)),
+            Ok(())
+        );
+        assert_eq!(
+            check(&good, |_, _| false),
+            Err(OptionError::UnknownCritical)
+        );
+        assert_eq!(check(&good[..8], |_, _| true), Err(OptionError::CutShort));
+        assert_eq!(check(&[], |_, _| false), Ok(()));
+        let header = Header {
+            flags: CONTROL,
+            ..Header::new(Vni::MAX, 0)
+        };
+        assert!(header.is_control());
+    }
+
+    #[test]
+    fn options_have_limits() {
+        let option = |value| TunnelOption {
+            class: 1,
+            kind: 2,
+            value,
+        };
+        let mut room = [0; 256];
+        assert!(option(&[0; 124]).emit(&mut room).is_some());
+        assert!(option(&[0; 128]).emit(&mut room).is_none());
+        assert!(option(&[0; 3]).emit(&mut room).is_none());
+        assert!(option(&[0; 4]).emit(&mut room[..7]).is_none());
+    }
+
     proptest! {
+        #[test]
+        fn options_emit_then_parse(class: u16, kind: u8, words in 0usize..32, byte: u8) {
+            let value = vec![byte; words * 4];
+            let option = TunnelOption { class, kind, value: &value };
+            let mut bytes = vec![0xa5; option.size()];
+            option.emit(&mut bytes).unwrap();
+            prop_assert_eq!(options(&bytes).collect::<Vec<_>>(), vec![option]);
+        }
+
         #[test]
         fn noise_never_panics(noise in proptest::collection::vec(any::<u8>(), 0..64)) {
             if let Some((_, rest, _)) = super::parse(&noise) {
-                prop_assert!(options(rest).count() <= 64);
+                prop_assert!(options(rest).count() <= OPTIONS_MAX);
+                let _ = check(rest, |_, _| false);
             }
         }
     }

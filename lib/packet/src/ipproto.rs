@@ -36,3 +36,5 @@ pub const L2TP: u8 = 115;
 pub const SCTP: u8 = 132;
 /// UDP-Lite.
 pub const UDP_LITE: u8 = 136;
+/// The gpw pseudowire; nobody registered it.
+pub const GPW: u8 = 252;
