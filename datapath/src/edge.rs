@@ -55,6 +55,25 @@ pub trait Pool {
     fn free(&mut self, frames: &mut Vec<Self::Frame>);
     /// Writes `bytes` at `offset` of a frame, over its segments. Used where payload is copied.
     fn write(&mut self, frame: &mut Self::Frame, offset: usize, bytes: &[u8]);
+    /// One frame of the bytes of all these, in their order; the headers are those of the first, and so is the offload
+    /// record. The vector is empty afterwards. `None`: no buffer (or no frames), and nothing changed.
+    ///
+    /// This one copies. A pool whose frames are chains of segments may link them instead, as long as the first
+    /// frame's head is large enough for all headers that may be behind one another.
+    fn join(&mut self, frames: &mut Vec<Self::Frame>) -> Option<Self::Frame> {
+        let offload = frames.first()?.offload();
+        let mut whole = self.alloc(frames.iter().map(Frame::size).sum())?;
+        let mut at = 0;
+        for frame in frames.iter() {
+            frame.for_each_segment(&mut |segment| {
+                self.write(&mut whole, at, segment);
+                at += segment.len();
+            });
+        }
+        whole.set_offload(offload);
+        self.free(frames);
+        Some(whole)
+    }
 }
 
 /// The receiving side of one queue of a port; owned by one worker.

@@ -4,6 +4,7 @@
 pub mod control;
 pub mod edge;
 pub mod forward;
+pub mod fragment;
 pub mod model;
 pub mod sim;
 pub mod time;

@@ -102,6 +102,27 @@ impl Default for SimPool {
     }
 }
 
+impl SimPool {
+    /// A pool whose frames have first segments of at most so many bytes.
+    pub fn with_buffer_size(buffer_size: usize) -> SimPool {
+        SimPool {
+            buffer_size,
+            ..SimPool::default()
+        }
+    }
+    /// Frames that somebody holds.
+    pub fn outstanding(&self) -> i64 {
+        self.outstanding.load(Relaxed)
+    }
+    /// A frame of these bytes.
+    pub fn frame(&mut self, bytes: &[u8]) -> SimFrame {
+        self.outstanding.fetch_add(1, Relaxed);
+        let mut frame = SimFrame::with_size(bytes.len(), self.buffer_size);
+        self.write(&mut frame, 0, bytes);
+        frame
+    }
+}
+
 impl Pool for SimPool {
     type Frame = SimFrame;
     fn alloc(&mut self, size: usize) -> Option<SimFrame> {

@@ -109,7 +109,7 @@ impl TunnelOption<'_> {
     /// the value is not a multiple of 4 bytes, at most 124 of them.
     pub fn emit<'b>(&self, bytes: &'b mut [u8]) -> Option<&'b mut [u8]> {
         let words = u8::try_from(self.value.len() / 4).ok()?;
-        if words > 31 || self.value.len() % 4 != 0 {
+        if words > 31 || !self.value.len().is_multiple_of(4) {
             return None;
         }
         let (head, rest) = bytes.split_at_mut_checked(self.size())?;
