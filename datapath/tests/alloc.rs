@@ -1,12 +1,16 @@
 //! A packet whose program is known takes no heap memory: counted over bursts of many flows through
-//! outputs, rewriting, NORMAL, a patch port and a tunnel, both ways.
+//! outputs, rewriting, NORMAL, a patch port and a tunnel, both ways. Nor do fragments.
 
 #![allow(unsafe_code, reason = "an allocator that counts has to be one")]
 
 #[path = "alloc/memory.rs"]
 mod memory;
 
-use memory::Bed;
+use datapath::edge::Pool;
+use datapath::fragment::*;
+use datapath::time::Time;
+use memory::{Bed, Shelf};
+use packet::{Wire, ipv4};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
@@ -89,4 +93,47 @@ fn known_packets_take_no_memory() {
         assert_eq!(taken, 0, "{name}");
         assert!(bed.sent() > 6400, "{name}: {}", bed.sent());
     }
+}
+
+/// Splits a packet and puts its fragments together in the reverse order, between those of others that stay incomplete.
+#[test]
+fn fragments_take_no_memory() {
+    let secret = Secret::new(1);
+    let mut shelf = Shelf::new(1024);
+    let mut splitter = Splitter::new(Ids::new(secret, 0, 1));
+    let limits = Limits {
+        datagrams: 64,
+        fragments: 256,
+        ..Limits::default()
+    };
+    let mut table = Reassembler::new(secret, limits);
+    let mut frame = [0; 334];
+    frame[12] = 8;
+    let address = |last| [10, 0, 0, last].into();
+    let header = ipv4::Header::new(address(1), address(2), 17, 300);
+    let mut pieces = Vec::with_capacity(64);
+    let mut whole = Vec::with_capacity(64);
+    let before = TAKEN.with(Cell::get);
+    for id in 0..2000u16 {
+        let mut header = header;
+        header.id = id.into();
+        header.emit(&mut frame[14..]);
+        ipv4::fill_checksum(&mut frame[14..]);
+        let packet = shelf.take(&frame).expect("the shelf is large");
+        let len = splitter.split(&mut shelf, packet, 100, DontFragment::Obey, &mut pieces);
+        assert!(matches!(len, Ok(4)));
+        // Two of three lose a fragment.
+        for piece in pieces.drain(usize::from(id % 3)..).rev() {
+            let fragment = Fragment::inspect(&piece, 0).ok().flatten();
+            let fragment = fragment.expect("it is one");
+            let now = Time(u64::from(id));
+            whole.extend(table.insert(&mut shelf, now, piece, &fragment));
+        }
+        shelf.free(&mut pieces);
+        shelf.free(&mut whole);
+    }
+    let taken = TAKEN.with(Cell::get) - before;
+    assert_eq!(taken, 0);
+    assert_eq!(table.counts().get(Outcome::Completed), 667);
+    assert!(table.counts().get(Outcome::SourceShare) > 1000);
 }

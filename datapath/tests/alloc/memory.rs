@@ -65,7 +65,7 @@ impl Frame for MemFrame {
 pub struct Shelf(Arc<Mutex<Vec<MemFrame>>>);
 
 impl Shelf {
-    fn new(len: usize) -> Shelf {
+    pub fn new(len: usize) -> Shelf {
         let make = |_| MemFrame {
             bytes: Box::new([0; SIZE]),
             start: HEADROOM,
@@ -74,7 +74,7 @@ impl Shelf {
         };
         Shelf(Arc::new(Mutex::new((0..len).map(make).collect())))
     }
-    fn take(&self, bytes: &[u8]) -> Option<MemFrame> {
+    pub fn take(&self, bytes: &[u8]) -> Option<MemFrame> {
         let mut frame = self.0.lock().expect("no panics while held").pop()?;
         frame.start = HEADROOM;
         frame.end = HEADROOM + bytes.len();

@@ -230,6 +230,52 @@ impl Header {
     }
 }
 
+/// The receiving side of a session with sequence numbers, which drops what is out of order, as Linux does it without a
+/// reorder timeout. The first number received is where the sequence starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sequence {
+    /// The number that is due; `None`: whichever comes.
+    due: Option<u32>,
+    /// The last one that was out of order, and how many followed it one by one.
+    stray: Option<u32>,
+    strays: u8,
+}
+
+/// So many packets in a row that are not due, but in order among themselves, move the sequence to them.
+const RESYNC_LEN: u8 = 5;
+
+impl Sequence {
+    /// Whether to take the packet with this number.
+    #[inline]
+    pub fn accept(&mut self, number: u32) -> bool {
+        let number = number & SEQUENCE_MASK;
+        let follows = |number: u32| (number + 1) & SEQUENCE_MASK;
+        match self.due {
+            Some(due) if due != number => {
+                // RFC 3931 section 4.6.1 suggests a window of half the numbers: what is behind it is old, and no sign
+                // that the sender started anew.
+                if number.wrapping_sub(due) & SEQUENCE_MASK >= SEQUENCE_MASK / 2 {
+                    return false;
+                }
+                self.strays = match self.stray.map(follows) == Some(number) {
+                    true => self.strays + 1,
+                    false => 0,
+                };
+                self.stray = Some(number);
+                if self.strays < RESYNC_LEN {
+                    return false;
+                }
+            }
+            _ => {}
+        }
+        *self = Sequence {
+            due: Some(follows(number)),
+            ..Sequence::default()
+        };
+        true
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -345,6 +391,31 @@ mod tests {
         let header = header(Encap::Udp, "", Sublayer::Default);
         let packet = hex("7ff3ffff 12345678 bf000001");
         assert_eq!(header.accept(&packet).unwrap().sequence, None);
+    }
+
+    #[test]
+    fn sequences() {
+        let mut sequence = Sequence::default();
+        let mut accepted = |numbers: &[u32]| {
+            numbers
+                .iter()
+                .map(|n| sequence.accept(*n))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            accepted(&[SEQUENCE_MASK, 0, 1, 1, 0, 3, 2, 3]),
+            [true, true, true, false, false, false, true, true]
+        );
+        // A gap: the fifth that follows the first stray is taken, and all after it.
+        assert_eq!(
+            accepted(&[10, 11, 12, 13, 14, 15, 16]),
+            [false, false, false, false, false, true, true]
+        );
+        // Old ones are no sign of a new start.
+        assert_eq!(
+            accepted(&[1, 2, 3, 4, 5, 6, 7, 8, 17]),
+            [false, false, false, false, false, false, false, false, true]
+        );
     }
 
     #[test]
