@@ -94,6 +94,16 @@ ROWS = [
         flows=[f"ip,nw_dst=10.0.{net}.0/24,actions=output:2" for net in range(256)],
     ),
     Row(
+        name="exact-8k",
+        what="8,000 five-tuple rules; 8,000 flows",
+        frames=lambda: traffic.flows(8000),
+        setup=[*SINGLE, "ovs-ofctl add-flows br0 {flows}"],
+        flows=[
+            f"udp,nw_src=172.16.0.1,nw_dst=10.0.{n % 256}.5,udp_src={1024 + n},udp_dst=53,actions=output:2"
+            for n in range(8000)
+        ],
+    ),
+    Row(
         name="vxlan-encap-8k",
         what="in_port=1 to a VXLAN tunnel over another bridge; 8,000 flows",
         frames=lambda: traffic.flows(8000),
