@@ -11,8 +11,10 @@ use crate::model::{BridgeId, BridgeView};
 use ofp::key::Key;
 
 const WAYS: usize = 8;
-/// Entries. As many as Open vSwitch's per-thread exact-match cache has.
-pub const ENTRIES: usize = 8192;
+/// Entries: several times the flows that it is meant for, as sets that are full lose some of theirs each
+/// time round. Measured with 8,000 five-tuple rules and flows: 390 cycles per packet with 8,192 entries,
+/// 261 with these.
+pub const ENTRIES: usize = 32_768;
 
 #[derive(Default)]
 struct Entry {
