@@ -42,6 +42,8 @@ pub struct Underlay {
     tunnels: BTreeMap<PortId, (TunnelConfig, Way)>,
     /// Tunnels whose way is to be asked for.
     due: BTreeSet<PortId>,
+    /// Tunnels whose neighbour the kernel has let go of.
+    lost: HashSet<PortId>,
     /// Internal interfaces by kernel index.
     egresses: BTreeMap<u32, Egress>,
     /// Neighbours that the kernel was asked to keep resolved.
@@ -78,6 +80,11 @@ impl Underlay {
     /// All ways are to be asked for again.
     pub fn resolve_all(&mut self) {
         self.due.extend(self.tunnels.keys());
+    }
+    /// The neighbours that were lost are asked for again. Call it now and then: who flushes the kernel's
+    /// table does so until it is empty, and must not meet them again at once.
+    pub fn resolve_lost(&mut self) {
+        self.due.extend(self.lost.drain());
     }
     /// Whether there is something to ask for.
     pub fn is_due(&self) -> bool {
@@ -156,7 +163,7 @@ impl Underlay {
         let ports: Vec<(PortId, Option<RouteAnswer>)> =
             ports.map(|(port, (_, way))| (*port, way.answer)).collect();
         if neighbour.is_none() && self.kept.remove(&key) {
-            self.due.extend(ports.iter().map(|(port, _)| *port));
+            self.lost.extend(ports.iter().map(|(port, _)| *port));
         }
         let mac = neighbour.and_then(|neighbour| neighbour.mac);
         ports

@@ -16,9 +16,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Longest sleep of an idle worker by default: an idle switch with a polled port then uses 1 to 3 %
-/// of a core, and a frame that ends the idleness waits half a millisecond at most.
-pub const SLEEP_MAX_MICROS: u64 = 500;
+/// Longest sleep of an idle worker by default: an idle switch with a polled port then uses some 3 %
+/// of a core (5 % with half of it), and a frame that ends the idleness waits a millisecond at most.
+pub const SLEEP_MAX_MICROS: u64 = 1000;
 /// Polls without a frame before a worker begins to sleep: some 20 microseconds.
 const SPINS: u32 = 200;
 /// A worker that sleeps on descriptors still looks around this often (timeouts of waiting packets).

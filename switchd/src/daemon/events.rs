@@ -113,6 +113,7 @@ impl Daemon {
             self.exit = Some(Err("a worker died: see the log for its last words".into()));
         }
         if ticks.is_multiple_of(SLOW_TICKS) {
+            self.underlay.resolve_lost();
             self.sweep();
             self.follow_controllers();
             self.retry_listeners();
