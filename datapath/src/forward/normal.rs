@@ -254,6 +254,8 @@ fn decide<'s>(
         Some(id) if Some(id) == ingress => Decision::Drop(DropReason::Recirculation),
         Some(id) => match cx.snapshot.port(id) {
             None => Decision::Flood,
+            // It was learnt before the port's VLANs changed.
+            Some(port) if !port.vlan.carries(vlan) => Decision::Flood,
             Some(port) => match refusal(port) {
                 Some(reason) => Decision::Drop(reason),
                 None => Decision::Port(port),
