@@ -293,8 +293,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             // Queues come with quality of service; until then a queue is its port.
             Action::Enqueue { port, .. } => self.output(*port, WHOLE_PACKET, u32::MAX),
             Action::OutputReg { source, max_len } => {
-                let port = PortNo(self.read(*source) as u32);
-                self.output(port, *max_len, u32::MAX)
+                self.output(port_of(self.read(*source)), *max_len, u32::MAX)
             }
             Action::Controller(controller) => self.punt(controller.as_ref().clone()),
             Action::Resubmit { in_port, table } => {
@@ -456,6 +455,16 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         });
         let tun_id = self.tun_id;
         self.push(Step::Punt { punt, tun_id })
+    }
+}
+
+/// The port that a field's value names. Numbers of 16 bits are OpenFlow 1.0's, as in Open vSwitch, where
+/// LOCAL is 0xfffe; wider ones are those of later versions. What is neither names none.
+fn port_of(value: u128) -> PortNo {
+    match (u16::try_from(value), u32::try_from(value)) {
+        (Ok(number), _) => PortNo::from_v10(number),
+        (_, Ok(number)) => PortNo(number),
+        _ => PortNo::UNSET,
     }
 }
 
