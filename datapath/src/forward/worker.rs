@@ -374,7 +374,7 @@ impl<P: Pool> Core<P> {
             let words = self.executor.words.get(item.words as usize);
             begin(key, item.in_port, words);
             let plan = if config.frag == FRAG_DROP {
-                extract::Plan::new(view.plan.words, Depth::L3)
+                extract::Plan::new(view.plan.words, Depth::L3).with_max_tags(VLAN_LIMIT)
             } else {
                 view.plan.extract
             };
