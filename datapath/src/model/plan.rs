@@ -195,6 +195,7 @@ fn writes(field: Field, f: &mut impl FnMut(Field)) {
             f(Field::IpProto);
             f(Field::IpFrag);
             f(Field::Icmpv6Type);
+            f(Field::Icmpv6Code);
         }
     }
     if matches!(field, Field::VlanTci | Field::VlanVid) {
