@@ -3,7 +3,7 @@
 
 use super::execute::{Context, Executor, NO_WORDS, Place, TunnelWords};
 use super::trace::Observer;
-use crate::edge::{Frame, Pool, Segmentation};
+use crate::edge::{BURST, Frame, Pool, Segmentation};
 use crate::model::event::Event;
 use crate::model::port::{PortId, PortKind, PortView};
 use crate::model::tunnel::{Received, Route, Tunnel};
@@ -160,7 +160,7 @@ impl<P: Pool> Executor<P> {
             return self.wait(cx, port, tun_id, frame, o);
         };
         if frame.offload().segmentation != Segmentation::None {
-            return self.split(cx, at, port, tunnel, route, tun_id, frame, o);
+            return self.split(at, port, tunnel, route, tun_id, frame, o);
         }
         match tunnel::finish_checksum(&mut frame) {
             Ok(()) => self.encapsulate(at, port, tunnel, route, tun_id, frame, o),
@@ -196,7 +196,6 @@ impl<P: Pool> Executor<P> {
     #[cold]
     fn split<O: Observer>(
         &mut self,
-        cx: Context<'_>,
         at: &Place<'_>,
         port: &PortView,
         tunnel: &Arc<Tunnel>,
@@ -209,7 +208,6 @@ impl<P: Pool> Executor<P> {
         let Some(plan) = Segments::new(frame.head(), frame.size(), &offload) else {
             return self.drop(frame, DropReason::Malformed, o);
         };
-        let _ = cx;
         for index in 0..plan.len() {
             let payload = plan.payload(index);
             let size = plan.header_size() + payload.len();
@@ -358,7 +356,7 @@ impl<P: Pool> Executor<P> {
                 .extend(frames.into_iter().map(|(frame, ..)| frame));
             return;
         };
-        let at = Place {
+        let mut at = Place {
             view,
             words: NO_WORDS,
             depth: 0,
@@ -366,6 +364,8 @@ impl<P: Pool> Executor<P> {
             layout: Default::default(),
         };
         for (frame, tun_id, _) in frames {
+            // A line is longer than a burst, and there are many: they share its limits of continuations.
+            at.origin = (at.origin + 1) % BURST as u8;
             self.enter_tunnel(cx, &at, port, tunnel, tun_id, frame, o);
         }
     }
