@@ -4,7 +4,7 @@
 //! another worker, and has to find what was learnt. An entry is two words, the key (VLAN and MAC) and
 //! the value (port and time of last use), in sets of eight. A reader reads key, value, key: if the
 //! entry was replaced in between it sees that and takes it as unknown. A full set loses its oldest
-//! entry. An address scan can only recycle entries; the table's size is fixed.
+//! entry; in a full table, an empty set takes the place of the next set's. An address scan can only recycle entries; the table's size is fixed.
 
 use super::port::PortId;
 use crate::time::Time;
@@ -18,6 +18,26 @@ const USED: u64 = 1 << 63;
 struct Set {
     keys: [AtomicU64; WAYS],
     values: [AtomicU64; WAYS],
+}
+
+impl Set {
+    /// The way that was used the longest time ago, and its key.
+    fn oldest(&self) -> Option<(usize, u64)> {
+        let ways = (0..WAYS).map(|way| (way, self.keys[way].load(Relaxed)));
+        ways.filter(|(_, key)| key & USED != 0)
+            .min_by_key(|(way, _)| self.values[*way].load(Relaxed) as u32)
+    }
+    /// Puts an entry in the place of the one with the key `old`, if that is still there.
+    fn replace(&self, way: usize, old: u64, key: u64, value: u64) -> bool {
+        let slot = &self.keys[way];
+        // 1 is nobody's key: what is written in between is not found.
+        if slot.compare_exchange(old, 1, AcqRel, Relaxed).is_err() {
+            return false;
+        }
+        self.values[way].store(value, Release);
+        slot.store(key, Release);
+        true
+    }
 }
 
 /// A bridge's learnt addresses.
@@ -69,9 +89,13 @@ impl MacTable {
     }
     #[inline]
     fn set_of(&self, key: u64) -> &Set {
+        &self.sets[self.index_of(key)]
+    }
+    #[inline]
+    fn index_of(&self, key: u64) -> usize {
         // A multiplicative hash; its high bits are the well mixed ones.
         let hash = (key ^ key >> 29).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        &self.sets[(hash >> 32) as usize & (self.sets.len() - 1)]
+        (hash >> 32) as usize & (self.sets.len() - 1)
     }
     /// The port behind which an address is.
     #[inline]
@@ -109,32 +133,33 @@ impl MacTable {
     #[cold]
     fn insert(&self, set: &Set, key: u64, value: u64) {
         self.learned.fetch_add(1, Relaxed);
+        if self.len.load(Relaxed) >= self.limit && set.oldest().is_none() {
+            self.make_room(key);
+        }
         if self.len.load(Relaxed) < self.limit {
             for way in 0..WAYS {
-                if set.keys[way].load(Relaxed) == 0
-                    && set.keys[way]
-                        .compare_exchange(0, 1, AcqRel, Relaxed)
-                        .is_ok()
-                {
-                    set.values[way].store(value, Release);
-                    set.keys[way].store(key, Release);
+                if set.replace(way, 0, key, value) {
                     self.len.fetch_add(1, Relaxed);
                     return;
                 }
             }
         }
-        let age = |way: &usize| set.values[*way].load(Relaxed) as u32;
-        let full = |way: &usize| set.keys[*way].load(Relaxed) & USED != 0;
-        if let Some(way) = (0..WAYS).filter(full).min_by_key(age) {
-            let old = set.keys[way].load(Relaxed);
-            if set.keys[way]
-                .compare_exchange(old, 1, AcqRel, Relaxed)
-                .is_ok()
-            {
-                set.values[way].store(value, Release);
-                set.keys[way].store(key, Release);
-                self.evicted.fetch_add(1, Relaxed);
-            }
+        if let Some((way, old)) = set.oldest()
+            && set.replace(way, old, key, value)
+        {
+            self.evicted.fetch_add(1, Relaxed);
+        }
+    }
+    /// Removes the oldest entry of the first set behind a key's own that has one.
+    fn make_room(&self, key: u64) {
+        let own = self.index_of(key);
+        let mut others = self.sets[own + 1..].iter().chain(&self.sets[..own]);
+        let found = others.find_map(|set| set.oldest().map(|(way, old)| (&set.keys[way], old)));
+        if let Some((slot, old)) = found
+            && slot.compare_exchange(old, 0, AcqRel, Relaxed).is_ok()
+        {
+            self.len.fetch_sub(1, Relaxed);
+            self.evicted.fetch_add(1, Relaxed);
         }
     }
     /// Removes the entries for which `stale` says so (aging, a port that went away, a flush).
@@ -199,6 +224,12 @@ mod tests {
         (2..10_000).for_each(|n| table.learn(mac(n), 0, PortId(1), Time::secs(3)));
         assert!(table.len() <= 16 && table.entries().len() <= 16);
         assert!(table.evicted.load(Relaxed) > 0);
+        // A full table learns what is new wherever it belongs.
+        for n in 10_000..10_100 {
+            table.learn(mac(n), 0, PortId(2), Time::secs(3));
+            assert_eq!(table.lookup(mac(n), 0), Some(PortId(2)));
+            assert!(table.len() <= 16 && table.entries().len() <= 16);
+        }
         table.expire(|e| e.used < Time::secs(4));
         assert!(table.is_empty() && table.entries().is_empty());
     }
