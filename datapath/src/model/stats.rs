@@ -134,11 +134,19 @@ pub struct PortTotals {
     pub tx_dropped: u64,
 }
 
+/// Chunks that every worker's slabs have.
+#[derive(Default)]
+struct Reserved {
+    rules: usize,
+    ports: usize,
+    tables: usize,
+}
+
 /// All workers' counters.
 #[derive(Clone, Default)]
 pub struct Stats {
     workers: Arc<Mutex<Vec<Arc<WorkerStats>>>>,
-    reserved: Arc<Mutex<(usize, usize, Vec<usize>)>>,
+    reserved: Arc<Mutex<Reserved>>,
 }
 
 impl Stats {
@@ -146,12 +154,9 @@ impl Stats {
     pub fn register_worker(&self) -> Arc<WorkerStats> {
         let worker = Arc::new(WorkerStats::new());
         let reserved = self.reserved.lock().expect("no panics while held");
-        (0..reserved.0.div_ceil(CHUNK)).for_each(|c| worker.rules.reserve(c * CHUNK));
-        (0..reserved.1.div_ceil(CHUNK)).for_each(|c| worker.ports.reserve(c * CHUNK));
-        reserved
-            .2
-            .iter()
-            .for_each(|&bridge| worker.tables.reserve(bridge * 256));
+        (0..reserved.rules).for_each(|chunk| worker.rules.reserve(chunk * CHUNK));
+        (0..reserved.ports).for_each(|chunk| worker.ports.reserve(chunk * CHUNK));
+        (0..reserved.tables).for_each(|chunk| worker.tables.reserve(chunk * CHUNK));
         self.workers
             .lock()
             .expect("no panics while held")
@@ -168,27 +173,30 @@ impl Stats {
     /// Makes room for a rule; before it is published.
     pub fn reserve_rule(&self, rule: RuleId) {
         let mut reserved = self.reserved.lock().expect("no panics while held");
-        if rule.0 as usize >= reserved.0 {
-            reserved.0 = (rule.0 as usize / CHUNK + 1) * CHUNK;
-            self.each(|w| w.rules.reserve(rule.0 as usize));
-        }
+        self.grow(&mut reserved.rules, rule.0 as usize, |w| &w.rules);
     }
     /// Makes room for a port; before it is published.
     pub fn reserve_port(&self, port: PortId) {
         let mut reserved = self.reserved.lock().expect("no panics while held");
-        if port.0 as usize >= reserved.1 {
-            reserved.1 = (port.0 as usize / CHUNK + 1) * CHUNK;
-            self.each(|w| w.ports.reserve(port.0 as usize));
-        }
+        self.grow(&mut reserved.ports, port.0 as usize, |w| &w.ports);
     }
     /// Makes room for a bridge's tables; before it is published.
     pub fn reserve_bridge(&self, bridge: BridgeId) {
-        self.reserved
-            .lock()
-            .expect("no panics while held")
-            .2
-            .push(usize::from(bridge.0));
-        self.each(|w| w.tables.reserve(usize::from(bridge.0) * 256));
+        let mut reserved = self.reserved.lock().expect("no panics while held");
+        let first = table_index(bridge, TableId(0));
+        self.grow(&mut reserved.tables, first, |w| &w.tables);
+    }
+    /// Makes sure that every worker has the chunks up to that of `index`.
+    fn grow<const N: usize>(
+        &self,
+        chunks: &mut usize,
+        index: usize,
+        slab: fn(&WorkerStats) -> &Slab<N>,
+    ) {
+        for chunk in *chunks..index / CHUNK + 1 {
+            self.each(|worker| slab(worker).reserve(chunk * CHUNK));
+            *chunks = chunk + 1;
+        }
     }
     /// Sum of a rule's counters (since the slot exists: subtract the baseline).
     pub fn rule(&self, rule: RuleId) -> RuleTotals {
