@@ -4,7 +4,8 @@
 //! key words and the program. A packet probes one line, then compares one entry.
 //! Validity: an entry is good while its bridge's plan, settings and ports, and the tables that its
 //! program visited, are as they were. It is checked once per published version, when it is used.
-//! Why it cannot hurt: a packet that is not in it is walked through the tables by this worker itself.
+//! Why it cannot hurt: a packet that is not in it is walked through the tables by this worker itself. Programs
+//! of many steps do not make it large: when they take too much memory, it begins anew.
 
 use super::program::Program;
 use crate::model::{BridgeId, BridgeView};
@@ -15,6 +16,9 @@ const WAYS: usize = 8;
 /// time round. Measured with 8,000 five-tuple rules and flows: 390 cycles per packet with 8,192 entries,
 /// 261 with these.
 pub const ENTRIES: usize = 32_768;
+
+/// Bytes that the programs may take: 4 KiB for each of [`ENTRIES`], of which most need a few hundred.
+const MAX_MEMORY: usize = 128 << 20;
 
 #[derive(Default)]
 struct Entry {
@@ -36,6 +40,8 @@ pub struct Cache {
     words: Box<[u64]>,
     stride: usize,
     next_victim: usize,
+    /// Bytes that the programs take.
+    memory: usize,
 }
 
 /// The hash of what a bridge's rules look at in a packet. Never 0.
@@ -64,6 +70,7 @@ impl Cache {
             words: Box::default(),
             stride: 0,
             next_victim: 0,
+            memory: 0,
         }
     }
     /// Makes room for plans of this many words. Called when a new version is seen, not per packet.
@@ -127,6 +134,12 @@ impl Cache {
         key: &Key,
         program: &mut Program,
     ) -> usize {
+        self.memory += program.memory();
+        if self.memory > MAX_MEMORY {
+            self.tags.fill([0; WAYS]);
+            self.entries.fill_with(Entry::default);
+            self.memory = program.memory();
+        }
         let set = self.set_of(hash);
         let stale = |tag: &u64| *tag == 0 || *tag == hash;
         let way = self.tags[set].iter().position(stale).unwrap_or_else(|| {
@@ -140,6 +153,7 @@ impl Cache {
             *word = key.0[usize::from(at)] & mask;
         }
         let entry = &mut self.entries[index];
+        self.memory -= entry.program.memory();
         entry.bridge = bridge;
         entry.plan = view.plan.generation;
         entry.generation = view.generation;
@@ -162,4 +176,35 @@ fn is_current(entry: &Entry, view: &BridgeView) -> bool {
                 .get(usize::from(visit.table.0))
                 .is_some_and(|table| table.generation == visit.generation)
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forward::program::Step;
+    use crate::sim::{Options, Sim};
+
+    #[test]
+    fn large_programs_take_bounded_memory() {
+        let mut sim = Sim::new(Options::default());
+        let id = sim.add_bridge("br0");
+        let snapshot = sim.snapshot();
+        let view = snapshot.bridge(id).expect("was added");
+        let mut cache = Cache::new(512);
+        cache.reserve(view.plan.arrival.len());
+        let mut program = Program::default();
+        for port in 0..400u64 {
+            program.clear();
+            program.steps.resize(16_384, Step::PopVlan);
+            let mut key = Key::default();
+            key.0[0] = port << 32;
+            let hash = hash(id, view, &key);
+            let index = cache.insert(hash, id, view, 1, &key, &mut program);
+            assert_eq!(cache.find(hash, id, view, 1, &key), Some(index));
+            assert_eq!(cache.entry(index).1.steps.len(), 16_384);
+            assert!(cache.memory <= MAX_MEMORY);
+        }
+        let held = cache.entries.iter().map(|entry| entry.program.memory());
+        assert_eq!(held.sum::<usize>(), cache.memory);
+    }
 }

@@ -28,6 +28,16 @@ impl Default for Program {
 }
 
 impl Program {
+    /// Bytes of memory that it takes.
+    pub fn memory(&self) -> usize {
+        let punts = self
+            .steps
+            .iter()
+            .filter(|step| matches!(step, Step::Punt { .. }));
+        self.steps.capacity() * size_of::<Step>()
+            + self.visits.capacity() * size_of::<Visit>()
+            + punts.count() * size_of::<Punt>()
+    }
     /// Makes it empty; its memory is kept.
     pub fn clear(&mut self) {
         self.steps.clear();
