@@ -25,6 +25,21 @@ fn brackets(command: &Command) -> String {
         .collect()
 }
 
+/// What stands for the values of the commands' options.
+const VALUES: [(&str, &str); 3] = [
+    ("--columns=", "COLUMN[,COLUMN]..."),
+    ("--id=", "@NAME"),
+    ("--inactivity-probe=", "MSECS"),
+];
+
+fn with_values(options: &str) -> String {
+    VALUES
+        .iter()
+        .fold(options.to_owned(), |text, (option, value)| {
+            text.replace(option, &format!("{option}{value}"))
+        })
+}
+
 fn option_lines(flag: &crate::options::Flag) -> String {
     let (long, short) = match flag.value {
         Value::No => (String::new(), String::new()),
@@ -45,7 +60,8 @@ fn help() -> String {
     for (family, heading) in Family::HEADINGS {
         text += &format!("\n{heading}:\n");
         for command in COMMANDS.iter().filter(|command| command.family == *family) {
-            let usage = format!("{}{} {}", brackets(command), command.name, command.args);
+            let options = with_values(&brackets(command));
+            let usage = format!("{options}{} {}", command.name, command.args);
             text += &entry(usage.trim_end(), command.doc);
         }
     }

@@ -5,16 +5,29 @@ pub fn hint<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> St
     nearest(word, candidates).map_or_else(String::new, |near| format!(" (did you mean {near}?)"))
 }
 
-/// The candidate with the fewest edits, if a third of the word or less has to change.
+/// What it costs to cut a word short or to say too much (`add-bridge`), however many letters.
+const PREFIX_COST: usize = 3;
+
+/// The candidate with the fewest edits, if a third of the word or less has to change, or one that
+/// begins or goes on like the word.
 fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = fold(word);
     let limit = word.len().div_ceil(3);
-    candidates
-        .into_iter()
-        .map(|candidate| (distance(&word, &fold(candidate)), candidate))
-        .filter(|(edits, _)| *edits <= limit)
-        .min()
-        .map(|(_, candidate)| candidate)
+    let rank = |candidate: &'a str| {
+        let letters = fold(candidate);
+        let same = word.iter().zip(&letters).take_while(|(a, b)| a == b);
+        let shared = same.count();
+        let is_prefix = shared >= 3 && shared == word.len().min(letters.len());
+        let edits = distance(&word, &letters);
+        let cost = if is_prefix {
+            edits.min(PREFIX_COST)
+        } else {
+            edits
+        };
+        (cost <= limit || is_prefix).then_some((cost, std::cmp::Reverse(shared), candidate))
+    };
+    let best = candidates.into_iter().filter_map(rank).min();
+    best.map(|(.., candidate)| candidate)
 }
 
 /// `-` and `_` are typed for each other, and case is not remembered.
@@ -59,6 +72,8 @@ mod tests {
         assert_eq!(hint("optionz", known), " (did you mean options?)");
         assert_eq!(hint("Other-Confg", known), " (did you mean other_config?)");
         assert_eq!(hint("oprt", ["port", "bridge"]), " (did you mean port?)");
+        let commands = ["add", "add-bond", "add-br", "list"];
+        assert_eq!(hint("add-bridge", commands), " (did you mean add-br?)");
         assert_eq!(hint("colour", known), "");
         assert_eq!(hint("", known), "");
     }

@@ -35,7 +35,7 @@ pub enum Error {
     /// Nobody listens.
     #[error(
         "{target}: database connection failed ({cause}): {}",
-        start_hint(target)
+        start_hint(target, cause)
     )]
     Connect {
         /// Whom we tried to reach.
@@ -70,8 +70,9 @@ pub fn rundir() -> PathBuf {
     std::env::var_os("OVS_RUNDIR").map_or_else(|| "/var/run/openvswitch".into(), PathBuf::from)
 }
 
-fn start_hint(target: &Target) -> String {
+fn start_hint(target: &Target, cause: &str) -> String {
     match target {
+        Target::Unix(_) if cause == "Permission denied" => "try as root".into(),
         Target::Unix(path) => {
             let dir = path.parent().unwrap_or(Path::new("."));
             format!(

@@ -106,7 +106,14 @@ fn add(
             .replace("Port", port, "tag", Datum::scalar(vlan));
     }
     let table = context.table("Port")?;
+    let interface = context.table("Interface")?;
     for column in columns {
+        let typed = column.split([':', '=']).next().unwrap_or_default();
+        if !table.columns.contains_key(typed) && interface.columns.contains_key(typed) {
+            fail!(
+                "\"{typed}\" is a column of Interface, not of Port: say add-port {bridge} {name} -- set Interface {name} {column}"
+            );
+        }
         context.assign(table, port, column)?;
     }
     context.draft.add_ref("Bridge", of.row, "ports", port);
