@@ -12,7 +12,7 @@ use std::time::Duration;
     name = "ofctl",
     version,
     about,
-    after_help = "`ofctl help` lists the commands.",
+    after_help = crate::command::list(),
     args_override_self = true
 )]
 pub struct Options {
@@ -52,7 +52,7 @@ pub struct Options {
     /// Give up after this many seconds.
     #[arg(short, long, value_name = "SECONDS", env = "OVS_CTL_TIMEOUT")]
     timeout: Option<u64>,
-    /// Print JSON.
+    /// Print what show and the dump commands answer as JSON.
     #[arg(long)]
     pub json: bool,
     /// The command and its arguments.

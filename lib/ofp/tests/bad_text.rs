@@ -150,7 +150,7 @@ const FLOWS: &[(&str, &str, usize, &str)] = &[
     ("in_port,actions=drop", "in_port", 1, "needs a value"),
     ("ip", "ip", 1, "actions are missing"),
     ("actions=ouput:1", "ouput", 9, "did you mean \"output\"?"),
-    ("actions=p1", "p1", 9, "output:p1"),
+    ("actions=p2", "p2", 9, "no such action"),
     ("actions=output:p2", "p2", 16, "no such port"),
     ("actions=output:", "output", 9, "needs a value"),
     ("actions=any", "any", 9, "nothing can be output"),
@@ -252,6 +252,13 @@ fn flows_are_refused_at_the_word_that_is_wrong() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_port_name_alone_outputs_there() {
+    let read = |text| read_flow_mod(text, None, &ports());
+    assert_eq!(read("actions=p1"), read("actions=output:p1"));
+    assert!(read("actions=p1").is_ok());
 }
 
 #[test]

@@ -333,8 +333,13 @@ fn list_commands(_: &Context<'_>) -> Result<()> {
 }
 
 fn help(_: &Context<'_>) -> Result<()> {
-    let mut out =
-        "ofctl [OPTIONS] COMMAND [ARGUMENTS]; `ofctl --help` explains the options.\n\n".to_owned();
+    let usage = "ofctl [OPTIONS] COMMAND [ARGUMENTS]; `ofctl --help` explains the options.\n\n";
+    print(&format!("{usage}{}", list()))
+}
+
+/// All commands with their explanations.
+pub(crate) fn list() -> String {
+    let mut out = "Commands:\n".to_owned();
     for c in COMMANDS {
         out.push_str(&format!(
             "  {:<34} {}\n",
@@ -343,5 +348,8 @@ fn help(_: &Context<'_>) -> Result<()> {
         ));
     }
     out.push_str("\nA SWITCH is a bridge's name, a socket's path, unix:PATH or tcp:HOST[:PORT].\n");
-    print(&out)
+    out.push_str(
+        "FLOW and PACKET-OUT are written as for ovs-ofctl: ovs-fields(7), ovs-actions(7).\n",
+    );
+    out
 }

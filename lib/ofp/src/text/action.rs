@@ -123,16 +123,8 @@ fn read_one(arg: &Arg<'_, '_>) -> Result<Action> {
     if arg.item.value.is_some() {
         return Err(unknown());
     }
-    let port = match reserved_or_number(key)? {
-        Some(port) => port,
-        None => {
-            return Err(match arg.ports.number(key.text) {
-                Some(_) => unknown().help(format!("output:{}", key.text)),
-                None => unknown(),
-            });
-        }
-    };
-    output_to(key, port)
+    let port = reserved_or_number(key)?.or_else(|| arg.ports.number(key.text));
+    output_to(key, port.ok_or_else(unknown)?)
 }
 
 const APPLY: u8 = 1;

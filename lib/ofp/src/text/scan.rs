@@ -327,6 +327,9 @@ fn closing(word: Word<'_>, open: usize) -> Result<usize> {
     Err(fault)
 }
 
+/// What it costs to cut a name short (`prio`) or to say too much, however many letters.
+const PREFIX_COST: usize = 3;
+
 /// The name that is most like `word`, if one is like it at all.
 pub fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let word = word.to_ascii_lowercase();
@@ -334,13 +337,20 @@ pub fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Opti
         return None;
     }
     let limit = 1 + word.len() / 4;
-    names
-        .into_iter()
-        .filter(|name| !name.is_empty())
-        .map(|name| (distance(&word, name), name))
-        .filter(|&(distance, _)| distance <= limit)
-        .min_by_key(|&(distance, _)| distance)
-        .map(|(_, name)| name)
+    let rank = |name: &'n str| {
+        let is_prefix =
+            word.len().min(name.len()) >= 3 && (name.starts_with(&word) || word.starts_with(name));
+        let edits = distance(&word, name);
+        let cost = if is_prefix {
+            edits.min(PREFIX_COST)
+        } else {
+            edits
+        };
+        (cost <= limit || is_prefix).then_some((cost, name))
+    };
+    let names = names.into_iter().filter(|name| !name.is_empty());
+    let best = names.filter_map(rank).min_by_key(|&(cost, _)| cost);
+    best.map(|(_, name)| name)
 }
 
 /// Number of characters to insert, delete, replace or swap with a neighbour.
@@ -405,6 +415,8 @@ mod tests {
     fn nearest_finds_slips_of_the_keyboard() {
         assert_eq!(nearest("nw_dts", ["nw_src", "nw_dst"]), Some("nw_dst"));
         assert_eq!(nearest("ouput", ["output", "note"]), Some("output"));
+        assert_eq!(nearest("prio", ["in_port", "priority"]), Some("priority"));
+        assert_eq!(nearest("tcp_scr", ["tcp", "tcp_src"]), Some("tcp_src"));
         assert_eq!(nearest("completely", ["output", "note"]), None);
     }
 
