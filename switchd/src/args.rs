@@ -3,9 +3,14 @@
 use clap::Parser;
 use std::path::PathBuf;
 
+const AFTER_HELP: &str = "\
+It stays in the foreground and logs to standard error; SIGTERM or `ovs-appctl exit` ends it. Its process
+id is in RUNDIR/ovs-vswitchd.pid. The database server is part of it: there is no ovsdb-server to start.
+Then: vsctl add-br br0; vsctl show; ofctl dump-flows br0.";
+
 /// An OpenFlow switch over DPDK, configured like Open vSwitch.
 #[derive(Parser, Clone, Debug)]
-#[command(name = "switchd", version)]
+#[command(name = "switchd", version, after_help = AFTER_HELP)]
 pub struct Args {
     /// Directory of the sockets: db.sock, BRIDGE.mgmt, and of the pid file.
     #[arg(long, env = "OVS_RUNDIR", default_value = "/var/run/openvswitch")]

@@ -1,6 +1,7 @@
 //! Where a controller or a database client is: `tcp:HOST[:PORT]`, `unix:FILE`, and the listening
 //! forms `ptcp:[PORT][:HOST]`, `punix:FILE` (ovs-vsctl(8), "OpenFlow Controller Connectivity").
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -36,6 +37,23 @@ impl Target {
 
 /// What would be right.
 const RIGHT: &str = "tcp:ADDRESS[:PORT], unix:FILE, ptcp:[PORT][:ADDRESS] or punix:FILE";
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = |ip: &IpAddr| match ip {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        };
+        match self {
+            Target::Tcp(ip, None) => write!(f, "tcp:{}", host(ip)),
+            Target::Tcp(ip, Some(port)) => write!(f, "tcp:{}:{port}", host(ip)),
+            Target::PassiveTcp(ip, None) => write!(f, "ptcp::{}", host(ip)),
+            Target::PassiveTcp(ip, Some(port)) => write!(f, "ptcp:{port}:{}", host(ip)),
+            Target::Unix(path) => write!(f, "unix:{}", path.display()),
+            Target::PassiveUnix(path) => write!(f, "punix:{}", path.display()),
+        }
+    }
+}
 
 impl FromStr for Target {
     type Err = String;
@@ -113,6 +131,9 @@ mod tests {
             Ok(Target::PassiveTcp(IpAddr::from([0, 0, 0, 0]), None))
         );
         assert_eq!(parse("punix:/x"), Ok(Target::PassiveUnix("/x".into())));
+        for text in ["tcp:127.0.0.1", "tcp:[::1]:1", "ptcp:1:0.0.0.0", "punix:/x"] {
+            assert_eq!(parse(text).unwrap().to_string(), text);
+        }
         for wrong in [
             "tcp:",
             "tcp:1.2.3.4.5",

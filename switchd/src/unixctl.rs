@@ -13,6 +13,7 @@ use tokio_util::codec::FramedRead;
 pub const COMMANDS: &[(&str, &str)] = &[
     ("coverage/show", ""),
     ("exit", "[--cleanup]"),
+    ("fdb/flush", "[bridge]"),
     ("fdb/show", "bridge"),
     ("list-commands", ""),
     ("version", ""),
@@ -92,7 +93,8 @@ async fn converse(stream: UnixStream, requests: mpsc::Sender<crate::daemon::Even
         }
         let (result, error) = match answer.await {
             Ok(Ok(text)) => (Value::String(text), Value::Null),
-            Ok(Err(text)) => (Value::Null, Value::String(text)),
+            // `ovs-appctl` prints it as it is.
+            Ok(Err(text)) => (Value::Null, Value::String(text + "\n")),
             Err(_) => return,
         };
         let reply = serde_json::json!({ "id": id, "result": result, "error": error });

@@ -62,12 +62,14 @@ BAD_COMMANDS = [
     (["get", "Interface", "tun0", "nope"], "nope"),
     (["--frob", "show"], "frob"),
     (["-t", "abc", "show"], "abc"),
+    (["add-port", "br0", "p1", "type=internal"], "Interface"),
 ]
 
 # The same, where the database itself refuses, so that the stock tool gets the same answer.
 BAD_VALUES = [
     (["set", "Bridge", "br0", "fail_mode=foo"], "foo"),
     (["set", "Bridge", "br0", "protocols=OpenFlow99"], "OpenFlow99"),
+    (["set", "Bridge", "br0", "protocols=OpenFlow14"], "OpenFlow14"),
     (["set", "Bridge", "br0", "other_config:hwaddr=zz"], "zz"),
     (["set", "Bridge", "br0", "other_config:datapath-id=xyz"], "xyz"),
     (["set", "Bridge", "br0", "other_config:mac-aging-time=abc"], "abc"),
@@ -79,6 +81,7 @@ BAD_VALUES = [
     (["set", "Port", "tun0", "trunks=5000"], "5000"),
     (["set", "Port", "tun0", "vlan_mode=acess"], "acess"),
     (["set", "Interface", "tun0", "ofport_request=70000"], "70000"),
+    (["set", "Interface", "tun0", "mtu_request=90000"], "90000"),
     (["set", "Interface", "tun0", "options:key=16777216"], "16777216"),
     (port("vxlam", REMOTE), "vxlam"),
     (port("vxlan"), "remote_ip"),

@@ -127,7 +127,7 @@ impl Bridge {
                 "secure" => FailMode::Secure,
                 _ => FailMode::Standalone,
             },
-            protocols: protocols(at),
+            protocols: protocols(at, problems),
             mac_aging_secs,
             mac_table_size: mac_table_size as u32,
             forward_bpdu,
@@ -139,17 +139,25 @@ impl Bridge {
     }
 }
 
-fn protocols(at: &Reader<'_>) -> Vec<Version> {
+/// The versions that are allowed and spoken; empty if nobody restricted them.
+fn protocols(at: &Reader<'_>, problems: &mut Vec<Problem>) -> Vec<Version> {
     let names: Vec<&str> = at
         .column("protocols")
         .into_iter()
         .flat_map(|d| d.strings())
         .collect();
-    Version::SUPPORTED
-        .iter()
-        .copied()
-        .filter(|v| names.contains(&v.name()))
-        .collect()
+    let spoken = Version::SUPPORTED.iter().copied();
+    let versions: Vec<Version> = spoken.filter(|v| names.contains(&v.name())).collect();
+    if versions.is_empty() && !names.is_empty() {
+        let spoken: Vec<&str> = Version::SUPPORTED.iter().map(|v| v.name()).collect();
+        let text = format!(
+            "protocols={} has no version that is spoken here: {}",
+            names.join(","),
+            spoken.join(", ")
+        );
+        at.problem(problems, text);
+    }
+    versions
 }
 
 fn controllers(

@@ -139,9 +139,7 @@ impl Port {
                 requested: number("ofport_request"),
                 stored: number("ofport"),
                 mac: mac(&interface, problems),
-                mtu: interface
-                    .int("mtu_request")
-                    .and_then(|n| u16::try_from(n).ok()),
+                mtu: mtu(&interface, problems),
                 vlan: vlan(at, problems),
             };
             if let Some(other) = ports.insert(name.to_owned(), port) {
@@ -152,6 +150,19 @@ impl Port {
             }
         }
     }
+}
+
+/// The least that IPv4 needs (RFC 791 section 3.2).
+const MTU_MIN: u16 = 68;
+
+fn mtu(at: &Reader<'_>, problems: &mut Vec<Problem>) -> Option<u16> {
+    let wanted = at.int("mtu_request")?;
+    let mtu = u16::try_from(wanted).ok().filter(|mtu| *mtu >= MTU_MIN);
+    if mtu.is_none() {
+        let text = format!("mtu_request={wanted} is not {MTU_MIN} to {}", u16::MAX);
+        at.problem(problems, text);
+    }
+    mtu
 }
 
 fn read_kind(at: &Reader<'_>, problems: &mut Vec<Problem>) -> Option<Kind> {

@@ -27,7 +27,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let best = candidates
         .into_iter()
         .min_by_key(|candidate| distance(word, candidate))?;
-    (distance(word, best) <= 1 + word.len() / 3).then_some(best)
+    (distance(word, best) <= word.len().div_ceil(3)).then_some(best)
 }
 
 /// Edit distance: inserted, deleted and replaced characters.
@@ -56,6 +56,7 @@ mod tests {
             nearest("remote-ip", ["remote_ip", "local_ip"]),
             Some("remote_ip")
         );
+        assert_eq!(nearest("foo", ["tos", "ttl"]), None);
         assert_eq!(nearest("bogus", ["remote_ip", "local_ip"]), None);
     }
 }

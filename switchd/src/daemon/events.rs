@@ -1,7 +1,8 @@
 //! What happens when something happens: connections, workers, the kernel, the clock, commands.
 
 use super::openflow;
-use super::{BATCH, Daemon, Event, LINK_PAUSE, ROUTING_PAUSE};
+use super::ports::port_word;
+use super::{BATCH, Daemon, Event, LINK_PAUSE, LiveBridge, ROUTING_PAUSE};
 use crate::kernel::Changes;
 use crate::unixctl;
 use datapath::control::Output;
@@ -190,6 +191,7 @@ impl Daemon {
                 "The available commands are:\n".to_owned(),
                 |text, (name, args)| format!("{text}  {name:<23} {args}\n"),
             )),
+            "fdb/flush" => self.fdb_flush(&request.args),
             "fdb/show" => self.fdb_show(&request.args),
             "coverage/show" => Ok(self.coverage()),
             _ => Err(format!(
@@ -200,24 +202,35 @@ impl Daemon {
         request.answer(answer);
     }
 
+    fn bridge_named(&self, name: &str) -> Result<&LiveBridge, String> {
+        let bridge = self.bridges.get(name);
+        bridge.ok_or_else(|| format!("no such bridge {name}"))
+    }
+
+    fn fdb_flush(&mut self, args: &[String]) -> Result<String, String> {
+        let ids: Vec<BridgeId> = match args {
+            [] => self.bridges.values().map(|bridge| bridge.id).collect(),
+            [name] => vec![self.bridge_named(name)?.id],
+            _ => return Err("\"fdb/flush\" takes at most one argument: a bridge".into()),
+        };
+        for id in ids {
+            self.switch.flush_fdb(id);
+        }
+        Ok("table successfully flushed\n".into())
+    }
+
     fn fdb_show(&self, args: &[String]) -> Result<String, String> {
         let [name] = args else {
             return Err("\"fdb/show\" takes one argument: a bridge".into());
         };
-        let bridge = self
-            .bridges
-            .get(name)
-            .ok_or_else(|| format!("no such bridge {name}"))?;
+        let bridge = self.bridge_named(name)?;
         let mut text = " port  VLAN  MAC                Age\n".to_owned();
         for entry in self.switch.fdb(self.clock.now(), bridge.id) {
             let number = self
                 .ports
                 .values()
                 .find_map(|p| p.live.filter(|(id, _)| *id == entry.port));
-            let number = number.map_or("?".to_owned(), |(_, number)| match number {
-                ofp::types::PortNo::LOCAL => "LOCAL".to_owned(),
-                number => number.to_string(),
-            });
+            let number = number.map_or("?".to_owned(), |(_, number)| port_word(number));
             text += &format!(
                 "{number:>5}  {:>4}  {}  {:>3}\n",
                 entry.vlan, entry.mac, entry.age_secs
@@ -263,7 +276,7 @@ impl Daemon {
                 if let Some(dialer) = self.dialers.get_mut(&id) {
                     if dialer.trouble.as_ref() != Some(&trouble) {
                         let target = &dialer.controller.target;
-                        tracing::warn!(bridge = dialer.bridge, ?target, trouble, "no controller");
+                        tracing::warn!(bridge = dialer.bridge, %target, trouble, "no controller");
                     }
                     dialer.trouble = Some(trouble);
                 }

@@ -323,12 +323,12 @@ impl Daemon {
                         .map(|(listener, _)| listener),
                     None => {
                         return Err(format!(
-                            "--remote {target:?}: use ptcp:[PORT][:ADDRESS] or punix:FILE"
+                            "--remote {target}: use ptcp:[PORT][:ADDRESS] or punix:FILE"
                         ));
                     }
                 },
             };
-            listeners.push(listener.map_err(|error| format!("--remote {target:?}: {error}"))?);
+            listeners.push(listener.map_err(|error| format!("--remote {target}: {error}"))?);
         }
         let control = self
             .rundir

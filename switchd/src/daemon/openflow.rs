@@ -114,7 +114,7 @@ impl Daemon {
             dialer.since = Instant::now();
             dialer.trouble = None;
             let target = &dialer.controller.target;
-            tracing::info!(%bridge, ?target, version = version.name(), "controller connected");
+            tracing::info!(%bridge, %target, version = version.name(), "controller connected");
         }
         let settings = ConnSettings {
             bridge: live.id,

@@ -144,7 +144,13 @@ impl Daemon {
         if matches!(port.config.kind, Kind::Internal) {
             self.links_due = Some(Instant::now());
         }
-        tracing::info!(port = port.config.name, bridge = port.bridge, %number, "port added");
+        let number = port_word(number);
+        tracing::info!(
+            port = port.config.name,
+            bridge = port.bridge,
+            number,
+            "port added"
+        );
         Ok(())
     }
 
@@ -368,5 +374,13 @@ fn settings(port: &LivePort) -> PortSettings {
         number_stored: number(config.stored),
         vlan: config.vlan.clone(),
         mac: MacAddr(port.state.mac),
+    }
+}
+
+/// A port's number as users say it.
+pub fn port_word(number: PortNo) -> String {
+    match number {
+        PortNo::LOCAL => "LOCAL".to_owned(),
+        number => number.to_string(),
     }
 }
