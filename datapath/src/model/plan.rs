@@ -84,12 +84,16 @@ impl Plan {
             }
         });
         if changed {
+            let before = (self.words, self.masks);
             (self.words, self.masks) = (WordSet::EMPTY, [0; WORDS]);
             for &(index, mask) in self.users.keys() {
                 self.masks[index as usize] |= mask;
                 self.words.insert(index as usize);
             }
-            self.settle(generation);
+            // Others may look at the same bits by other masks.
+            if before != (self.words, self.masks) {
+                self.settle(generation);
+            }
         }
     }
 }
@@ -204,5 +208,41 @@ fn writes(field: Field, f: &mut impl FnMut(Field)) {
     // A tunnel id that was set in part is needed as a whole when the packet is encapsulated.
     if matches!(field, Field::TunId) {
         f(Field::TunId);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::RuleId;
+    use ofp::key::Match;
+    use ofp::types::{Cookie, TableId};
+
+    fn rule(mask: u128) -> Rule {
+        let mut matching = Match::default();
+        matching.set(Field::IpDst.place(), 0, mask);
+        Rule {
+            id: RuleId(0),
+            table: TableId(0),
+            priority: 0,
+            matching,
+            actions: Box::new([]),
+            cookie: Cookie(0),
+        }
+    }
+
+    #[test]
+    fn it_is_the_same_while_the_same_bits_matter() {
+        let mut plan = Plan::default();
+        plan.add(&rule(0xffff_ff00), 1);
+        assert_eq!(plan.generation, 1);
+        plan.add(&rule(0xffff_0000), 2);
+        plan.remove(&rule(0xffff_0000), 3);
+        assert_eq!(plan.generation, 1);
+        plan.add(&rule(0xffff_ffff), 4);
+        plan.remove(&rule(0xffff_ff00), 5);
+        assert_eq!(plan.generation, 4);
+        plan.remove(&rule(0xffff_ffff), 6);
+        assert_eq!((plan.generation, plan.arrival.len()), (6, 1));
     }
 }

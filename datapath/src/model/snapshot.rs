@@ -148,10 +148,11 @@ impl Snapshot {
             Change::RemovePort(id) => self.remove_port(*id, generation),
             Change::AddRule(id, rule) => {
                 if let Some((plan, table)) = self.table(*id, rule.table) {
+                    // First added: what both rules look at does not go in between.
+                    plan.add(rule, generation);
                     if let Some(old) = table.rules.remove(rule) {
                         plan.remove(&old, generation);
                     }
-                    plan.add(rule, generation);
                     table.rules.insert(rule.clone());
                     table.generation = generation;
                 }
