@@ -1,9 +1,10 @@
-//! Frames that wait for their tunnels' route: all of them go on when it is known, however many they are.
+//! Frames that wait for their tunnels' route: all of them go on when it is known, however many they are, and
+//! through no other tunnel.
 
 use datapath::edge::Offload;
 use datapath::model::port::{PortKind, PortView};
 use datapath::model::tunnel::{ByteChoice, Route, Tunnel, TunnelConfig, TunnelKey, TunnelType};
-use datapath::model::{BridgeId, Rule, RuleId};
+use datapath::model::{BridgeId, Change, PortId, Rule, RuleId};
 use datapath::sim::{Options, Sim};
 use ofp::action::Action;
 use ofp::key::Match;
@@ -51,16 +52,25 @@ fn tunnel(number: u32, underlay: Option<BridgeId>) -> PortKind {
     PortKind::Tunnel(Arc::new(Tunnel { config, route }))
 }
 
+/// A bridge that sends what comes from its device to `port`, and one that sends all to its device.
+fn bed(port: PortNo) -> (Sim, [BridgeId; 2], PortId, PortId) {
+    let mut sim = Sim::new(Options::default());
+    let bridges = [("br0", port), ("br-phy", PortNo(1))].map(|(name, port)| {
+        let id = sim.add_bridge(name);
+        sim.add_rule(id, rule(port));
+        id
+    });
+    let [inside, outside] = bridges.map(|bridge| {
+        let view = sim.port_view(bridge, PortNo(1), PortKind::Device);
+        sim.set_port(view)
+    });
+    (sim, bridges, inside, outside)
+}
+
 #[test]
 fn all_go_on_at_once() {
-    let mut sim = Sim::new(Options::default());
-    let (overlay, underlay) = (sim.add_bridge("br0"), sim.add_bridge("br-phy"));
-    let view = sim.port_view(overlay, PortNo(1), PortKind::Device);
-    let inside = sim.set_port(view);
-    let view = sim.port_view(underlay, PortNo(1), PortKind::Device);
-    let outside = sim.set_port(view);
-    sim.add_rule(overlay, rule(PortNo::FLOOD));
-    sim.add_rule(underlay, rule(PortNo(1)));
+    let (mut sim, bridges, inside, outside) = bed(PortNo::FLOOD);
+    let [overlay, underlay] = bridges;
     let views: Vec<PortView> = (0..TUNNELS)
         .map(|n| sim.port_view(overlay, PortNo(n + 2), tunnel(n, None)))
         .collect();
@@ -76,6 +86,26 @@ fn all_go_on_at_once() {
     }
     sim.poll(&mut ());
     assert_eq!(sim.take(outside).len(), FRAMES * TUNNELS as usize);
+    sim.stop();
+    assert_eq!(sim.outstanding(), 0);
+}
+
+#[test]
+fn none_goes_on_through_another_tunnel() {
+    let (mut sim, bridges, inside, outside) = bed(PortNo(2));
+    let [overlay, underlay] = bridges;
+    let view = sim.port_view(overlay, PortNo(2), tunnel(1, None));
+    let id = sim.set_port(view.clone());
+    sim.send(inside, &[0x22; 60], Offload::default());
+    sim.poll(&mut ());
+    // It goes, and another one gets its number before the worker looks again.
+    sim.change(Change::RemovePort(id));
+    let (kind, name) = (tunnel(2, Some(underlay)), "other".into());
+    sim.set_port(PortView { kind, name, ..view });
+    sim.send(inside, &[0x33; 60], Offload::default());
+    sim.poll(&mut ());
+    let sent = sim.take(outside);
+    assert!(sent.len() == 1 && sent[0].ends_with(&[0x33; 60]));
     sim.stop();
     assert_eq!(sim.outstanding(), 0);
 }

@@ -29,9 +29,18 @@ const REMINDER: Time = Time::secs(1);
 
 struct Line<F> {
     port: PortId,
+    /// The port's; one that got its number later has another.
+    name: Arc<str>,
     /// Frame, tunnel id, since when; oldest first.
     frames: VecDeque<(F, u64, Time)>,
     asked: Time,
+}
+
+impl<F> Line<F> {
+    /// Whether its frames are a port's.
+    fn is_of(&self, port: &PortView) -> bool {
+        self.port == port.id && Arc::ptr_eq(&self.name, &port.name)
+    }
 }
 
 /// Frames for tunnels whose underlay is not known yet, and the prepared headers of those whose is.
@@ -279,7 +288,7 @@ impl<P: Pool> Executor<P> {
         o: &mut O,
     ) {
         let lines = &mut self.waiting.lines;
-        let at = match lines.iter().position(|line| line.port == port.id) {
+        let at = match lines.iter().position(|line| line.is_of(port)) {
             Some(at) => at,
             None if lines.len() >= MAX_TUNNELS_WAITING => {
                 return self.drop(frame, DropReason::TunnelQueueFull, o);
@@ -290,6 +299,7 @@ impl<P: Pool> Executor<P> {
                 self.events.push(Event::Resolve(port.id));
                 lines.push(Line {
                     port: port.id,
+                    name: port.name.clone(),
                     frames: VecDeque::new(),
                     asked,
                 });
@@ -311,7 +321,7 @@ impl<P: Pool> Executor<P> {
         for mut line in std::mem::take(&mut self.waiting.lines) {
             let port = cx.snapshot.port(line.port);
             let tunnel = port.and_then(|port| match &port.kind {
-                PortKind::Tunnel(tunnel) => Some((port, tunnel)),
+                PortKind::Tunnel(tunnel) if line.is_of(port) => Some((port, tunnel)),
                 _ => None,
             });
             match tunnel {
