@@ -79,8 +79,10 @@ class Namespace:
     def interfaces(self):
         return {link["ifname"] for link in json.loads(self.run("ip", "-j", "link").stdout)}
 
-    def ping(self, address, count=1, wait=2, **options):
-        """Whether `count` pings are all answered within `wait` seconds; other work on the machine may delay one."""
+    def ping(self, address, count=1, wait=None, **options):
+        """Whether `count` pings are all answered. Other work on the machine may delay an answer, so several
+        pings wait for 10 seconds: one is lost or it is not. A single one is usually asked again and again."""
+        wait = wait or (10 if count > 1 else 2)
         done = self.run("ping", "-n", "-q", "-i", "0.05", "-c", count, "-W", wait, address,
                         check=False, **options)
         return done.returncode == 0 and f"{count} received" in done.stdout
