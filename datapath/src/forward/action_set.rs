@@ -9,7 +9,7 @@ use ofp::types::PortNo;
 const MAX_WRITES: usize = 1024;
 
 /// Written by `write_actions`, emptied by `clear_actions`.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct ActionSet<'s> {
     pop_vlan: Option<&'s Action>,
     push_vlan: Option<&'s Action>,

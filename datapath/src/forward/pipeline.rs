@@ -6,7 +6,7 @@
 //! that has the same key.
 //! Design: no recursion. A list of actions is a level on an explicit stack; resubmit pushes one, goto
 //! replaces the top one, clone pushes one that restores the state when it ends. The action set is a
-//! list of its own at the very end.
+//! list of its own at the very end, and at that of each clone (as Open vSwitch has it).
 //! Invariants: the outcome depends on the key's bits in the bridge's plan, its tables and its ports,
 //! and on nothing else. Open vSwitch's limits hold; exceeding one drops the packet with its reason.
 
@@ -40,12 +40,13 @@ struct Level<'s> {
     table: TableId,
     cookie: Cookie,
     deepens: bool,
-    clone: Option<Box<Saved>>,
+    clone: Option<Box<Saved<'s>>>,
 }
 
 /// What a clone does not change: the state before it, and where its step is.
-struct Saved {
+struct Saved<'s> {
     key: Key,
+    set: ActionSet<'s>,
     tun_id: TunId,
     stack_len: usize,
     step: usize,
@@ -69,7 +70,9 @@ pub struct Walk<'s, 'w, O> {
     pub(super) program: &'w mut Program,
     levels: SmallVec<[Level<'s>; 4]>,
     set: ActionSet<'s>,
-    in_set: bool,
+    /// While the action set is executed: on top of how many levels.
+    in_set: Option<usize>,
+    set_ended: bool,
     packet_out: bool,
     pub(super) stack: Vec<u128>,
     pub(super) tun_id: TunId,
@@ -103,7 +106,8 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             program,
             levels: SmallVec::new(),
             set: ActionSet::default(),
-            in_set: false,
+            in_set: None,
+            set_ended: false,
             packet_out: false,
             stack: Vec::new(),
             tun_id: TunId::Unchanged,
@@ -147,21 +151,38 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         }
     }
     fn finish(&mut self) -> Outcome {
-        self.run()?;
-        self.in_set = true;
+        self.run(0)?;
+        self.run_set()
+    }
+    /// Executes the action set: at the end of the pipeline, and of each clone.
+    fn run_set(&mut self) -> Outcome {
+        let len = self.levels.len();
+        let deepens = usize::from(len > 0);
+        if self.depth + deepens > MAX_DEPTH {
+            return Err(DropReason::Depth);
+        }
+        self.depth += deepens;
+        let before = self.in_set.replace(len);
         for action in std::mem::take(&mut self.set).in_order() {
-            if self.exit {
+            if self.exit || self.set_ended {
                 break;
             }
             self.apply(action)?;
-            self.run()?;
+            self.run(len)?;
         }
+        self.depth -= deepens;
+        (self.in_set, self.set_ended) = (before, false);
         Ok(())
     }
-    /// Until no level is left.
-    fn run(&mut self) -> Outcome {
-        while let Some(level) = self.levels.last_mut() {
+    /// Until no more than `len` levels are left.
+    fn run(&mut self, len: usize) -> Outcome {
+        while self.levels.len() > len
+            && let Some(level) = self.levels.last_mut()
+        {
             let Some(action) = level.actions.get(level.next).filter(|_| !self.exit) else {
+                if level.clone.is_some() {
+                    self.run_set()?;
+                }
                 self.leave();
                 continue;
             };
@@ -189,7 +210,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
                 let len = steps.len() - first;
                 steps[saved.step] = Step::Clone { len };
             }
-            self.key = saved.key;
+            (self.key, self.set) = (saved.key, saved.set);
             self.tun_id = saved.tun_id;
             self.stack.truncate(saved.stack_len);
         }
@@ -357,6 +378,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
     fn clone_packet(&mut self, actions: &'s [Action]) -> Outcome {
         let saved = Saved {
             key: self.key.clone(),
+            set: self.set.clone(),
             tun_id: self.tun_id,
             stack_len: self.stack.len(),
             step: self.program.steps.len(),
@@ -378,6 +400,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             return Ok(());
         }
         self.program.drop = DropReason::TtlExpired;
+        let len = self.levels.len();
         let everyone = [0];
         for &id in if ids.is_empty() { &everyone } else { ids } {
             self.punt(Controller {
@@ -387,10 +410,9 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
                 ..Controller::default()
             })?;
         }
-        if let Some(level) = self.levels.last_mut() {
-            level.next = level.actions.len();
-        } else {
-            self.exit = true;
+        match self.levels.last_mut() {
+            Some(level) if self.in_set != Some(len) => level.next = level.actions.len(),
+            _ => self.set_ended = true,
         }
         Ok(())
     }
@@ -407,7 +429,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
                 tun_id,
             }),
             PortNo::CONTROLLER => {
-                let reason = match (self.packet_out, self.in_set) {
+                let reason = match (self.packet_out, self.in_set.is_some()) {
                     (true, _) => PacketInReason::PacketOut,
                     (_, true) => PacketInReason::ActionSet,
                     _ => PacketInReason::Action,
