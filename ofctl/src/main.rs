@@ -16,6 +16,9 @@ fn main() -> ExitCode {
         Ok(options) => options,
         Err(error) => {
             let _ = error.print();
+            if error.kind() == clap::error::ErrorKind::DisplayHelp {
+                print!("\n{}", command::list());
+            }
             return ExitCode::from(u8::from(error.use_stderr()));
         }
     };

@@ -8,13 +8,7 @@ use std::time::Duration;
 
 /// Drives an OpenFlow switch.
 #[derive(Parser, Debug)]
-#[command(
-    name = "ofctl",
-    version,
-    about,
-    after_help = crate::command::list(),
-    args_override_self = true
-)]
+#[command(name = "ofctl", version, about, args_override_self = true)]
 pub struct Options {
     /// Versions to offer, as in OpenFlow10,OpenFlow13; by default all, and the one that suits.
     #[arg(short = 'O', long, value_name = "VERSIONS")]

@@ -4,9 +4,10 @@ use clap::Parser;
 use std::path::PathBuf;
 
 const AFTER_HELP: &str = "\
-It stays in the foreground and logs to standard error; SIGTERM or `ovs-appctl exit` ends it. Its process
-id is in RUNDIR/ovs-vswitchd.pid. The database server is part of it: there is no ovsdb-server to start.
-Then: vsctl add-br br0; vsctl show; ofctl dump-flows br0.";
+It stays in the foreground and logs to standard error; SIGTERM or `ovs-appctl
+exit` ends it. Its process id is in RUNDIR/ovs-vswitchd.pid. The database server
+is part of it: there is no ovsdb-server to start. Then:
+  vsctl add-br br0; vsctl show; ofctl dump-flows br0";
 
 /// An OpenFlow switch over DPDK, configured like Open vSwitch.
 #[derive(Parser, Clone, Debug)]
