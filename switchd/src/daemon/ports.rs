@@ -170,7 +170,12 @@ impl Daemon {
             mac: port.mac.map(|mac| mac.0),
             pools: &self.pools,
         };
-        (row.open)(&request).map_err(|error| error.to_string())
+        (row.open)(&request).map_err(|error| match &config.kind {
+            Kind::Dpdk { devargs, .. } if !self.args.pci && is_pci(devargs) => {
+                format!("{error}; PCI devices need switchd --pci")
+            }
+            _ => error.to_string(),
+        })
     }
 
     /// The address that a device shall have: as set; without that an internal one has the bridge's if
@@ -377,10 +382,30 @@ fn settings(port: &LivePort) -> PortSettings {
     }
 }
 
+/// Whether devargs name a PCI device: `0000:01:00.0` or `01:00.0`, with options behind a comma.
+fn is_pci(devargs: &str) -> bool {
+    let address = devargs.split(',').next().unwrap_or_default();
+    let is_hex = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_hexdigit());
+    address.contains(':') && address.split([':', '.']).all(is_hex)
+}
+
 /// A port's number as users say it.
 pub fn port_word(number: PortNo) -> String {
     match number {
         PortNo::LOCAL => "LOCAL".to_owned(),
         number => number.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pci_addresses() {
+        assert!(is_pci("0000:01:00.0"));
+        assert!(is_pci("01:00.0,txq=2"));
+        assert!(!is_pci("net_af_packet0,iface=eth0"));
+        assert!(!is_pci(""));
     }
 }
