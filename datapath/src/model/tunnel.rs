@@ -27,6 +27,17 @@ pub enum TunnelKey {
     Flow,
 }
 
+impl TunnelKey {
+    /// As received packets are compared with it: "no key or a key of 0" are one (ovs-vswitchd.conf.db(5),
+    /// `options:in_key`), and a VXLAN header always has a key.
+    pub fn received(self) -> TunnelKey {
+        match self {
+            TunnelKey::Value(0) => TunnelKey::None,
+            key => key,
+        }
+    }
+}
+
 /// A header byte that is set, or copied from the inner packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ByteChoice {
@@ -133,7 +144,7 @@ impl TunnelMap {
             port,
             remote,
             local,
-            key: in_key,
+            key: in_key.received(),
         }
     }
     /// The port that has the same settings for received packets.
@@ -177,13 +188,9 @@ impl TunnelMap {
     /// The port that a packet belongs to.
     pub fn lookup(&self, packet: &Received) -> Option<PortId> {
         let exact = packet.key.map_or(TunnelKey::None, TunnelKey::Value);
-        // A VXLAN header always has a VNI; 0 stands for "no key".
-        let none =
-            (packet.key == Some(0) && packet.kind == TunnelType::Vxlan).then_some(TunnelKey::None);
         [Some(packet.local), None].into_iter().find_map(|local| {
-            [Some(exact), none, Some(TunnelKey::Flow)]
+            [exact.received(), TunnelKey::Flow]
                 .into_iter()
-                .flatten()
                 .find_map(|key| {
                     let Received {
                         kind, port, remote, ..
@@ -199,5 +206,48 @@ impl TunnelMap {
                         .copied()
                 })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn no_key_and_a_key_of_0_are_one() {
+        let remote = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let config = |in_key| TunnelConfig {
+            kind: TunnelType::Gre,
+            remote,
+            local: None,
+            in_key,
+            out_key: in_key,
+            port: 0,
+            csum: false,
+            tos: ByteChoice::Value(0),
+            ttl: ByteChoice::Value(64),
+            df: true,
+        };
+        let packet = |key| Received {
+            kind: TunnelType::Gre,
+            port: 0,
+            remote,
+            local: remote,
+            key,
+        };
+        for in_key in [TunnelKey::None, TunnelKey::Value(0)] {
+            let mut map = TunnelMap::default();
+            map.insert(&config(in_key), PortId(1));
+            map.insert(&config(TunnelKey::Value(5)), PortId(2));
+            let found = [None, Some(0), Some(5), Some(6)].map(|key| map.lookup(&packet(key)));
+            let (first, second) = (Some(PortId(1)), Some(PortId(2)));
+            assert_eq!(found, [first, first, second, None]);
+            for other in [TunnelKey::None, TunnelKey::Value(0)] {
+                assert_eq!(map.equal(&config(other)), first);
+            }
+            map.remove(&config(in_key), PortId(1));
+            assert_eq!(map.lookup(&packet(None)), None);
+        }
     }
 }

@@ -157,7 +157,7 @@ fn ttl(word: &str) -> Result<ByteChoice, String> {
 
 /// What a received packet must say to belong to a tunnel.
 pub fn receive_settings(tunnel: &TunnelConfig) -> impl Ord + use<> {
-    let in_key = match tunnel.in_key {
+    let in_key = match tunnel.in_key.received() {
         TunnelKey::None => None,
         TunnelKey::Value(key) => Some(key),
         TunnelKey::Flow => Some(u64::MAX),
