@@ -156,6 +156,10 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
     }
     /// Executes the action set: at the end of the pipeline, and of each clone.
     fn run_set(&mut self) -> Outcome {
+        let mut actions = std::mem::take(&mut self.set).in_order().peekable();
+        if actions.peek().is_none() {
+            return Ok(());
+        }
         let len = self.levels.len();
         let deepens = usize::from(len > 0);
         if self.depth + deepens > MAX_DEPTH {
@@ -163,7 +167,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         }
         self.depth += deepens;
         let before = self.in_set.replace(len);
-        for action in std::mem::take(&mut self.set).in_order() {
+        for action in actions {
             if self.exit || self.set_ended {
                 break;
             }
