@@ -253,6 +253,7 @@ fn bad_words_are_refused() {
             &["packet-out", "br0", "in_port=1 packet=00 actions=1"],
             "too short",
         ),
+        (&["packet-out", "br0", "1", "table"], "wants ACTIONS"),
         (&[], "no command"),
     ] {
         let done = switch.ours(args);
@@ -291,6 +292,7 @@ fn monitor_prints_what_the_stock_tool_prints() {
             "br0",
             &format!("in_port=p1 packet={arp} actions=table"),
         ]);
+        run(&["packet-out", "br0", "1", "table", arp]);
         run(&[
             "packet-out",
             "br0",

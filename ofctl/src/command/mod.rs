@@ -126,9 +126,9 @@ const COMMANDS: &[Command] = &[
     ),
     row(
         "packet-out",
-        "SWITCH PACKET-OUT",
+        "SWITCH PACKET-OUT [ACTIONS] [HEX]",
         packet::packet_out,
-        "have the switch handle a packet: in_port=P packet=HEX actions=...",
+        "handle a packet: \"in_port=P packet=HEX actions=...\", or P ACTIONS HEX",
     ),
     row(
         "monitor",

@@ -13,7 +13,17 @@ const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
 
 pub(super) fn packet_out(context: &Context<'_>) -> Result<()> {
     let ports = context.lazy_ports();
-    let text = context.args[1].as_str();
+    let text = match &context.args[1..] {
+        [text] => text.clone(),
+        // As scripts wrote it before there were keys.
+        [port, actions, packet] => format!("in_port={port} packet={packet} actions={actions}"),
+        _ => {
+            return Err(Failure::plain(
+                "packet-out: IN_PORT wants ACTIONS and a packet",
+            ));
+        }
+    };
+    let text = text.as_str();
     let out: PacketOut =
         ports.or_failure(read_packet_out(text, &ports).map_err(Failure::text(text)))?;
     let mut connection = context.connect()?;
