@@ -48,7 +48,7 @@ pub(crate) fn ifreq(name: &str) -> Result<libc::ifreq> {
     let is_valid = (1..libc::IFNAMSIZ).contains(&name.len()) && !name.contains(['/', ':', '\0']);
     if !is_valid || name.chars().any(char::is_whitespace) {
         return Err(Error::Refused(format!(
-            "\"{name}\" cannot be the name of a network device"
+            "\"{name}\" cannot be the name of a network device: 1 to 15 characters, no slash, colon or blank"
         )));
     }
     // SAFETY: a plain C structure, for which all zeroes is a value.

@@ -307,7 +307,7 @@ fn errors_of_opening_name_the_device() {
     );
     assert_eq!(
         error("internal", "much-too-long-a-name"),
-        "\"much-too-long-a-name\" cannot be the name of a network device"
+        "\"much-too-long-a-name\" cannot be the name of a network device: 1 to 15 characters, no slash, colon or blank"
     );
 }
 
