@@ -173,6 +173,12 @@ pub fn for_each_read(actions: &[Action], f: &mut impl FnMut(Field)) {
             Action::SetEthSrc(_) | Action::SetEthDst(_) | Action::SetTunnel { .. } => {}
             Action::SetQueue(_) | Action::PopQueue | Action::Exit | Action::Note(_) => {}
             Action::Meter(_) | Action::ClearActions => {}
+            // Whether a packet is large, or a fragment, is seen when the step runs.
+            Action::Fragment { .. } | Action::Reassemble(_) => {}
+            Action::Bpdu(_) => {
+                f(Field::BpduType);
+                f(Field::EthDst);
+            }
             Action::WriteMetadata { .. } | Action::GotoTable(_) => {}
         }
     }

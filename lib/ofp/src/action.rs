@@ -39,6 +39,27 @@ pub struct Controller {
     pub meter: Option<MeterId>,
 }
 
+/// Least `mtu` of [`Action::Fragment`]: a full IPv4 header with 8 bytes of payload (RFC 791 section 3.2).
+pub const FRAGMENT_MTU_MIN: u16 = 68;
+
+/// Where [`Bpdu::Tunnel`] sends frames, so that bridges in between take them for data.
+pub const BPDU_TUNNEL: MacAddr = MacAddr([0x01, 0x00, 0x0c, 0xcd, 0xcd, 0xd0]);
+
+/// What the `bpdu(...)` action does to a frame whose `bpdu_type` is not `none`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Bpdu {
+    /// Counts it at the ingress port.
+    Count,
+    /// NORMAL forwards it, although its destination is reserved.
+    Forward,
+    /// Drops it.
+    Drop,
+    /// Sets its destination to this one.
+    Tunnel(MacAddr),
+    /// Gives one with this destination the one of its protocol back.
+    Untunnel(MacAddr),
+}
+
 /// One action or instruction. A rule's list holds the instructions in the order in which
 /// OpenFlow 1.3.5 section 5.9 executes them: meter, applied actions, clear, write, metadata, goto.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -165,6 +186,17 @@ pub enum Action {
     Note(Vec<u8>),
     /// Apply a list to a copy of the packet.
     Clone(Vec<Action>),
+    /// An IP packet that is larger becomes fragments: what follows, and later tables, apply to each of them.
+    Fragment {
+        /// Bytes of an IP packet at most.
+        mtu: u16,
+        /// Split IPv4 packets that ask not to be (DF) too; they are dropped otherwise.
+        ignore_df: bool,
+    },
+    /// Fragments are held; the packet that they were (or that was whole) goes on in a table. Nothing follows it.
+    Reassemble(TableId),
+    /// Something about spanning tree frames; others pass unchanged.
+    Bpdu(Bpdu),
 
     /// Instruction: pass a meter.
     Meter(MeterId),

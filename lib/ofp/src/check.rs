@@ -1,7 +1,7 @@
 //! Whether a list of actions makes sense for the packets of a match. The switch asks for every
 //! flow_mod and packet_out, `ofctl` before it sends one.
 
-use crate::action::Action;
+use crate::action::{Action, FRAGMENT_MTU_MIN};
 use crate::error::OfError;
 use crate::field::{Field, Prereq, Subfield};
 use crate::key::{Match, VLAN_PRESENT};
@@ -108,7 +108,14 @@ impl Check {
                 table: Some(TableId::ALL),
                 ..
             } => Err(OfError::ActionArgument),
+            Action::Fragment { mtu, .. } if *mtu < FRAGMENT_MTU_MIN => Err(OfError::ActionArgument),
+            Action::Reassemble(table) if usize::from(table.0) >= TableId::LEN => {
+                Err(OfError::ActionArgument)
+            }
             Action::Group(_)
+            | Action::Fragment { .. }
+            | Action::Reassemble(_)
+            | Action::Bpdu(_)
             | Action::Controller(_)
             | Action::SetEthSrc(_)
             | Action::SetEthDst(_)
@@ -252,6 +259,9 @@ fn fits_action_set(action: &Action) -> bool {
             | Action::Exit
             | Action::Note(_)
             | Action::Clone(_)
+            | Action::Fragment { .. }
+            | Action::Reassemble(_)
+            | Action::Bpdu(_)
             | Action::OutputReg { .. }
             | Action::OutputTrunc { .. }
             | Action::StackPush(_)

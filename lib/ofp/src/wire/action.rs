@@ -3,9 +3,9 @@
 
 use super::cursor::{Layout, Reader, Tlv};
 use super::oxm;
-use crate::action::{Action, Controller, PacketInReason};
+use crate::action::{Action, Bpdu, Controller, PacketInReason};
 use crate::error::OfError;
-use crate::field::{Field, NICIRA, ONF, Subfield};
+use crate::field::{Field, NICIRA, ONF, Subfield, TSUNAGI};
 use crate::types::{GroupId, MeterId, PortNo, TableId, Version};
 use std::net::Ipv4Addr;
 
@@ -66,6 +66,7 @@ const V11: Space = Space::Standard(Version::V11, Version::V11);
 const V11_UP: Space = Space::Standard(Version::V11, Version::V15);
 const V12_UP: Space = Space::Standard(Version::V12, Version::V15);
 const NX: Space = Space::Experimenter(NICIRA);
+const OURS: Space = Space::Experimenter(TSUNAGI);
 
 rows! {
     OUTPUT10       "OFPAT_OUTPUT"        V10, 0, 8 fixed,       |r, _| output(PortNo::from_v10(r.u16()?), r.u16()?);
@@ -124,6 +125,40 @@ rows! {
     NX_GROUP       "NXAST_GROUP"         NX, 40, 16 fixed,      |r, _| { r.skip(2)?; Ok(Action::Group(GroupId(r.u32()?))) };
     CLONE          "NXAST_CLONE"         NX, 42, 16 longer,     clone;
     COPY_FIELD     "ONFACT_COPY_FIELD"   Space::Experimenter(ONF), 3200, 24 longer, |r, _| { r.skip(2)?; copy_field(r, true) };
+
+    FRAGMENT       "TSUNAGI_FRAGMENT"    OURS, 1, 16 fixed,     fragment;
+    REASSEMBLE     "TSUNAGI_REASSEMBLE"  OURS, 2, 16 fixed,     |r, _| Ok(Action::Reassemble(TableId(r.u8()?)));
+    BPDU           "TSUNAGI_BPDU"        OURS, 3, 24 fixed,     bpdu;
+}
+
+/// The flag of `TSUNAGI_FRAGMENT` that splits packets with DF too.
+pub(super) const IGNORE_DF: u16 = 1;
+
+/// `mtu` 16, `flags` 16, zeros.
+fn fragment(r: &mut Reader<'_>, _: Context) -> Result<Action, OfError> {
+    let (mtu, flags) = (r.u16()?, r.u16()?);
+    if flags & !IGNORE_DF != 0 {
+        return Err(OfError::ActionArgument);
+    }
+    Ok(Action::Fragment {
+        mtu,
+        ignore_df: flags & IGNORE_DF != 0,
+    })
+}
+
+/// `operation` 8, zero 8, `address` 48 (of operations 3 and 4), zeros.
+fn bpdu(r: &mut Reader<'_>, _: Context) -> Result<Action, OfError> {
+    let operation = r.u8()?;
+    r.skip(1)?;
+    let mac = r.mac()?;
+    Ok(Action::Bpdu(match operation {
+        0 => Bpdu::Count,
+        1 => Bpdu::Forward,
+        2 => Bpdu::Drop,
+        3 => Bpdu::Tunnel(mac),
+        4 => Bpdu::Untunnel(mac),
+        _ => return Err(OfError::ActionArgument),
+    }))
 }
 
 /// Reads a list of actions that stands alone.
@@ -148,7 +183,7 @@ fn get_action(kind: u16, body: &[u8], context: Context) -> Result<Action, OfErro
     let mut r = Reader::new(body, OfError::ActionLength);
     let row = if kind == 0xffff {
         let experimenter = r.u32()?;
-        if ![NICIRA, ONF].contains(&experimenter) {
+        if ![NICIRA, ONF, TSUNAGI].contains(&experimenter) {
             return Err(OfError::ActionVendor);
         }
         let subtype = r.u16()?;

@@ -6,11 +6,12 @@ use super::action as row;
 use super::action::{Row, Space, controller_property};
 use super::cursor::{Layout, put_property, put_tlv};
 use super::oxm::{self, Flavor};
-use crate::action::{Action, Controller, PacketInReason};
+use crate::action::{Action, Bpdu, Controller, PacketInReason};
 use crate::field::{Field, Prereq, Subfield};
 use crate::key::{Match, VLAN_PRESENT};
 use crate::types::{PortNo, TableId, Version};
 use bytes::{BufMut, BytesMut};
+use packet::MacAddr;
 
 /// What writing a list needs to know about the packets that reach it.
 #[derive(Clone, Copy, Debug)]
@@ -115,6 +116,16 @@ fn put_action(out: &mut BytesMut, action: &Action, c: &mut Context) {
             o.put_bytes(0, 6);
             put_actions(o, list, *c);
         }),
+        Action::Fragment { mtu, ignore_df } => put(out, &row::FRAGMENT, |o| {
+            o.put_u16(*mtu);
+            o.put_u16(if *ignore_df { row::IGNORE_DF } else { 0 });
+            o.put_bytes(0, 2);
+        }),
+        Action::Reassemble(table) => put(out, &row::REASSEMBLE, |o| {
+            o.put_u8(table.0);
+            o.put_bytes(0, 5);
+        }),
+        Action::Bpdu(bpdu) => put_bpdu(out, *bpdu),
         Action::WriteMetadata { value, mask } if v10 => put(out, &row::WRITE_METADATA, |o| {
             o.put_bytes(0, 6);
             o.put_u64(*value);
@@ -128,6 +139,22 @@ fn put_action(out: &mut BytesMut, action: &Action, c: &mut Context) {
         | Action::WriteMetadata { .. }
         | Action::GotoTable(_) => {}
     }
+}
+
+fn put_bpdu(out: &mut BytesMut, bpdu: Bpdu) {
+    let (operation, mac) = match bpdu {
+        Bpdu::Count => (0, MacAddr::ZERO),
+        Bpdu::Forward => (1, MacAddr::ZERO),
+        Bpdu::Drop => (2, MacAddr::ZERO),
+        Bpdu::Tunnel(mac) => (3, mac),
+        Bpdu::Untunnel(mac) => (4, mac),
+    };
+    put(out, &row::BPDU, |o| {
+        o.put_u8(operation);
+        o.put_u8(0);
+        o.put_slice(&mac.0);
+        o.put_bytes(0, 6);
+    });
 }
 
 /// A number that OpenFlow 1.0 has in a Nicira action, later versions in their own.
