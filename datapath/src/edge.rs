@@ -61,19 +61,27 @@ pub trait Pool {
     /// This one copies. A pool whose frames are chains of segments may link them instead, as long as the first
     /// frame's head is large enough for all headers that may be behind one another.
     fn join(&mut self, frames: &mut Vec<Self::Frame>) -> Option<Self::Frame> {
-        let offload = frames.first()?.offload();
-        let mut whole = self.alloc(frames.iter().map(Frame::size).sum())?;
-        let mut at = 0;
-        for frame in frames.iter() {
-            frame.for_each_segment(&mut |segment| {
-                self.write(&mut whole, at, segment);
-                at += segment.len();
-            });
-        }
-        whole.set_offload(offload);
-        self.free(frames);
-        Some(whole)
+        join_by_copy(self, frames)
     }
+}
+
+/// [`Pool::join`] into a new frame.
+pub fn join_by_copy<P: Pool + ?Sized>(
+    pool: &mut P,
+    frames: &mut Vec<P::Frame>,
+) -> Option<P::Frame> {
+    let offload = frames.first()?.offload();
+    let mut whole = pool.alloc(frames.iter().map(Frame::size).sum())?;
+    let mut at = 0;
+    for frame in frames.iter() {
+        frame.for_each_segment(&mut |segment| {
+            pool.write(&mut whole, at, segment);
+            at += segment.len();
+        });
+    }
+    whole.set_offload(offload);
+    pool.free(frames);
+    Some(whole)
 }
 
 /// The receiving side of one queue of a port; owned by one worker.

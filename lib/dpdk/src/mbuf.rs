@@ -147,6 +147,52 @@ impl Mbuf {
         head.pkt_len += tail_size;
     }
 
+    /// Chains all segments of other frames behind those of this one, without the empty ones.
+    pub(crate) fn link(&mut self, parts: impl Iterator<Item = Mbuf>) {
+        let head = self.as_ptr();
+        let mut last = head;
+        // SAFETY: all chains are ours. Only a first segment can be empty, as pulling leaves it in place.
+        unsafe {
+            for part in parts {
+                let mut start = part.into_raw();
+                let mut len = std::mem::replace(&mut (*start).nb_segs, 1);
+                (*head).pkt_len += (*start).pkt_len;
+                if (*start).data_len == 0 {
+                    let next = std::mem::replace(&mut (*start).next, ptr::null_mut());
+                    free_one(Mbuf(NonNull::new_unchecked(start)));
+                    (start, len) = (next, len - 1);
+                }
+                while !(*last).next.is_null() {
+                    last = (*last).next;
+                }
+                (*last).next = start;
+                (*head).nb_segs += len;
+            }
+        }
+    }
+
+    /// Bytes that fit behind a frame of one segment, in its buffer.
+    #[inline]
+    pub(crate) fn tailroom(&self) -> usize {
+        let mbuf = self.get();
+        usize::from(mbuf.buf_len - mbuf.data_off - mbuf.data_len)
+    }
+
+    /// Copies the bytes of another frame behind those of this one, which has one segment and room for them.
+    pub(crate) fn extend(&mut self, part: &Mbuf) {
+        debug_assert!(self.segments_len() == 1 && part.size() <= self.tailroom());
+        for piece in part.iovecs() {
+            let mbuf = self.get_mut();
+            // SAFETY: the first segment's buffer is private to its frame, and has room behind its data.
+            unsafe {
+                let end = data(mbuf).add(mbuf.data_len as usize);
+                ptr::copy_nonoverlapping(piece.iov_base.cast(), end, piece.iov_len);
+            }
+            mbuf.data_len += piece.iov_len as u16;
+            mbuf.pkt_len += piece.iov_len as u32;
+        }
+    }
+
     /// The segments as (address, size), for scatter output.
     #[inline]
     pub(crate) fn iovecs(&self) -> impl Iterator<Item = libc::iovec> + '_ {

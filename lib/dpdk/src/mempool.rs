@@ -9,7 +9,7 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use datapath::edge::{Frame, HEADROOM, Pool};
+use datapath::edge::{Frame, HEADROOM, Pool, join_by_copy};
 use dpdk_sys as sys;
 
 use crate::mbuf::Mbuf;
@@ -25,6 +25,14 @@ pub(crate) const LARGE_SIZE: usize = u16::MAX as usize;
 const CACHE_SIZE: u32 = 256;
 /// The same for large ones: a burst.
 const LARGE_CACHE_SIZE: u32 = 32;
+
+/// A frame to which others are linked has so many bytes of headers at least, or all there are, in its first segment:
+/// four tunnels in one another, each with all the headroom that there is for one, and as much again.
+const LINKED_HEAD_MIN: usize = 8 * HEADROOM;
+/// Segments of a joined frame at most: the cards that take fewest take 8.
+const LINKED_SEGMENTS_MAX: usize = 8;
+/// Joined bytes that are copied into the first frame's buffer if they fit there.
+const EXTEND_MAX: usize = 256;
 
 /// `SOCKET_ID_ANY`: memory of whichever NUMA node.
 const ANY_SOCKET: i32 = -1;
@@ -316,5 +324,26 @@ impl Pool for MbufPool {
 
     fn write(&mut self, frame: &mut Mbuf, offset: usize, bytes: &[u8]) {
         frame.write(offset, bytes, &self.pools);
+    }
+
+    fn join(&mut self, frames: &mut Vec<Mbuf>) -> Option<Mbuf> {
+        let (first, later) = frames.split_first_mut()?;
+        let rest: usize = later.iter().map(Frame::size).sum();
+        let segments = later.iter().map(Mbuf::segments_len).sum::<usize>() + first.segments_len();
+        if first.segments_len() == 1 && rest <= EXTEND_MAX.min(first.tailroom()) {
+            for part in later {
+                first.extend(part);
+            }
+            let whole = frames.swap_remove(0);
+            self.free(frames);
+            return Some(whole);
+        }
+        if first.head().len() < LINKED_HEAD_MIN || segments > LINKED_SEGMENTS_MAX {
+            return join_by_copy(self, frames);
+        }
+        let mut parts = frames.drain(..);
+        let mut whole = parts.next()?;
+        whole.link(parts);
+        Some(whole)
     }
 }

@@ -4,7 +4,7 @@ mod common;
 
 use common::{bytes, frame, pools};
 use datapath::edge::{Frame, HEADROOM, Offload, Pool, Segmentation};
-use dpdk::MbufPool;
+use dpdk::{Mbuf, MbufPool};
 use proptest::prelude::*;
 
 #[test]
@@ -103,6 +103,48 @@ fn headers_can_be_pulled_up() {
     );
 }
 
+/// The sizes of a frame's segments.
+fn segments(frame: &Mbuf) -> Vec<usize> {
+    let mut sizes = Vec::new();
+    frame.for_each_segment(&mut |part| sizes.push(part.len()));
+    assert_eq!(sizes.len(), frame.segments_len());
+    sizes
+}
+
+#[test]
+fn frames_are_joined_without_copying_what_is_large() {
+    let mut pool = MbufPool::new(pools());
+    let data: Vec<u8> = (0..60_000u32).map(|i| (i ^ i >> 8) as u8).collect();
+    for (parts, expected) in [
+        (&[1514, 100][..], &[1614][..]),
+        (&[1514, 0], &[1514]),
+        (&[1514, 100, 100, 56], &[1770]),
+        (&[2000, 100], &[2000, 100]),
+        (&[1514, 1480, 1480], &[1514, 1480, 1480]),
+        (&[1514, 3000], &[1514, 2048, 952]),
+        (&[3000, 100], &[2048, 952, 100]),
+        // Headers may be in what follows.
+        (&[1000, 1000], &[2000]),
+        // More segments than some cards take.
+        (&[1480; 8], &[1480; 8]),
+        (&[1480; 9], &[2048, 9 * 1480 - 2048]),
+    ] {
+        let mut frames = Vec::new();
+        let mut at = 0;
+        for size in parts {
+            frames.push(frame(&mut pool, &data[at..at + size]));
+            at += size;
+        }
+        let whole = pool.join(&mut frames).expect("mbufs");
+        assert_eq!(segments(&whole), expected);
+        assert_eq!(bytes(&whole), data[..at]);
+        pool.free(&mut vec![whole]);
+        let in_use = pool.pools().in_use();
+        assert_eq!((frames.len(), in_use.ordinary, in_use.large), (0, 0, 0));
+    }
+    assert!(pool.join(&mut Vec::new()).is_none());
+}
+
 #[derive(Clone, Debug)]
 enum Edit {
     Push(Vec<u8>),
@@ -177,6 +219,38 @@ proptest! {
         let mut all: Vec<_> = old.into_iter().map(|(frame, _)| frame).collect();
         all.push(real);
         pool.free(&mut all);
+        prop_assert_eq!((pool.pools().in_use().ordinary, pool.pools().in_use().large), (0, 0));
+    }
+
+    #[test]
+    fn a_joined_frame_is_the_bytes_of_all(parts in prop::collection::vec((0usize..4000, 0usize..2100, 0usize..4000), 1..12), cut in 0usize..20_000) {
+        thread_local! {
+            static POOL: MbufPool = MbufPool::new(pools());
+        }
+        let mut pool = POOL.with(Clone::clone);
+        let (mut frames, mut model) = (Vec::new(), Vec::new());
+        for (at, (size, pulled, trimmed)) in parts.into_iter().enumerate() {
+            let data: Vec<u8> = (0..size).map(|i| (i ^ i >> 8 ^ at) as u8).collect();
+            let mut part = frame(&mut pool, &data);
+            let pulled = if part.pull(pulled) { pulled } else { 0 };
+            part.trim(trimmed);
+            model.extend(data[pulled..].iter().take(trimmed));
+            frames.push(part);
+        }
+        let offload = Offload { csum_start: 34, csum_offset: 6, ..Offload::default() };
+        frames[0].set_offload(offload);
+        let mut whole = pool.join(&mut frames).expect("mbufs");
+        prop_assert_eq!(whole.offload(), offload);
+        prop_assert_eq!(whole.size(), model.len());
+        prop_assert_eq!(&bytes(&whole), &model);
+        prop_assert!(whole.head().len() >= model.len().min(1024));
+        prop_assert!(!segments(&whole)[1..].contains(&0));
+        let copy = pool.copy(&whole).expect("mbufs");
+        whole.trim(cut);
+        pool.write(&mut whole, 0, &[0xff; 20_000]);
+        prop_assert_eq!(&bytes(&copy), &model);
+        prop_assert_eq!(bytes(&whole), vec![0xff; cut.min(model.len())]);
+        pool.free(&mut vec![whole, copy]);
         prop_assert_eq!((pool.pools().in_use().ordinary, pool.pools().in_use().large), (0, 0));
     }
 }
