@@ -11,6 +11,12 @@ pub(super) fn copy<P: Pool>(
     to: &mut P::Frame,
     at: usize,
 ) {
+    if let Some(whole) = to.head_mut().get_mut(at..at + range.len()) {
+        each(from, range, &mut |offset, bytes| {
+            whole[offset..offset + bytes.len()].copy_from_slice(bytes);
+        });
+        return;
+    }
     each(from, range, &mut |offset, bytes| {
         pool.write(to, at + offset, bytes)
     });

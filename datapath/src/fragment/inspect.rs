@@ -62,6 +62,7 @@ pub struct Fragment {
 impl Fragment {
     /// Looks at a frame, which was seen in `zone` (a number for the bridge, and what else must not mix).
     /// `None`: it is no fragment, and none of our business.
+    #[inline]
     pub fn inspect<F: Frame>(frame: &F, zone: u32) -> Result<Option<Fragment>, Outcome> {
         let head = frame.head();
         let layout = match layout::parse(head, frame.size()) {
@@ -119,6 +120,8 @@ pub(super) fn size_max(layout: &Layout) -> usize {
     PACKET_SIZE_MAX + outside
 }
 
+// Inlined for the same reason as `layout::parse`.
+#[inline(always)]
 fn identify(head: &[u8], layout: &Layout, zone: u32) -> Option<(Key, u8)> {
     let words = |bytes: [u8; 16]| {
         let bits = u128::from_be_bytes(bytes);

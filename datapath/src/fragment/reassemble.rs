@@ -4,10 +4,12 @@
 use super::bytes;
 use super::hash::Secret;
 use super::inspect::{Fragment, size_max};
+use super::layout::Layout;
 use super::outcome::{Counts, Outcome};
 use super::store::{GROUPS, NONE, Piece, Store, Usage};
 use crate::edge::{Frame, Pool};
 use crate::time::Time;
+use packet::checksum::Sum;
 use packet::{Wire, ipv4, ipv6};
 
 /// Fragments of one datagram at most: 64 KiB at IPv6's smallest MTU are 54.
@@ -173,7 +175,7 @@ impl<F: Frame> Reassembler<F> {
             let mut frame = frame;
             frame.trim(fragment.layout.end);
             let size = fragment.layout.payload_size();
-            let whole = restore(&mut frame, fragment, size, fragment.ecn);
+            let whole = restore(&mut frame, &fragment.layout, size, fragment.ecn);
             return match whole {
                 Some(()) => Ok(frame),
                 None => self.drop(frame, Outcome::Malformed),
@@ -336,7 +338,7 @@ impl<F: Frame> Reassembler<F> {
         let datagram = self.store.datagram(index);
         datagram.ecn |= 1 << fragment.ecn;
         if range.start == 0 {
-            datagram.head = Some(*fragment);
+            datagram.head = Some((fragment.layout, fragment.ecn));
         }
         if !fragment.layout.more {
             datagram.end = Some(range.end);
@@ -361,7 +363,7 @@ impl<F: Frame> Reassembler<F> {
         let (head, ecn, size) = (datagram.head, datagram.ecn, datagram.held.bytes);
         self.store.remove(index, &mut self.parts);
         let result = match (head, self.parts.first_mut()) {
-            (Some(head), Some(first)) => join(first, &head, size, ecn),
+            (Some((layout, codepoint)), Some(first)) => join(first, &layout, codepoint, size, ecn),
             _ => Err(Outcome::Malformed),
         };
         let whole = result.and_then(|()| pool.join(&mut self.parts).ok_or(Outcome::NoMemory));
@@ -371,12 +373,18 @@ impl<F: Frame> Reassembler<F> {
 }
 
 /// Makes the headers in the first fragment's frame those of the whole packet.
-fn join<F: Frame>(first: &mut F, head: &Fragment, size: usize, ecn: u8) -> Result<(), Outcome> {
-    let ecn = congestion(ecn, head.ecn).ok_or(Outcome::Ecn)?;
-    if head.layout.prefix_end - head.layout.l3 + size > size_max(&head.layout) {
+fn join<F: Frame>(
+    first: &mut F,
+    layout: &Layout,
+    codepoint: u8,
+    size: usize,
+    seen: u8,
+) -> Result<(), Outcome> {
+    let ecn = congestion(seen, codepoint).ok_or(Outcome::Ecn)?;
+    if layout.prefix_end - layout.l3 + size > size_max(layout) {
         return Err(Outcome::Oversize);
     }
-    restore(first, head, size, ecn).ok_or(Outcome::Malformed)
+    restore(first, layout, size, ecn).ok_or(Outcome::Malformed)
 }
 
 /// The ECN codepoint of a packet of which the first fragment has `first`, and all have those in the set `seen`.
@@ -396,8 +404,7 @@ fn congestion(seen: u8, first: u8) -> Option<u8> {
 }
 
 /// Removes what made `frame` a fragment; `size` is that of the whole payload.
-fn restore<F: Frame>(frame: &mut F, fragment: &Fragment, size: usize, ecn: u8) -> Option<()> {
-    let layout = &fragment.layout;
+fn restore<F: Frame>(frame: &mut F, layout: &Layout, size: usize, ecn: u8) -> Option<()> {
     if layout.is_ipv6 {
         let bytes = frame.head_mut();
         *bytes.get_mut(layout.next_at)? = layout.protocol;
@@ -411,12 +418,22 @@ fn restore<F: Frame>(frame: &mut F, fragment: &Fragment, size: usize, ecn: u8) -
     } else {
         let bytes = frame.head_mut();
         let header = ipv4::Header::at_mut(bytes, layout.l3)?;
-        header
-            .total_size
-            .set((layout.prefix_end - layout.l3 + size) as u16);
+        let total_size = (layout.prefix_end - layout.l3 + size) as u16;
+        let tos = header.tos & !3 | ecn;
+        // It was right: what changes is taken out, and added. To read back what was just written in smaller parts
+        // stalls the CPU.
+        let sum = Sum::new()
+            .u16(!header.checksum.get())
+            .u16(!header.total_size.get())
+            .u16(total_size)
+            .u16(!header.fragment.get())
+            .u16(!u16::from(header.tos))
+            .u16(tos.into());
+        header.total_size.set(total_size);
         header.fragment.set(0);
-        header.tos = header.tos & !3 | ecn;
-        ipv4::fill_checksum(&mut bytes[layout.l3..])
+        header.tos = tos;
+        header.checksum.set(sum.finish());
+        Some(())
     }
 }
 

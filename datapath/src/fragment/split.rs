@@ -5,6 +5,7 @@ use super::bytes;
 use super::ids::Ids;
 use super::layout::{self, Fault, Layout};
 use crate::edge::{Frame, Pool};
+use packet::checksum::Sum;
 use packet::{Wire, ipv4, ipv6};
 
 macro_rules! refusals {
@@ -76,6 +77,8 @@ struct Plan {
     id: u32,
     /// The IPv4 header of later fragments, with the options that are copied.
     later_header: [u8; 60],
+    /// IPv4: the sum of these two headers without what differs between fragments.
+    header_sums: [u16; 2],
     /// Bytes of IP headers in the first fragment, and in the others.
     header_sizes: [usize; 2],
     /// Bytes of payload in the first fragment, and in the others but the last.
@@ -132,6 +135,7 @@ impl<F: Frame> Splitter<F> {
     }
 
     /// `None`: the packet fits.
+    #[inline(always)]
     fn plan(&mut self, frame: &F, mtu: usize, df: DontFragment) -> Result<Option<Plan>, Refusal> {
         let (head, size) = (frame.head(), frame.size());
         let l3 = layout::network(head).map_or(0, |found| found.offset);
@@ -151,12 +155,14 @@ impl<F: Frame> Splitter<F> {
         if layout.more && !layout.payload_size().is_multiple_of(8) {
             return Err(Refusal::Malformed);
         }
-        let mut later_header = [0; 60];
+        let (mut later_header, mut header_sums) = ([0; 60], [0; 2]);
         let header_sizes = if layout.is_ipv6 {
             [layout.prefix_end - layout.l3 + ipv6::Fragment::SIZE; 2]
         } else {
             let header = &head[layout.l3..layout.prefix_end];
-            [header.len(), copy_header(header, &mut later_header)]
+            let later_size = copy_header(header, &mut later_header);
+            header_sums = [header, &later_header[..later_size]].map(constant_sum);
+            [header.len(), later_size]
         };
         let rooms = header_sizes.map(|header| mtu.saturating_sub(header) & !7);
         if rooms.contains(&0) {
@@ -166,6 +172,7 @@ impl<F: Frame> Splitter<F> {
             id: self.id(head, &layout),
             layout,
             later_header,
+            header_sums,
             header_sizes,
             rooms,
             last_room: mtu - header_sizes[1],
@@ -214,22 +221,11 @@ impl<F: Frame> Splitter<F> {
                 plan.rooms[1]
             };
             let mut piece = pool.alloc(header_end + size)?;
-            let copied = if layout.is_ipv6 {
-                layout.prefix_end
-            } else {
-                layout.l3
-            };
-            pool.write(&mut piece, 0, &frame.head()[..copied]);
-            if !layout.is_ipv6 {
-                pool.write(
-                    &mut piece,
-                    copied,
-                    &plan.later_header[..plan.header_sizes[1]],
-                );
-            }
             bytes::copy(pool, frame, from..from + size, &mut piece, header_end);
             let is_last = from + size == layout.end;
-            let patched = plan.patch(piece.head_mut(), 1, from - layout.payload, size, is_last);
+            let patched = plan
+                .repeat(frame.head(), piece.head_mut())
+                .and_then(|to| plan.patch(to, 1, from - layout.payload, size, is_last));
             self.later.push(piece);
             patched?;
             from += size;
@@ -262,6 +258,21 @@ impl Plan {
         self.patch(frame.head_mut(), 0, 0, size, false)
     }
 
+    /// Copies into a later fragment what it repeats of the frame, and returns these bytes.
+    fn repeat<'a>(&self, head: &[u8], to: &'a mut [u8]) -> Option<&'a mut [u8]> {
+        let layout = &self.layout;
+        let to = to.get_mut(..layout.l3 + self.header_sizes[1])?;
+        let copied = if layout.is_ipv6 {
+            layout.prefix_end
+        } else {
+            layout.l3
+        };
+        let (common, own) = to.split_at_mut(copied);
+        common.copy_from_slice(head.get(..copied)?);
+        own.copy_from_slice(self.later_header.get(..own.len())?);
+        Some(to)
+    }
+
     /// Makes the headers of a fragment right: `payload_size` bytes that start `skipped` bytes into the packet's payload.
     fn patch(
         &self,
@@ -288,14 +299,27 @@ impl Plan {
             fragment.emit(head.get_mut(layout.prefix_end..)?)?;
         } else {
             let header = ipv4::Header::at_mut(head, layout.l3)?;
-            header.total_size.set(size as u16);
-            header.id.set(self.id as u16);
             let flags = if more { ipv4::MF } else { 0 };
-            header.fragment.set((offset / 8) as u16 | flags);
-            ipv4::fill_checksum(head.get_mut(layout.l3..)?)?;
+            let (size, id, fragment) = (size as u16, self.id as u16, (offset / 8) as u16 | flags);
+            header.total_size.set(size);
+            header.id.set(id);
+            header.fragment.set(fragment);
+            // From the values: to read back what was just written in smaller parts stalls the CPU.
+            let sum = Sum::new().u16(self.header_sums[which]).u16(size);
+            header.checksum.set(sum.u16(id).u16(fragment).finish());
         }
         Some(())
     }
+}
+
+/// The sum of an IPv4 header without size, id, flags, offset and checksum.
+fn constant_sum(header: &[u8]) -> u16 {
+    let Some(fixed) = ipv4::Header::at(header, 0) else {
+        return 0;
+    };
+    let sum = Sum::new().bytes(header).u16(!fixed.checksum.get());
+    let sum = sum.u16(!fixed.total_size.get()).u16(!fixed.id.get());
+    sum.u16(!fixed.fragment.get()).fold()
 }
 
 /// Copies an IPv4 header with those of its options that every fragment has; returns its size.

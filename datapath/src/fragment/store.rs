@@ -1,7 +1,8 @@
 //! What the reassembler keeps: datagrams and their fragments in arrays that never grow beyond their
 //! limits, linked by index. Finding, keeping and letting go is here; what it means is not.
 
-use super::inspect::{Fragment, Key};
+use super::inspect::Key;
+use super::layout::Layout;
 use crate::time::Time;
 
 /// No index.
@@ -92,8 +93,8 @@ pub(super) struct Datagram {
     pub held: Usage,
     /// Bytes of payload in all, once the last fragment is here.
     pub end: Option<usize>,
-    /// The fragment at offset 0, once it is here.
-    pub head: Option<Fragment>,
+    /// Of the fragment at offset 0, once it is here: where its parts are, and its ECN codepoint.
+    pub head: Option<(Layout, u8)>,
     /// ECN codepoints seen, one bit each.
     pub ecn: u8,
     /// What arrives for it is dropped until it times out.
@@ -268,8 +269,10 @@ impl<F> Store<F> {
             }
         }
         self.account(group, before, after);
-        self.unlink(Order::Use, index);
-        self.link(Order::Use, index);
+        if self.list(Order::Use, index).last != index {
+            self.unlink(Order::Use, index);
+            self.link(Order::Use, index);
+        }
     }
 
     /// The datagram of this IP version (0: IPv4, 1: IPv6) that times out first.
