@@ -1,11 +1,12 @@
 //! Whether a list of actions makes sense for the packets of a match. The switch asks for every
 //! flow_mod and packet_out, `ofctl` before it sends one.
 
-use crate::action::{Action, FRAGMENT_MTU_MIN};
+use crate::action::{Action, Bpdu, FRAGMENT_MTU_MIN};
 use crate::error::OfError;
 use crate::field::{Field, Prereq, Subfield};
 use crate::key::{Match, VLAN_PRESENT};
 use crate::types::{GroupId, PortNo, TableId, Version};
+use packet::MacAddr;
 
 /// Largest group number (OFPG_MAX).
 const GROUP_MAX: u32 = 0xffff_ff00;
@@ -47,6 +48,17 @@ struct Check {
 
 impl Check {
     fn list(&mut self, actions: &[Action]) -> Result<(), OfError> {
+        // The packet goes on elsewhere: what follows would never run.
+        let before_last = &actions[..actions.len().saturating_sub(1)];
+        if before_last
+            .iter()
+            .any(|action| matches!(action, Action::Reassemble(_)))
+        {
+            return Err(match self.version {
+                Version::V10 => OfError::ActionArgument,
+                _ => OfError::UnsupportedOrder,
+            });
+        }
         actions.iter().try_for_each(|action| self.action(action))
     }
 
@@ -110,6 +122,9 @@ impl Check {
             } => Err(OfError::ActionArgument),
             Action::Fragment { mtu, .. } if *mtu < FRAGMENT_MTU_MIN => Err(OfError::ActionArgument),
             Action::Reassemble(table) if usize::from(table.0) >= TableId::LEN => {
+                Err(OfError::ActionArgument)
+            }
+            Action::Bpdu(Bpdu::Tunnel(mac) | Bpdu::Untunnel(mac)) if *mac == MacAddr::ZERO => {
                 Err(OfError::ActionArgument)
             }
             Action::Group(_)
@@ -251,7 +266,7 @@ impl Check {
 }
 
 /// Whether an action can stand in an action set.
-fn fits_action_set(action: &Action) -> bool {
+pub(crate) fn fits_action_set(action: &Action) -> bool {
     !matches!(
         action,
         Action::Enqueue { .. }
@@ -347,10 +362,67 @@ mod tests {
 
     #[test]
     fn an_action_set_holds_no_lists() {
-        let write = [Action::WriteActions(vec![Action::Exit])];
-        assert_eq!(
-            check(&write, &Match::default(), Version::V13),
-            Err(OfError::ActionType)
-        );
+        let fragment = Action::Fragment {
+            mtu: 1500,
+            ignore_df: false,
+        };
+        let ours = [
+            fragment,
+            Action::Reassemble(TableId(1)),
+            Action::Bpdu(Bpdu::Count),
+        ];
+        for action in ours.into_iter().chain([Action::Exit]) {
+            let write = [Action::WriteActions(vec![action])];
+            assert_eq!(
+                check(&write, &Match::default(), Version::V13),
+                Err(OfError::ActionType)
+            );
+        }
+    }
+
+    #[test]
+    fn our_actions_have_their_limits() {
+        let any = Match::default();
+        let fragment = |mtu| Action::Fragment {
+            mtu,
+            ignore_df: true,
+        };
+        let tunnel = |mac| Action::Bpdu(Bpdu::Tunnel(mac));
+        let wrong = Err(OfError::ActionArgument);
+        for (action, want) in [
+            (fragment(68), Ok(())),
+            (fragment(67), wrong),
+            (Action::Reassemble(TableId(253)), Ok(())),
+            (Action::Reassemble(TableId(254)), wrong),
+            (tunnel(crate::action::BPDU_TUNNEL), Ok(())),
+            (tunnel(MacAddr::ZERO), wrong),
+        ] {
+            for version in [Version::V10, Version::V13] {
+                assert_eq!(
+                    check(std::slice::from_ref(&action), &any, version),
+                    want,
+                    "{action:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_follows_reassemble() {
+        let any = Match::default();
+        let again = Action::Reassemble(TableId(1));
+        let lists = [
+            vec![again.clone(), Action::Exit],
+            vec![again.clone(), Action::GotoTable(TableId(7))],
+            vec![Action::Clone(vec![again.clone(), Action::Exit])],
+        ];
+        for list in lists {
+            let order = Err(OfError::UnsupportedOrder);
+            assert_eq!(check(&list, &any, Version::V13), order);
+            let wrong = Err(OfError::ActionArgument);
+            assert_eq!(check(&list, &any, Version::V10), wrong);
+        }
+        let fits = [Action::Clone(vec![again.clone()]), again];
+        assert_eq!(check(&fits, &any, Version::V13), Ok(()));
     }
 }

@@ -24,6 +24,8 @@ pub enum Format {
     TunnelFlags,
     /// `(ns,type)`.
     PacketType,
+    /// The name of a [`packet::bpdu::Kind`], or its number.
+    BpduType,
 }
 
 /// What a match must say before this field means anything (OpenFlow 1.3.5 section 7.2.3.6).
@@ -260,7 +262,7 @@ fields! {
     NdTarget     "nd_target"     ""           (word::ND_TARGET, 0, 128)     Ipv6        Nd        mask  rw nxm1(23, 16), oxm(31, 16), 3;
     NdSll        "nd_sll"        ""           (word::ARP_SHA, 16, 48)       Ethernet    NdSolicit mask  rw nxm1(24, 6),  oxm(32, 6), 3;
     NdTll        "nd_tll"        ""           (word::ARP_THA, 16, 48)       Ethernet    NdAdvert  mask  rw nxm1(25, 6),  oxm(33, 6), 3;
-    BpduType     "bpdu_type"     ""           (word::VLAN_INNER, 32, 8)     Decimal     None      exact ro NONE,         ours(1, 1), 0;
+    BpduType     "bpdu_type"     ""           (word::VLAN_INNER, 32, 8)     BpduType    None      exact ro NONE,         ours(1, 1), 0;
 }
 
 impl Field {
@@ -282,6 +284,13 @@ impl Field {
         match self {
             Field::IpTos => 0xfc,
             _ => self.place().ones(),
+        }
+    }
+    /// The largest value that packets have.
+    pub const fn largest(self) -> u128 {
+        match self {
+            Field::BpduType => packet::bpdu::Kind::ALL.len() as u128 - 1,
+            _ => self.full_mask(),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! bytes of any kind are read without a panic, and what is read can be written.
 
 use bytes::Bytes;
-use ofp::action::{Action, Controller, PacketInReason};
+use ofp::action::{Action, Bpdu, Controller, FRAGMENT_MTU_MIN, PacketInReason};
 use ofp::error::{ERRORS, OfError};
 use ofp::field::{FIELDS, Field, Subfield};
 use ofp::key::Match;
@@ -89,7 +89,8 @@ prop_compose! {
             let vlan = matches!(row.field, Field::VlanTci | Field::VlanVid | Field::VlanPcp);
             if has_id && free && !vlan && row.prereq.holds(&m) && !base.iter().any(|b| b.0 == row.field) {
                 let mask = if masked && row.maskable { mask & full } else { full };
-                m.set(row.place, value & if port { 0xfe } else { full }, mask);
+                let value = value & if port { 0xfe } else { full };
+                m.set(row.place, value.min(row.field.largest()), mask);
             }
         }
         // Masking may have taken away what another field needs; such a match cannot be said.
@@ -120,6 +121,15 @@ fn port() -> impl Strategy<Value = PortNo> {
     prop_oneof![
         (1..0xff00_u32).prop_map(PortNo),
         (0xffff_fff8_u32..=0xffff_fffe).prop_map(PortNo)
+    ]
+}
+
+fn bpdu() -> impl Strategy<Value = Bpdu> {
+    let mac = || any::<[u8; 6]>().prop_map(MacAddr);
+    prop_oneof![
+        select(&[Bpdu::Count, Bpdu::Forward, Bpdu::Drop]),
+        mac().prop_map(Bpdu::Tunnel),
+        mac().prop_map(Bpdu::Untunnel),
     ]
 }
 
@@ -213,6 +223,10 @@ fn simple_action() -> impl Strategy<Value = Action> {
                 }
             }),
         Just(Action::Exit),
+        (FRAGMENT_MTU_MIN.., any::<bool>())
+            .prop_map(|(mtu, ignore_df)| Action::Fragment { mtu, ignore_df }),
+        bpdu().prop_map(Action::Bpdu),
+        (0..254_u8).prop_map(|table| Action::Reassemble(TableId(table))),
         proptest::collection::vec(any::<u8>(), 0..20).prop_map(Action::Note),
     ]
 }

@@ -10,10 +10,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ),
     ("tun_ttl", "read-only, and nothing sets it from text"),
     ("tun_tos", "read-only, and nothing sets it from text"),
-    (
-        "bpdu_type",
-        "recognised by extraction, whose tests call it Field::BpduType",
-    ),
 ];
 
 /// Everything that tests: cases, test files, unit tests.

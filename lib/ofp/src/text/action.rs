@@ -1,10 +1,12 @@
 //! Actions as text, read: one table of names and readers. What it yields prints back the same
 //! ([`print_actions`](super::print::print_actions)).
 
+use super::experimenter;
 use super::ports::{PortNames, read_port, reserved_or_number};
 use super::scan::{Item, Result, TextError, Word};
 use super::value::{ethernet, field_named, field_names, ipv4, read_subfield, read_value};
 use crate::action::{Action, Controller, PacketInReason, WHOLE_PACKET};
+use crate::check::fits_action_set;
 use crate::field::{Field, Subfield};
 use crate::types::{GroupId, MeterId, PortNo, TableId};
 use packet::MacAddr;
@@ -16,8 +18,8 @@ const DEPTH_LIMIT: usize = 8;
 const LEN_LIMIT: usize = 8192;
 
 /// What a reader of the table gets.
-struct Arg<'a, 'p> {
-    item: Item<'a>,
+pub(super) struct Arg<'a, 'p> {
+    pub(super) item: Item<'a>,
     ports: &'p dyn PortNames,
     depth: usize,
 }
@@ -68,6 +70,9 @@ const ACTIONS: &[(&str, Reader)] = &[
     ("exit", |a| a.nothing(Action::Exit)),
     ("note", note),
     ("clone", |a| Ok(Action::Clone(nested(a)?))),
+    ("fragment", experimenter::fragment),
+    ("reassemble", experimenter::reassemble),
+    ("bpdu", experimenter::bpdu),
     ("meter", |a| Ok(Action::Meter(MeterId(a.need()?.int()?)))),
     ("clear_actions", |a| a.nothing(Action::ClearActions)),
     ("write_actions", write_actions),
@@ -151,8 +156,14 @@ const RANKS: [&str; 6] = [
 ];
 
 fn in_order(before: &[Action], action: &Action, key: Word<'_>) -> Result<()> {
-    let Some(last) = before.last().map(rank) else {
-        return Ok(());
+    let last = match before.last() {
+        None => return Ok(()),
+        Some(Action::Reassemble(table)) => {
+            return Err(key
+                .fail("nothing can follow reassemble")
+                .help(format!("the packet goes on in table {table}")));
+        }
+        Some(last) => rank(last),
     };
     let this = rank(action);
     if this < last {
@@ -537,20 +548,7 @@ fn nested(arg: &Arg<'_, '_>) -> Result<Vec<Action>> {
 
 fn write_actions(arg: &Arg<'_, '_>) -> Result<Action> {
     let actions = nested(arg)?;
-    let unfit = actions.iter().any(|action| {
-        matches!(
-            action,
-            Action::Resubmit { .. }
-                | Action::Clone(_)
-                | Action::Exit
-                | Action::Note(_)
-                | Action::StackPush(_)
-                | Action::StackPop(_)
-                | Action::Enqueue { .. }
-                | Action::OutputReg { .. }
-                | Action::PopQueue
-        )
-    });
+    let unfit = !actions.iter().all(fits_action_set);
     match arg.item.value {
         Some(value) if unfit => Err(value.fail("holds an action that can not be in an action set")),
         _ => Ok(Action::WriteActions(actions)),

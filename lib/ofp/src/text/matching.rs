@@ -242,9 +242,10 @@ impl Builder<'_> {
                 .help(format!("{}=...", row.name)));
         }
         self.check(key, row)?;
+        let most = ones.min(sub.field.largest() >> sub.start);
         let (bits, mask) = match value.split_once("/") {
-            None => (value.number(ones)?, ones),
-            Some((bits, mask)) => (bits.number(ones)?, mask.number(ones)?),
+            None => (value.number(most)?, ones),
+            Some((bits, mask)) => (bits.number(most)?, mask.number(ones)?),
         };
         self.put(key, sub.field, bits << sub.start, mask << sub.start)
     }

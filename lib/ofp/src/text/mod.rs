@@ -4,6 +4,7 @@
 //! Nothing here touches a socket or a frame.
 
 mod action;
+mod experimenter;
 mod flow;
 mod matching;
 mod ports;

@@ -4,6 +4,7 @@
 use super::ports::{PortMap, PortNames, print_port, read_port};
 use super::scan::{Result, Word};
 use crate::field::{FIELDS, Field, Format, Row, Subfield};
+use packet::bpdu::Kind;
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -42,6 +43,7 @@ pub(super) fn read_value(row: &Row, word: Word<'_>, ports: &dyn PortNames) -> Re
         Format::TcpFlags => flags(word, ones, TCP_FLAGS),
         Format::TunnelFlags => flags(word, ones, TUNNEL_FLAGS),
         Format::PacketType => packet_type(word).map(|value| (value, ones)),
+        Format::BpduType => bpdu_type(word).map(|value| (value, ones)),
     }
 }
 
@@ -152,6 +154,16 @@ fn packet_type(word: Word<'_>) -> Result<u128> {
     Ok(space.trim().number(0xffff)? << 16 | kind.trim().number(0xffff)?)
 }
 
+/// A kind of BPDU by its name or number.
+fn bpdu_type(word: Word<'_>) -> Result<u128> {
+    let names = || Kind::ALL.map(Kind::name).join(", ");
+    if let Some(kind) = Kind::ALL.iter().find(|kind| kind.name() == word.text) {
+        return Ok(*kind as u128);
+    }
+    let number = word.number(Field::BpduType.largest());
+    number.map_err(|_| word.fail("not a kind of BPDU").help(names()))
+}
+
 /// Prints a value, with its mask unless that is all ones.
 pub(super) fn print_value(
     out: &mut String,
@@ -211,6 +223,10 @@ pub(super) fn print_value(
         Format::TcpFlags => signed_flags(out, value, mask, TCP_FLAGS),
         Format::TunnelFlags => signed_flags(out, value, mask, TUNNEL_FLAGS),
         Format::PacketType => write!(out, "({},{:#x})", value >> 16, value & 0xffff),
+        Format::BpduType => match Kind::ALL.get(value as usize) {
+            Some(kind) => out.write_str(kind.name()),
+            None => write!(out, "{value}"),
+        },
     };
 }
 

@@ -7,6 +7,7 @@ use crate::action::{Action, Bpdu, Controller, PacketInReason};
 use crate::error::OfError;
 use crate::field::{Field, NICIRA, ONF, Subfield, TSUNAGI};
 use crate::types::{GroupId, MeterId, PortNo, TableId, Version};
+use packet::MacAddr;
 use std::net::Ipv4Addr;
 
 /// Where an action's number counts.
@@ -127,7 +128,7 @@ rows! {
     COPY_FIELD     "ONFACT_COPY_FIELD"   Space::Experimenter(ONF), 3200, 24 longer, |r, _| { r.skip(2)?; copy_field(r, true) };
 
     FRAGMENT       "TSUNAGI_FRAGMENT"    OURS, 1, 16 fixed,     fragment;
-    REASSEMBLE     "TSUNAGI_REASSEMBLE"  OURS, 2, 16 fixed,     |r, _| Ok(Action::Reassemble(TableId(r.u8()?)));
+    REASSEMBLE     "TSUNAGI_REASSEMBLE"  OURS, 2, 16 fixed,     reassemble;
     BPDU           "TSUNAGI_BPDU"        OURS, 3, 24 fixed,     bpdu;
 }
 
@@ -137,6 +138,7 @@ pub(super) const IGNORE_DF: u16 = 1;
 /// `mtu` 16, `flags` 16, zeros.
 fn fragment(r: &mut Reader<'_>, _: Context) -> Result<Action, OfError> {
     let (mtu, flags) = (r.u16()?, r.u16()?);
+    r.zeros(OfError::ActionArgument)?;
     if flags & !IGNORE_DF != 0 {
         return Err(OfError::ActionArgument);
     }
@@ -146,17 +148,23 @@ fn fragment(r: &mut Reader<'_>, _: Context) -> Result<Action, OfError> {
     })
 }
 
-/// `operation` 8, zero 8, `address` 48 (of operations 3 and 4), zeros.
+/// `table` 8, zeros.
+fn reassemble(r: &mut Reader<'_>, _: Context) -> Result<Action, OfError> {
+    let table = TableId(r.u8()?);
+    r.zeros(OfError::ActionArgument)?;
+    Ok(Action::Reassemble(table))
+}
+
+/// `operation` 8, zero 8, `address` 48 (of operations 3 and 4, otherwise zero), zeros.
 fn bpdu(r: &mut Reader<'_>, _: Context) -> Result<Action, OfError> {
-    let operation = r.u8()?;
-    r.skip(1)?;
-    let mac = r.mac()?;
-    Ok(Action::Bpdu(match operation {
-        0 => Bpdu::Count,
-        1 => Bpdu::Forward,
-        2 => Bpdu::Drop,
-        3 => Bpdu::Tunnel(mac),
-        4 => Bpdu::Untunnel(mac),
+    let (operation, zero, mac) = (r.u8()?, r.u8()?, r.mac()?);
+    r.zeros(OfError::ActionArgument)?;
+    Ok(Action::Bpdu(match (operation, zero, mac) {
+        (0, 0, MacAddr::ZERO) => Bpdu::Count,
+        (1, 0, MacAddr::ZERO) => Bpdu::Forward,
+        (2, 0, MacAddr::ZERO) => Bpdu::Drop,
+        (3, 0, mac) => Bpdu::Tunnel(mac),
+        (4, 0, mac) => Bpdu::Untunnel(mac),
         _ => return Err(OfError::ActionArgument),
     }))
 }

@@ -163,7 +163,7 @@ pub(crate) fn get_payload(
         return Err(OfError::MatchWildcards);
     }
     let value = from_wire(field, value);
-    if value & !full != 0 {
+    if value & !full != 0 || value > field.largest() {
         return Err(OfError::MatchValue);
     }
     let every_bit = if size == 16 {

@@ -4,6 +4,7 @@ use super::Style;
 use crate::action::{Action, Controller, PacketInReason, WHOLE_PACKET};
 use crate::field::Subfield;
 use crate::text::action::reason_name;
+use crate::text::experimenter;
 use crate::text::ports::print_port;
 use crate::text::value::{print_subfield, print_value};
 use crate::types::{PortNo, Version};
@@ -33,7 +34,10 @@ fn print(out: &mut String, action: &Action, style: &Style<'_>) {
     let known = output(out, action, style).is_some()
         || header(out, action, style).is_some()
         || field(out, action, style).is_some()
-        || control(out, action, style).is_some();
+        || control(out, action, style).is_some()
+        || experimenter::print(action)
+            .map(|text| out.push_str(&text))
+            .is_some();
     debug_assert!(known, "{action:?} has no text");
 }
 
