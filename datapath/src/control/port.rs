@@ -352,6 +352,7 @@ impl Port {
             tx_bytes: now.tx_bytes.wrapping_sub(before.tx_bytes),
             rx_dropped: now.rx_dropped.wrapping_sub(before.rx_dropped),
             tx_dropped: now.tx_dropped.wrapping_sub(before.tx_dropped),
+            bpdus: now.bpdus.since(&before.bpdus),
         }
     }
     /// OFPMP_PORT_STATS.

@@ -18,7 +18,7 @@ use ofp::field::Field;
 use ofp::key::{Key, word};
 use ofp::message::port_config;
 use ofp::types::PortNo;
-use packet::{Wire, ethernet};
+use packet::{Wire, bpdu, ethernet};
 use std::sync::Arc;
 
 /// Bridges and tunnels, one inside the other, that a packet may go through.
@@ -85,6 +85,8 @@ pub(super) struct Executor<P: Pool> {
     pub spent: [u16; crate::edge::BURST],
     pub waiting: Waiting<P::Frame>,
     pub known: Known,
+    /// What the frame is whose program runs.
+    pub bpdu: bpdu::Kind,
 }
 
 impl<P: Pool> Executor<P> {
@@ -104,6 +106,7 @@ impl<P: Pool> Executor<P> {
             spent: [0; crate::edge::BURST],
             waiting: Waiting::default(),
             known: Known::default(),
+            bpdu: bpdu::Kind::None,
         }
     }
     pub fn add_queue(&mut self, port: PortId, tx: Box<dyn Tx<P::Frame>>) {
@@ -209,8 +212,13 @@ impl<P: Pool> Executor<P> {
                     Some(kept) => frame = kept,
                     None => return,
                 },
-                Step::Normal { in_port, tun_id } => {
-                    match self.normal(cx, at, *in_port, *tun_id, frame, is_last, o) {
+                Step::Normal {
+                    in_port,
+                    reserved,
+                    tun_id,
+                } => {
+                    let from = (*in_port, *reserved);
+                    match self.normal(cx, at, from, *tun_id, frame, is_last, o) {
                         Some(kept) => frame = kept,
                         None => return,
                     }
@@ -337,9 +345,10 @@ impl<P: Pool> Executor<P> {
         if queue.frames.len() >= FLUSH_LEN {
             self.flush_port(port.id);
         }
+        self.count_sent_bpdu(port.id);
     }
-    /// Puts all frames into a device's queue, if none of them needs a closer look: runts are refused, and
-    /// what may not fit is measured, one by one. `false`: nothing was done.
+    /// Puts all frames into a device's queue, if none of them needs a closer look: runts are refused, what
+    /// may not fit is measured, and BPDUs are counted, one by one. `false`: nothing was done.
     pub fn transmit_all(
         &mut self,
         port: &PortView,
@@ -351,7 +360,10 @@ impl<P: Pool> Executor<P> {
             mtu => mtu + ethernet::Header::SIZE,
         };
         let fits = |frame: &P::Frame| {
-            frame.head().len() >= ethernet::Header::SIZE && frame.size() <= largest
+            let head = frame.head();
+            head.len() >= ethernet::Header::SIZE
+                && frame.size() <= largest
+                && !bpdu::is_addressed(head)
         };
         if !matches!(port.kind, PortKind::Device) || !frames.iter().all(fits) {
             return false;
@@ -389,6 +401,7 @@ impl<P: Pool> Executor<P> {
     }
     pub fn count_sent(&mut self, port: PortId, bytes: u64) {
         self.stats.ports.add_from(port.0 as usize, 2, [1, bytes]);
+        self.count_sent_bpdu(port);
     }
     pub fn count_received(&mut self, port: PortId, bytes: u64) {
         self.stats.ports.add_from(port.0 as usize, 0, [1, bytes]);

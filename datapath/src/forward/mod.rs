@@ -3,6 +3,7 @@
 //! Never locks, logs or panics; takes no memory for a packet whose program is known.
 
 mod action_set;
+mod bpdu;
 mod cache;
 mod execute;
 mod normal;

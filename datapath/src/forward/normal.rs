@@ -107,7 +107,7 @@ impl<P: Pool> Executor<P> {
         &mut self,
         cx: Context<'_>,
         at: &Place<'_>,
-        in_port: PortNo,
+        (in_port, reserved): (PortNo, bool),
         tun_id: TunId,
         frame: P::Frame,
         is_last: bool,
@@ -129,7 +129,7 @@ impl<P: Pool> Executor<P> {
             None => return self.refuse(frame, DropReason::NoPort, is_last, o),
         };
         if let Some(port) = ingress {
-            if !at.view.config.forward_bpdu && is_reserved(headers.dst) {
+            if !reserved && !at.view.config.forward_bpdu && is_reserved(headers.dst) {
                 return self.refuse(frame, DropReason::ReservedAddress, is_last, o);
             }
             if headers.src.is_unicast() {

@@ -48,6 +48,7 @@ struct Saved<'s> {
     key: Key,
     set: ActionSet<'s>,
     tun_id: TunId,
+    reserved: bool,
     stack_len: usize,
     step: usize,
 }
@@ -76,9 +77,11 @@ pub struct Walk<'s, 'w, O> {
     packet_out: bool,
     pub(super) stack: Vec<u128>,
     pub(super) tun_id: TunId,
+    /// NORMAL forwards to reserved destinations too.
+    pub(super) reserved: bool,
     depth: usize,
     lookups: usize,
-    exit: bool,
+    pub(super) exit: bool,
     table: TableId,
     cookie: Cookie,
     observer: &'w mut O,
@@ -111,6 +114,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             packet_out: false,
             stack: Vec::new(),
             tun_id: TunId::Unchanged,
+            reserved: false,
             depth: 0,
             lookups: 0,
             exit: false,
@@ -215,7 +219,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
                 steps[saved.step] = Step::Clone { len };
             }
             (self.key, self.set) = (saved.key, saved.set);
-            self.tun_id = saved.tun_id;
+            (self.tun_id, self.reserved) = (saved.tun_id, saved.reserved);
             self.stack.truncate(saved.stack_len);
         }
     }
@@ -372,6 +376,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
                 Ok(())
             }
             Action::DecTtl(ids) => self.dec_ttl(ids),
+            Action::Bpdu(action) => self.bpdu(*action),
             _ => self.set(action),
         }
     }
@@ -384,6 +389,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             key: self.key.clone(),
             set: self.set.clone(),
             tun_id: self.tun_id,
+            reserved: self.reserved,
             stack_len: self.stack.len(),
             step: self.program.steps.len(),
         };
@@ -426,7 +432,11 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         match port {
             PortNo::IN_PORT => self.send(in_port, max_size),
             PortNo::TABLE => self.enter(self.view.config.first_table, None, Entry::Ordinary, true),
-            PortNo::NORMAL => self.push(Step::Normal { in_port, tun_id }),
+            PortNo::NORMAL => self.push(Step::Normal {
+                in_port,
+                reserved: self.reserved,
+                tun_id,
+            }),
             PortNo::FLOOD | PortNo::ALL => self.push(Step::Flood {
                 in_port,
                 all: port == PortNo::ALL,

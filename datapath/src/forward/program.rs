@@ -5,6 +5,7 @@ use crate::model::port::PortId;
 use crate::model::rule::RuleId;
 use crate::model::{DropReason, event::Punt};
 use ofp::types::{PortNo, TableId};
+use packet::bpdu;
 
 /// The lowered form of everything that happens to a packet in one bridge.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +16,8 @@ pub struct Program {
     pub visits: Vec<Visit>,
     /// Why the packet is dropped, if no step sends it.
     pub drop: DropReason,
+    /// The BPDU that `bpdu(count)` counts.
+    pub bpdu: bpdu::Kind,
 }
 
 impl Default for Program {
@@ -23,6 +26,7 @@ impl Default for Program {
             steps: Vec::new(),
             visits: Vec::new(),
             drop: DropReason::Action,
+            bpdu: bpdu::Kind::None,
         }
     }
 }
@@ -43,6 +47,7 @@ impl Program {
         self.steps.clear();
         self.visits.clear();
         self.drop = DropReason::Action;
+        self.bpdu = bpdu::Kind::None;
     }
 }
 
@@ -93,6 +98,8 @@ pub enum Step {
     Normal {
         /// Where the frame came in.
         in_port: PortNo,
+        /// Reserved destinations too, as `bpdu(forward)` said.
+        reserved: bool,
         /// As above.
         tun_id: TunId,
     },

@@ -13,7 +13,7 @@ use crate::tunnel::{self, Outer, Tunnelled};
 use ofp::key::word;
 use ofp::types::PortNo;
 use packet::gso::Segments;
-use packet::{Wire, ethernet, ethertype, ipv4, ipv6};
+use packet::{Wire, bpdu, ethernet, ethertype, ipv4, ipv6};
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -376,6 +376,7 @@ impl<P: Pool> Executor<P> {
         for (frame, tun_id, _) in frames {
             // A line is longer than a burst, and there are many: they share its limits of continuations.
             at.origin = (at.origin + 1) % BURST as u8;
+            self.bpdu = bpdu::recognise_frame(frame.head());
             self.enter_tunnel(cx, &at, port, tunnel, tun_id, frame, o);
         }
     }

@@ -20,7 +20,7 @@ use ofp::key::{FRAG_ANY, FRAG_LATER, Key, word};
 use ofp::message::port_config;
 use ofp::types::PortNo;
 use packet::Wire as _;
-use packet::ethernet;
+use packet::{bpdu, ethernet};
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -274,6 +274,8 @@ impl<P: Pool> Core<P> {
             let reason = refused.unwrap_or(DropReason::NoPort);
             stats.ports.add(index, 4, self.frames.len() as u64);
             while let Some(frame) = self.frames.pop() {
+                let kind = bpdu::recognise_frame(frame.head());
+                self.executor.stats.received_bpdu(id, kind);
                 self.executor.drop(frame, reason, o);
             }
             return;
@@ -435,6 +437,7 @@ impl<P: Pool> Core<P> {
             view,
             format_args!("in_port {in_port}, {} bytes", frame.size()),
         );
+        self.executor.look_for_bpdu(cx, view, in_port, frame.head());
         let layout = self.layouts[index];
         if let Some(reason) = refuse(cx, view, &item.in_port, frame.head(), &layout, item.depth) {
             return self.executor.drop(frame, reason, o);
@@ -451,7 +454,7 @@ impl<P: Pool> Core<P> {
             if let Some(walk) = Walk::new(cx.snapshot, bridge, key, &mut self.scratch, o) {
                 walk.tables();
             }
-            return self.run_scratch(cx, bridge, &mut at, frame, o);
+            return self.run_scratch(cx, bridge, in_port, &mut at, frame, o);
         }
         let found = match hash {
             AS_BEFORE => Some(self.run.entry),
@@ -469,7 +472,7 @@ impl<P: Pool> Core<P> {
         self.run.packets += 1;
         self.run.bytes += frame.size() as u64;
         let (_, program) = self.cache.entry(entry);
-        execute(&mut self.executor, cx, &mut at, program, frame, o);
+        execute(&mut self.executor, cx, &mut at, in_port, program, frame, o);
     }
     /// Finds the program of a packet that the cache does not know, and keeps it there.
     #[cold]
@@ -521,23 +524,26 @@ impl<P: Pool> Core<P> {
             layout,
         };
         self.executor.spent = [0; BURST];
+        self.executor.bpdu = bpdu::recognise_frame(frame.head());
         if let Some(walk) = Walk::new(cx.snapshot, packet.bridge, &key, &mut self.scratch, o) {
             walk.packet_out(&packet.actions);
         }
-        self.run_scratch(cx, packet.bridge, &mut at, frame, o);
+        self.run_scratch(cx, packet.bridge, packet.in_port, &mut at, frame, o);
     }
     /// Credits and runs a program that is not cached.
     fn run_scratch<O: Observer>(
         &mut self,
         cx: Context<'_>,
         bridge: BridgeId,
+        in_port: PortNo,
         at: &mut Place<'_>,
         frame: P::Frame,
         o: &mut O,
     ) {
         let (stats, bytes) = (&self.executor.stats, frame.size() as u64);
         credit(stats, bridge, &self.scratch, 1, bytes, cx.now);
-        execute(&mut self.executor, cx, at, &self.scratch, frame, o);
+        let program = &self.scratch;
+        execute(&mut self.executor, cx, at, in_port, program, frame, o);
     }
 }
 
@@ -596,10 +602,14 @@ fn execute<P: Pool, O: Observer>(
     executor: &mut Executor<P>,
     cx: Context<'_>,
     at: &mut Place<'_>,
+    in_port: PortNo,
     program: &Program,
     frame: P::Frame,
     o: &mut O,
 ) {
+    if program.bpdu != bpdu::Kind::None {
+        executor.count_bpdu(cx, at.view, in_port, program.bpdu);
+    }
     match program.steps.as_slice() {
         [] => return executor.drop(frame, program.drop, o),
         // Most programs are this one.

@@ -39,6 +39,7 @@ drop_reasons! {
     NoMemory           "no_memory"             "no buffer for a copy";
     PuntFull           "punt_full"             "the queue towards the controllers is full";
     FragmentDropped    "fragment_dropped"      "a fragment, and the switch is configured to drop them";
+    Bpdu               "bpdu"                  "a BPDU, and the rule's actions drop those";
     Recirculation      "output_to_ingress"     "output to the ingress port was not asked for explicitly";
 }
 

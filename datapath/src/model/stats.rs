@@ -9,6 +9,7 @@ use super::rule::RuleId;
 use super::snapshot::BridgeId;
 use crate::time::Time;
 use ofp::types::TableId;
+use packet::bpdu;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -74,11 +75,16 @@ pub struct WorkerStats {
     pub tables: Slab<2>,
     /// Per port: the fields of `PortTotals` in order.
     pub ports: Slab<6>,
+    /// Per port: BPDUs received, then sent, by kind (`bpdu::Kind::COUNTED`).
+    pub bpdus: Slab<{ 2 * BPDU_KINDS }>,
     /// Per drop reason.
     pub drops: [AtomicU64; DropReason::LEN],
     /// Bursts that had frames; frames; cache hits; cache misses; nanoseconds asleep.
     pub worker: [AtomicU64; 5],
 }
+
+/// Kinds of BPDUs that are counted.
+pub const BPDU_KINDS: usize = bpdu::Kind::COUNTED.len();
 
 /// Index of a table's counters.
 #[inline]
@@ -92,6 +98,7 @@ impl WorkerStats {
             rules: Slab::new(MAX_RULES),
             tables: Slab::new(MAX_BRIDGES * 256),
             ports: Slab::new(MAX_PORTS),
+            bpdus: Slab::new(MAX_PORTS),
             drops: std::array::from_fn(|_| AtomicU64::new(0)),
             worker: std::array::from_fn(|_| AtomicU64::new(0)),
         }
@@ -103,6 +110,19 @@ impl WorkerStats {
             entry[0].store(entry[0].load(Relaxed) + packets, Relaxed);
             entry[1].store(entry[1].load(Relaxed) + bytes, Relaxed);
             entry[2].store(now.0, Relaxed);
+        }
+    }
+    /// Counts a BPDU that a port received.
+    pub fn received_bpdu(&self, port: PortId, kind: bpdu::Kind) {
+        self.bpdu(port, 0, kind);
+    }
+    /// Counts a BPDU that a port sent.
+    pub fn sent_bpdu(&self, port: PortId, kind: bpdu::Kind) {
+        self.bpdu(port, BPDU_KINDS, kind);
+    }
+    fn bpdu(&self, port: PortId, direction: usize, kind: bpdu::Kind) {
+        if let Some(index) = (kind as usize).checked_sub(1) {
+            self.bpdus.add(port.0 as usize, direction + index, 1);
         }
     }
     /// Counts a dropped packet.
@@ -132,6 +152,28 @@ pub struct PortTotals {
     pub tx_bytes: u64,
     pub rx_dropped: u64,
     pub tx_dropped: u64,
+    pub bpdus: BpduTotals,
+}
+
+/// BPDUs that went through a port so far, by kind (`bpdu::Kind::COUNTED`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct BpduTotals {
+    pub rx: [u64; BPDU_KINDS],
+    pub tx: [u64; BPDU_KINDS],
+}
+
+impl BpduTotals {
+    /// What came after `before`.
+    pub fn since(&self, before: &BpduTotals) -> BpduTotals {
+        let less = |now: [u64; BPDU_KINDS], before: [u64; BPDU_KINDS]| {
+            std::array::from_fn(|kind| now[kind].wrapping_sub(before[kind]))
+        };
+        BpduTotals {
+            rx: less(self.rx, before.rx),
+            tx: less(self.tx, before.tx),
+        }
+    }
 }
 
 /// Chunks that every worker's slabs have.
@@ -139,6 +181,7 @@ pub struct PortTotals {
 struct Reserved {
     rules: usize,
     ports: usize,
+    bpdus: usize,
     tables: usize,
 }
 
@@ -156,6 +199,7 @@ impl Stats {
         let reserved = self.reserved.lock().expect("no panics while held");
         (0..reserved.rules).for_each(|chunk| worker.rules.reserve(chunk * CHUNK));
         (0..reserved.ports).for_each(|chunk| worker.ports.reserve(chunk * CHUNK));
+        (0..reserved.bpdus).for_each(|chunk| worker.bpdus.reserve(chunk * CHUNK));
         (0..reserved.tables).for_each(|chunk| worker.tables.reserve(chunk * CHUNK));
         self.workers
             .lock()
@@ -179,6 +223,7 @@ impl Stats {
     pub fn reserve_port(&self, port: PortId) {
         let mut reserved = self.reserved.lock().expect("no panics while held");
         self.grow(&mut reserved.ports, port.0 as usize, |w| &w.ports);
+        self.grow(&mut reserved.bpdus, port.0 as usize, |w| &w.bpdus);
     }
     /// Makes room for a bridge's tables; before it is published.
     pub fn reserve_bridge(&self, bridge: BridgeId) {
@@ -232,6 +277,13 @@ impl Stats {
                 sum.tx_bytes += entry[3].load(Relaxed);
                 sum.rx_dropped += entry[4].load(Relaxed);
                 sum.tx_dropped += entry[5].load(Relaxed);
+            }
+            if let Some(entry) = w.bpdus.get(port.0 as usize) {
+                let (rx, tx) = entry.split_at(BPDU_KINDS);
+                for (kind, (rx, tx)) in rx.iter().zip(tx).enumerate() {
+                    sum.bpdus.rx[kind] += rx.load(Relaxed);
+                    sum.bpdus.tx[kind] += tx.load(Relaxed);
+                }
             }
         });
         sum

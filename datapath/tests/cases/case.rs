@@ -526,6 +526,11 @@ impl<'t> Case<'t> {
             put("tx_bytes", totals.tx_bytes);
             put("rx_dropped", totals.rx_dropped);
             put("tx_dropped", totals.tx_dropped);
+            let bpdus = totals.bpdus.rx.iter().zip(totals.bpdus.tx);
+            for (kind, (rx, tx)) in packet::bpdu::Kind::COUNTED.iter().zip(bpdus) {
+                put(&format!("rx_bpdu_{}", kind.name()), *rx);
+                put(&format!("tx_bpdu_{}", kind.name()), tx);
+            }
         }
         for &(reason, name, _) in datapath::model::drop::DROP_REASONS {
             all.insert(format!("drop.{name}"), self.sim.stats.drops(reason));

@@ -43,7 +43,7 @@ pub struct Controller {
 pub const FRAGMENT_MTU_MIN: u16 = 68;
 
 /// Where [`Bpdu::Tunnel`] sends frames, so that bridges in between take them for data.
-pub const BPDU_TUNNEL: MacAddr = MacAddr([0x01, 0x00, 0x0c, 0xcd, 0xcd, 0xd0]);
+pub const BPDU_TUNNEL: MacAddr = packet::bpdu::TUNNEL_GROUP;
 
 /// What the `bpdu(...)` action does to a frame whose `bpdu_type` is not `none`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
