@@ -44,4 +44,4 @@ fuzz: setup ## throw noise at every parser, longer than `make test` does
 	PROPTEST_CASES=100000 cargo test --workspace --locked --release -- noise mutant
 
 clean: ## remove what was built
-	rm -rf target .venv .cache
+	rm -rf target .venv .linux .cache

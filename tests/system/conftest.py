@@ -4,6 +4,7 @@ import os
 
 import pytest
 from lab import BIN, Lab
+from linux_vm import LinuxVm
 
 
 def pytest_sessionstart(session):
@@ -23,6 +24,25 @@ def lab(request):
         for switch in lab.switches:
             print(f"--- log of {switch.namespace.name}:\n{switch.log()}")
     lab.close()
+
+
+@pytest.fixture(scope="module")
+def machine():
+    """An emulated machine with Linux 6.1: booting it takes seconds, so a module shares it."""
+    lab = Lab()
+    try:
+        machine = LinuxVm(lab.namespace("machine"), lab.directory())
+        yield machine
+        machine.close()
+    finally:
+        lab.close()
+
+
+@pytest.fixture
+def linux(machine):
+    """The emulated machine, with nothing configured; it is cabled to nothing."""
+    machine.reset()
+    return machine
 
 
 @pytest.hookimpl(hookwrapper=True)
