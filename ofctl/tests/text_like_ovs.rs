@@ -89,6 +89,8 @@ const FLOWS: &[&str] = &[
     "icmp6,icmp_type=135,nd_target=fe80::1,nd_sll=00:11:22:33:44:55,actions=drop",
     "arp,arp_op=1,arp_spa=1.2.3.4,arp_tpa=10.0.0.0/8,arp_sha=1:2:3:4:5:6,actions=drop",
     "tcp,tcp_flags=+syn-ack,actions=drop",
+    "tun_src=1.2.3.0/24,actions=set_field:5/0xf->tun_id,set_field:1.2.3.4/255.0.0.0->tun_src,set_field:7/0xff->tun_gbp_id,set_field:8/8->tun_gbp_flags,set_field:2001:db8::1/32->tun_ipv6_dst",
+    "tun_gbp_id=3,actions=load:1->NXM_NX_TUN_FLAGS[],load:5->OXM_OF_TUNNEL_ID[0..23],set_field:oam->tun_flags",
     "ip,ip_frag=later,nw_tos=0x20,nw_ecn=1,nw_ttl=64,actions=drop",
     "tun_id=5,tun_src=1.2.3.4,tun_dst=5.6.7.8,tun_flags=oam,actions=drop",
     "dl_vlan=0xffff,actions=drop",

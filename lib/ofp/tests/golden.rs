@@ -77,6 +77,10 @@ const FLOWS: &[(&str, &[Dialect])] = &[
         &[NXM, V13],
     ),
     (
+        "tun_id=5/0xff,tun_src=1.2.3.0/24,tun_ipv6_dst=2001:db8::/32,tun_gbp_id=3/0xff,actions=set_field:5->tun_id,set_field:1.2.3.4->tun_dst,set_field:::1->tun_ipv6_src,set_field:7->tun_gbp_id,set_field:8->tun_gbp_flags,set_field:oam->tun_flags",
+        &[NXM, V13],
+    ),
+    (
         "reg0=1,reg15=5/0xff,metadata=7/0xf,pkt_mark=3,conj_id=4,actset_output=3,actions=drop",
         &[NXM, V13],
     ),

@@ -3,7 +3,9 @@
 
 use super::ports::{PortMap, PortNames};
 use super::scan::{Item, Result, TextError, Word};
-use super::value::{field_named, field_names, print_value, read_subfield, read_value};
+use super::value::{
+    field_named, field_names, print_tunnel_flags, print_value, read_subfield, read_value,
+};
 use crate::field::{Field, Prereq, Row};
 use crate::key::{Match, VLAN_PRESENT};
 use std::fmt::Write;
@@ -516,6 +518,7 @@ fn print_field(
         Field::TcpSrc | Field::TcpDst if mask != row.place.ones() => {
             let _ = write!(out, "{value:#x}/{mask:#x}");
         }
+        Field::TunFlags => print_tunnel_flags(out, value, mask),
         _ => print_value(out, row, value, mask, ports),
     }
     out.push(',');

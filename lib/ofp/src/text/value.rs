@@ -221,6 +221,10 @@ pub(super) fn print_value(
             Ok(())
         }
         Format::TcpFlags => signed_flags(out, value, mask, TCP_FLAGS),
+        Format::TunnelFlags if exact => {
+            print_flags(out, value, TUNNEL_FLAGS);
+            Ok(())
+        }
         Format::TunnelFlags => signed_flags(out, value, mask, TUNNEL_FLAGS),
         Format::PacketType => write!(out, "({},{:#x})", value >> 16, value & 0xffff),
         Format::BpduType => match Kind::ALL.get(value as usize) {
@@ -266,6 +270,11 @@ fn print_flags(out: &mut String, value: u128, names: &[&str]) {
         0 => Ok(()),
         rest => write!(out, "{bar}[{rest:x}]"),
     };
+}
+
+/// The flags of a tunnel as a match says them, even if it says all of them.
+pub(super) fn print_tunnel_flags(out: &mut String, value: u128, mask: u128) {
+    let _ = signed_flags(out, value, mask, TUNNEL_FLAGS);
 }
 
 fn signed_flags(out: &mut String, value: u128, mask: u128, names: &[&str]) -> std::fmt::Result {
