@@ -304,7 +304,10 @@ impl Sim {
     /// Adds a port or changes its settings.
     pub fn set_port(&mut self, port: PortView) -> PortId {
         let id = port.id;
-        let moves = matches!(port.kind, PortKind::Device | PortKind::Internal);
+        let moves = matches!(
+            port.kind,
+            PortKind::Device | PortKind::Internal | PortKind::Host
+        );
         self.change(Change::SetPort(Arc::new(port)));
         if moves && !self.wires.contains_key(&id) {
             let wires = Wires::default();

@@ -3,7 +3,7 @@
 
 use datapath::edge::Offload;
 use datapath::model::port::{PortKind, PortView};
-use datapath::model::tunnel::{ByteChoice, Route, Tunnel, TunnelConfig, TunnelKey, TunnelType};
+use datapath::model::tunnel::{Encap, Exit, Remote, Route, Tunnel, TunnelConfig};
 use datapath::model::{BridgeId, Change, PortId, Rule, RuleId};
 use datapath::sim::{Options, Sim};
 use ofp::action::Action;
@@ -30,26 +30,25 @@ fn rule(port: PortNo) -> Rule {
 }
 
 fn tunnel(number: u32, underlay: Option<BridgeId>) -> PortKind {
-    let config = TunnelConfig {
-        kind: TunnelType::Vxlan,
-        remote: IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 | number)),
-        local: None,
-        in_key: TunnelKey::None,
-        out_key: TunnelKey::None,
-        port: 4789,
-        csum: false,
-        tos: ByteChoice::Value(0),
-        ttl: ByteChoice::Value(64),
-        df: true,
+    let vxlan = Encap::Vxlan {
+        gbp: false,
+        gpe: false,
     };
+    let remote = IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 | number));
+    let config = TunnelConfig::new(vxlan, Remote::Ip(remote)).with_port(4789);
     let route = underlay.map(|bridge| Route {
-        bridge,
-        source: IpAddr::V4(Ipv4Addr::new(10, 9, 9, 9)),
+        exit: Exit::Bridge(bridge),
+        source: Some(IpAddr::V4(Ipv4Addr::new(10, 9, 9, 9))),
         source_mac: MacAddr::ZERO,
         next_hop_mac: MacAddr::ZERO,
         mtu: 1500,
+        egress_mtu: 1500,
     });
-    PortKind::Tunnel(Arc::new(Tunnel { config, route }))
+    PortKind::Tunnel(Arc::new(Tunnel {
+        config,
+        route,
+        state: Arc::default(),
+    }))
 }
 
 /// A bridge that sends what comes from its device to `port`, and one that sends all to its device.

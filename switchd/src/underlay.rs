@@ -2,7 +2,7 @@
 //! address, and again when it says that something changed. Knows nothing of frames.
 
 use crate::kernel::{Kernel, Neighbour, NeighbourKey, RouteAnswer};
-use datapath::model::tunnel::{Route, TunnelConfig};
+use datapath::model::tunnel::{Exit, Route, TunnelConfig};
 use datapath::model::{BridgeId, PortId};
 use packet::MacAddr;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -109,7 +109,10 @@ impl Underlay {
             let Some((config, way)) = self.tunnels.get(&port) else {
                 continue;
             };
-            let question = (config.remote, config.local);
+            let Some(remote) = config.remote_ip() else {
+                continue;
+            };
+            let question = (remote, config.local_ip());
             let before = way.answer;
             let answer = match answers.get(&question) {
                 Some(answer) => *answer,
@@ -178,15 +181,16 @@ impl Underlay {
         mac: Option<MacAddr>,
     ) -> Option<(PortId, Option<Route>)> {
         let (config, _) = self.tunnels.get(&port)?;
+        let remote = config.remote_ip()?;
         let trouble = match answer {
-            None => Some(match config.local {
-                Some(local) => format!("no route to {} from {local}", config.remote),
-                None => format!("no route to {}", config.remote),
+            None => Some(match config.local_ip() {
+                Some(local) => format!("no route to {remote} from {local}"),
+                None => format!("no route to {remote}"),
             }),
             Some(answer) => match self.egresses.get(&answer.ifindex) {
                 None => Some(format!(
-                    "the route to {} leaves by interface {}, which is not an internal interface of a bridge",
-                    config.remote, answer.ifindex
+                    "the route to {remote} leaves by interface {}, which is not an internal interface of a bridge",
+                    answer.ifindex
                 )),
                 Some(egress) if !egress.up => Some(format!("{} is down", egress.name)),
                 Some(_) if mac.is_none() => {
@@ -216,11 +220,12 @@ impl Underlay {
         let answer = answer?;
         let egress = self.egresses.get(&answer.ifindex)?;
         Some(Route {
-            bridge: egress.bridge,
-            source: config.local.or(answer.source)?,
+            exit: Exit::Bridge(egress.bridge),
+            source: Some(config.local_ip().or(answer.source)?),
             source_mac: egress.mac,
             next_hop_mac: mac?,
             mtu: answer.mtu.unwrap_or(egress.mtu).min(egress.mtu),
+            egress_mtu: egress.mtu,
         })
     }
     /// What to show.
@@ -240,7 +245,11 @@ impl Underlay {
             pairs.push(("tunnel_underlay", "native".to_owned()));
         }
         if let Some(route) = &way.route {
-            pairs.push(("tunnel_local_ip", route.source.to_string()));
+            pairs.extend(
+                route
+                    .source
+                    .map(|source| ("tunnel_local_ip", source.to_string())),
+            );
             pairs.push(("tunnel_path_mtu", route.mtu.to_string()));
         }
         if let Some(trouble) = &way.trouble {
@@ -258,22 +267,15 @@ fn neighbour_of(answer: RouteAnswer) -> NeighbourKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use datapath::model::tunnel::{ByteChoice, TunnelKey, TunnelType};
+    use datapath::model::tunnel::{Encap, Remote};
 
     fn underlay() -> (Underlay, PortId, RouteAnswer) {
         let remote = IpAddr::from([10, 0, 0, 2]);
-        let config = TunnelConfig {
-            kind: TunnelType::Vxlan,
-            remote,
-            local: None,
-            in_key: TunnelKey::None,
-            out_key: TunnelKey::None,
-            port: 4789,
-            csum: false,
-            tos: ByteChoice::Value(0),
-            ttl: ByteChoice::Value(64),
-            df: true,
+        let vxlan = Encap::Vxlan {
+            gbp: false,
+            gpe: false,
         };
+        let config = TunnelConfig::new(vxlan, Remote::Ip(remote)).with_port(4789);
         let answer = RouteAnswer {
             ifindex: 7,
             next_hop: remote,

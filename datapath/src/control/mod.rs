@@ -33,6 +33,7 @@ pub use settings::*;
 use crate::model::event::PacketOut;
 use crate::model::publish::Publisher;
 use crate::model::stats::Stats;
+use crate::model::tunnel::Ends;
 use crate::model::tunnel::TunnelMap;
 use crate::model::{BridgeId, PortId};
 use crate::time::Time;
@@ -57,7 +58,7 @@ pub enum Output {
     /// Give this to a worker, which takes the newest snapshot before it runs it.
     PacketOut(Box<PacketOut>),
     /// Packets wait for this tunnel port's route or neighbour.
-    Resolve(PortId),
+    Resolve(PortId, Option<Ends>),
     /// Set a port's device administratively up or down.
     SetPortUp(PortId, bool),
     /// No worker sees this port any more: its device may be closed, its number be used again.

@@ -30,7 +30,7 @@ impl Switch {
     pub fn event(&mut self, now: Time, event: Event, out: &mut Vec<Output>) {
         match event {
             Event::Punt(punt) => self.packet_in(now, &punt, out),
-            Event::Resolve(port) => out.push(Output::Resolve(port)),
+            Event::Resolve { port, ends } => out.push(Output::Resolve(port, ends)),
         }
     }
     fn packet_in(&mut self, now: Time, punt: &Punt, out: &mut Vec<Output>) {

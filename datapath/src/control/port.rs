@@ -6,8 +6,8 @@ use super::settings::{ConfigError, PortSettings, PortType};
 use super::{Output, Settling, Switch};
 use crate::edge::{PortCounters, PortState};
 use crate::model::stats::{PortTotals, Stats};
-use crate::model::tunnel::{Route, Tunnel};
-use crate::model::{BridgeId, Change, PortId, PortKind, PortView};
+use crate::model::tunnel::{Ends, Route, Tunnel, TunnelState};
+use crate::model::{BridgeId, Change, PortId, PortKind, PortView, VlanMode};
 use crate::time::Time;
 use ofp::message::{Body, PortDesc, PortReason, PortStats, PortStatus, port_config, port_state};
 use ofp::types::PortNo;
@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 /// Largest number of a port, as OpenFlow 1.0 and the `ofport_request` column have it.
 const MAX_NUMBER: u16 = 65_279;
+/// Of ports that have none.
+const NO_BRIDGE: BridgeId = BridgeId(u16::MAX);
 /// MTU of ports that have no device of their own.
 const VIRTUAL_MTU: u16 = u16::MAX;
 
@@ -31,6 +33,8 @@ pub(super) struct Port {
     pub(super) baseline: PortTotals,
     pub(super) created: Time,
     route: Option<Route>,
+    /// Of a tunnel.
+    tunnel: Arc<TunnelState>,
 }
 
 impl Switch {
@@ -84,7 +88,7 @@ impl Switch {
         if let PortType::Tunnel(config) = &settings.kind {
             self.tunnels.insert(config, id);
         }
-        let (device, route) = (PortCounters::default(), None);
+        let (device, route, tunnel) = (PortCounters::default(), None, Arc::default());
         let port = Port {
             settings,
             view,
@@ -93,6 +97,7 @@ impl Switch {
             baseline,
             created: now,
             route,
+            tunnel,
         };
         self.ports.insert(id, port);
         self.names.insert(name.clone(), id);
@@ -126,7 +131,7 @@ impl Switch {
         let new = &port.settings;
         port.view.vlan = new.vlan.clone();
         if old.kind != new.kind {
-            port.route = None;
+            (port.route, port.tunnel) = (None, Arc::default());
             if let PortType::Tunnel(config) = &old.kind {
                 self.tunnels.remove(config, id);
             }
@@ -200,6 +205,38 @@ impl Switch {
             self.stage_port(id);
         }
     }
+    /// The way between two ends that packets of `remote_ip=flow` tunnels name; `None`: forget it.
+    pub fn set_flow_route(&mut self, ends: Ends, route: Option<Route>) {
+        let route = route.map(Arc::new);
+        self.publisher.stage(Change::SetRoute(ends, route));
+    }
+    /// Adds a port of the host's own stack, by which tunnel packets leave and arrive. It has no bridge, no number, and controllers
+    /// do not see it.
+    pub fn add_host_port(&mut self, name: &str) -> Result<PortId, ConfigError> {
+        let too_many = || ConfigError(format!("{name}: too many ports"));
+        let (slot, _) = self.port_slots.take().ok_or_else(too_many)?;
+        let id = PortId(slot);
+        self.stats.reserve_port(id);
+        let view = PortView {
+            id,
+            bridge: NO_BRIDGE,
+            number: PortNo::UNSET,
+            name: name.into(),
+            kind: PortKind::Host,
+            config: 0,
+            live: true,
+            mtu: VIRTUAL_MTU,
+            mac: MacAddr::ZERO,
+            vlan: VlanMode::Trunk { trunks: None },
+        };
+        self.publisher.stage(Change::SetPort(Arc::new(view)));
+        Ok(id)
+    }
+    /// Removes such a port. [`Output::PortGone`] says when its sockets may be closed.
+    pub fn remove_host_port(&mut self, id: PortId) {
+        self.publisher.stage(Change::RemovePort(id));
+        self.when_settled(Settling::Port(id, NO_BRIDGE));
+    }
     /// Publishes the port; its kind is derived from its settings here.
     pub(super) fn stage_port(&mut self, id: PortId) {
         let Some(port) = self.ports.get(&id) else {
@@ -214,6 +251,7 @@ impl Switch {
             PortType::Tunnel(config) => PortKind::Tunnel(Arc::new(Tunnel {
                 config: config.clone(),
                 route: port.route.clone(),
+                state: port.tunnel.clone(),
             })),
         };
         let port = self.ports.get_mut(&id).expect("seen above");

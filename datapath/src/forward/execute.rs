@@ -40,6 +40,13 @@ pub(super) struct Item<F> {
     pub in_port: PortNo,
     /// Index of its tunnel words, or [`NO_WORDS`].
     pub words: u32,
+    pub nesting: Nesting,
+}
+
+/// Where a frame comes from, by which everything that it becomes is bounded.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Nesting {
+    /// Bridges and tunnels that it is in.
     pub depth: u8,
     /// Which received packet it came from.
     pub origin: u8,
@@ -56,8 +63,7 @@ pub(super) struct Context<'s> {
 pub(super) struct Place<'s> {
     pub view: &'s BridgeView,
     pub words: u32,
-    pub depth: u8,
-    pub origin: u8,
+    pub nesting: Nesting,
     pub layout: Layout,
 }
 
@@ -305,17 +311,23 @@ impl<P: Pool> Executor<P> {
                 if cx.snapshot.tunnels.is_empty() {
                     self.transmit(port, frame, o);
                 } else {
-                    self.reach_host(cx, at, port, frame, o);
+                    self.reach_host(cx, at.nesting, port, frame, o);
                 }
             }
             PortKind::Patch { peer } => self.through_patch(cx, at, port, *peer, frame, o),
             PortKind::Tunnel(tunnel) => {
-                let tun_id = match tun_id {
-                    TunId::Set(id) => id,
-                    TunId::Unchanged => self.words.get(at.words as usize).map_or(0, |w| w[0]),
-                };
-                self.enter_tunnel(cx, at, port, tunnel, tun_id, frame, o);
+                let mut words = self
+                    .words
+                    .get(at.words as usize)
+                    .copied()
+                    .unwrap_or_default();
+                if let TunId::Set(id) = tun_id {
+                    words[0] = id;
+                }
+                self.enter_tunnel(cx, at.nesting, port, tunnel, &words, frame, o);
             }
+            // It is no member of a bridge, and no output names it.
+            PortKind::Host => self.drop(frame, DropReason::NoPort, o),
         }
     }
     /// Puts a frame into a port's queue.
@@ -397,7 +409,7 @@ impl<P: Pool> Executor<P> {
         self.count_sent(port.id, size);
         self.count_received(peer.id, size);
         o.note(format_args!("patch port {} to {}", port.name, peer.name));
-        self.go_on(at, peer.bridge, peer.number, NO_WORDS, frame, o);
+        self.go_on(at.nesting, peer.bridge, peer.number, NO_WORDS, frame, o);
     }
     pub fn count_sent(&mut self, port: PortId, bytes: u64) {
         self.stats.ports.add_from(port.0 as usize, 2, [1, bytes]);
@@ -409,17 +421,18 @@ impl<P: Pool> Executor<P> {
     /// Continues a frame in a bridge, with a key of its own.
     pub fn go_on<O: Observer>(
         &mut self,
-        at: &Place<'_>,
+        nesting: Nesting,
         bridge: BridgeId,
         in_port: PortNo,
         words: u32,
         frame: P::Frame,
         o: &mut O,
     ) {
-        if at.depth >= MAX_DEPTH {
+        let Nesting { depth, origin } = nesting;
+        if depth >= MAX_DEPTH {
             return self.drop(frame, DropReason::PatchDepth, o);
         }
-        let spent = &mut self.spent[usize::from(at.origin) % crate::edge::BURST];
+        let spent = &mut self.spent[usize::from(origin) % crate::edge::BURST];
         if *spent >= MAX_CONTINUATIONS {
             return self.drop(frame, DropReason::Resubmits, o);
         }
@@ -429,8 +442,10 @@ impl<P: Pool> Executor<P> {
             bridge,
             in_port,
             words,
-            depth: at.depth + 1,
-            origin: at.origin,
+            nesting: Nesting {
+                depth: depth + 1,
+                origin,
+            },
         });
     }
 

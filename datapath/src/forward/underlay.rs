@@ -1,19 +1,19 @@
 //! Between overlay and underlay: frames into tunnels, frames out of them, and those that wait until a
 //! tunnel's route and neighbour are known.
 
-use super::execute::{Context, Executor, NO_WORDS, Place, TunnelWords};
+use super::execute::{Context, Executor, NO_WORDS, Nesting, TunnelWords};
 use super::trace::Observer;
 use crate::edge::{BURST, Frame, Pool, Segmentation};
 use crate::model::event::Event;
 use crate::model::port::{PortId, PortKind, PortView};
-use crate::model::tunnel::{Received, Route, Tunnel};
+use crate::model::tunnel::{Exit, Peer, Received, Route, Tunnel};
 use crate::model::{BridgeId, DropReason, Snapshot};
 use crate::time::Time;
 use crate::tunnel::{self, Outer, Tunnelled};
 use ofp::key::word;
 use ofp::types::PortNo;
 use packet::gso::Segments;
-use packet::{Wire, bpdu, ethernet, ethertype, ipv4, ipv6};
+use packet::{MacAddr, Wire, bpdu, ethernet, ethertype, ipv4, ipv6};
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -31,8 +31,8 @@ struct Line<F> {
     port: PortId,
     /// The port's; one that got its number later has another.
     name: Arc<str>,
-    /// Frame, tunnel id, since when; oldest first.
-    frames: VecDeque<(F, u64, Time)>,
+    /// Frame, what its packet says of the tunnel, since when; oldest first.
+    frames: VecDeque<(F, TunnelWords, Time)>,
     asked: Time,
 }
 
@@ -135,8 +135,9 @@ impl Known {
     #[inline]
     fn port(&mut self, snapshot: &Snapshot, received: &Received) -> Option<PortId> {
         let remote = match received.remote {
-            IpAddr::V4(ip) => u64::from(ip.to_bits()),
-            IpAddr::V6(ip) => ip.to_bits() as u64,
+            Peer::Ip(IpAddr::V4(ip)) => u64::from(ip.to_bits()),
+            Peer::Ip(IpAddr::V6(ip)) => ip.to_bits() as u64,
+            Peer::Link(mac) => mac.to_u64(),
         };
         let hash = (remote ^ received.key.unwrap_or(0).rotate_left(32))
             .wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -158,32 +159,33 @@ impl<P: Pool> Executor<P> {
     pub fn enter_tunnel<O: Observer>(
         &mut self,
         cx: Context<'_>,
-        at: &Place<'_>,
+        nesting: Nesting,
         port: &PortView,
         tunnel: &Arc<Tunnel>,
-        tun_id: u64,
+        words: &TunnelWords,
         mut frame: P::Frame,
         o: &mut O,
     ) {
         let Some(route) = &tunnel.route else {
-            return self.wait(cx, port, tun_id, frame, o);
+            return self.wait(cx, port, words, frame, o);
         };
         if frame.offload().segmentation != Segmentation::None {
-            return self.split(at, port, tunnel, route, tun_id, frame, o);
+            return self.split(cx, nesting, port, tunnel, route, words, frame, o);
         }
         match tunnel::finish_checksum(&mut frame) {
-            Ok(()) => self.encapsulate(at, port, tunnel, route, tun_id, frame, o),
+            Ok(()) => self.encapsulate(cx, nesting, port, tunnel, route, words, frame, o),
             Err(reason) => self.drop(frame, reason, o),
         }
     }
     #[allow(clippy::too_many_arguments, reason = "they are the step's fields")]
     fn encapsulate<O: Observer>(
         &mut self,
-        at: &Place<'_>,
+        cx: Context<'_>,
+        nesting: Nesting,
         port: &PortView,
         tunnel: &Arc<Tunnel>,
         route: &Route,
-        tun_id: u64,
+        words: &TunnelWords,
         mut frame: P::Frame,
         o: &mut O,
     ) {
@@ -192,24 +194,48 @@ impl<P: Pool> Executor<P> {
         let Some(outer) = self.waiting.outer(port.id, tunnel, route) else {
             return self.drop(frame, DropReason::TunnelUnresolved, o);
         };
-        if let Err(reason) = outer.encapsulate(&mut frame, &tunnel.config, tun_id, id) {
+        if let Err(reason) = outer.encapsulate(&mut frame, &tunnel.config, words[0], id) {
             self.stats.ports.add(port.id.0 as usize, 5, 1);
             return self.drop(frame, reason, o);
         }
         self.count_sent(port.id, size);
         o.note(format_args!("encapsulated by {}", port.name));
-        self.go_on(at, route.bridge, PortNo::LOCAL, NO_WORDS, frame, o);
+        self.depart(cx, nesting, route, frame, o);
+    }
+    /// Sends a tunnel packet on its way.
+    fn depart<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        nesting: Nesting,
+        route: &Route,
+        frame: P::Frame,
+        o: &mut O,
+    ) {
+        match route.exit {
+            Exit::Bridge(bridge) => {
+                self.go_on(nesting, bridge, PortNo::LOCAL, NO_WORDS, frame, o);
+            }
+            Exit::Port(id) => match cx.snapshot.port(id) {
+                Some(port) => {
+                    // What the port sends is a tunnel packet, whatever is in it.
+                    self.bpdu = bpdu::Kind::None;
+                    self.transmit(port, frame, o);
+                }
+                None => self.drop(frame, DropReason::NoPort, o),
+            },
+        }
     }
     /// Cuts a large segment before encapsulation: each part becomes a tunnel packet of its own.
     #[allow(clippy::too_many_arguments, reason = "they are the step's fields")]
     #[cold]
     fn split<O: Observer>(
         &mut self,
-        at: &Place<'_>,
+        cx: Context<'_>,
+        nesting: Nesting,
         port: &PortView,
         tunnel: &Arc<Tunnel>,
         route: &Route,
-        tun_id: u64,
+        words: &TunnelWords,
         frame: P::Frame,
         o: &mut O,
     ) {
@@ -233,7 +259,7 @@ impl<P: Pool> Executor<P> {
                 copy_range(&frame, payload.start, body);
             }
             if is_whole && plan.patch(index, part.head_mut()).is_some() {
-                self.encapsulate(at, port, tunnel, route, tun_id, part, o);
+                self.encapsulate(cx, nesting, port, tunnel, route, words, part, o);
             } else {
                 self.drop(part, DropReason::TunnelTooBig, o);
             }
@@ -245,9 +271,9 @@ impl<P: Pool> Executor<P> {
     pub fn reach_host<O: Observer>(
         &mut self,
         cx: Context<'_>,
-        at: &Place<'_>,
+        nesting: Nesting,
         port: &PortView,
-        mut frame: P::Frame,
+        frame: P::Frame,
         o: &mut O,
     ) {
         let known = &mut self.known;
@@ -259,10 +285,54 @@ impl<P: Pool> Executor<P> {
             Some(Err(reason)) => return self.drop(frame, *reason, o),
             Some(Ok(tunnelled)) => tunnelled,
         };
-        let to = self.known.port(cx.snapshot, &tunnelled.lookup);
-        let Some(to) = to.and_then(|id| cx.snapshot.port(id)) else {
+        let Some(to) = self.known.port(cx.snapshot, &tunnelled.lookup) else {
             // Nobody's: the host may know it, or say that it does not.
             return self.transmit(port, frame, o);
+        };
+        self.decapsulated(cx, nesting, to, tunnelled, frame, o);
+    }
+    /// A tunnel packet that came from the host's stack, or by a pseudowire's link.
+    pub fn leave_tunnel<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        origin: u8,
+        port: &PortView,
+        frame: P::Frame,
+        o: &mut O,
+    ) {
+        let nesting = Nesting { depth: 0, origin };
+        self.known.refresh(cx.snapshot);
+        let found = tunnel::recognise(&frame, MacAddr::ZERO, &cx.snapshot.tunnels, |_| true);
+        let tunnelled = match &found {
+            Some(Ok(tunnelled)) => Ok(tunnelled),
+            Some(Err(reason)) => Err(*reason),
+            None => Err(DropReason::TunnelUnknown),
+        };
+        let found = tunnelled.and_then(|tunnelled| {
+            let to = self.known.port(cx.snapshot, &tunnelled.lookup);
+            to.map(|to| (to, tunnelled))
+                .ok_or(DropReason::TunnelUnknown)
+        });
+        match found {
+            Ok((to, tunnelled)) => self.decapsulated(cx, nesting, to, tunnelled, frame, o),
+            Err(reason) => {
+                self.stats.ports.add(port.id.0 as usize, 4, 1);
+                self.drop(frame, reason, o);
+            }
+        }
+    }
+    /// A tunnel's packet has reached its port.
+    fn decapsulated<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        nesting: Nesting,
+        to: PortId,
+        tunnelled: &Tunnelled,
+        mut frame: P::Frame,
+        o: &mut O,
+    ) {
+        let Some(to) = cx.snapshot.port(to) else {
+            return self.drop(frame, DropReason::TunnelUnknown, o);
         };
         if let Err(reason) = decapsulate(&mut frame, tunnelled) {
             self.stats.ports.add(to.id.0 as usize, 4, 1);
@@ -276,14 +346,14 @@ impl<P: Pool> Executor<P> {
             fill_words(words, tunnelled);
         }
         let words = self.words.len() as u32 - 1;
-        self.go_on(at, to.bridge, to.number, words, frame, o);
+        self.go_on(nesting, to.bridge, to.number, words, frame, o);
     }
 
     fn wait<O: Observer>(
         &mut self,
         cx: Context<'_>,
         port: &PortView,
-        tun_id: u64,
+        words: &TunnelWords,
         frame: P::Frame,
         o: &mut O,
     ) {
@@ -296,7 +366,10 @@ impl<P: Pool> Executor<P> {
             None => {
                 let asked = cx.now;
                 // A full ring: the reminder asks again.
-                self.events.push(Event::Resolve(port.id));
+                self.events.push(Event::Resolve {
+                    port: port.id,
+                    ends: None,
+                });
                 lines.push(Line {
                     port: port.id,
                     name: port.name.clone(),
@@ -311,7 +384,7 @@ impl<P: Pool> Executor<P> {
             return self.drop(frame, DropReason::TunnelQueueFull, o);
         }
         o.note(format_args!("waits for {}'s neighbour", port.name));
-        line.frames.push_back((frame, tun_id, cx.now));
+        line.frames.push_back((frame, *words, cx.now));
     }
     /// Sends on what can go now, and gives up on what has waited too long. Called once per poll, for
     /// nothing unless frames wait.
@@ -348,7 +421,10 @@ impl<P: Pool> Executor<P> {
             }
             if cx.now.since(line.asked) > REMINDER {
                 line.asked = cx.now;
-                self.events.push(Event::Resolve(line.port));
+                self.events.push(Event::Resolve {
+                    port: line.port,
+                    ends: None,
+                });
             }
             self.waiting.lines.push(line);
         }
@@ -358,26 +434,15 @@ impl<P: Pool> Executor<P> {
         cx: Context<'_>,
         port: &PortView,
         tunnel: &Arc<Tunnel>,
-        frames: VecDeque<(P::Frame, u64, Time)>,
+        frames: VecDeque<(P::Frame, TunnelWords, Time)>,
         o: &mut O,
     ) {
-        let Some(view) = cx.snapshot.bridge(port.bridge) else {
-            self.trash
-                .extend(frames.into_iter().map(|(frame, ..)| frame));
-            return;
-        };
-        let mut at = Place {
-            view,
-            words: NO_WORDS,
-            depth: 0,
-            origin: 0,
-            layout: Default::default(),
-        };
-        for (frame, tun_id, _) in frames {
+        let mut nesting = Nesting::default();
+        for (frame, words, _) in frames {
             // A line is longer than a burst, and there are many: they share its limits of continuations.
-            at.origin = (at.origin + 1) % BURST as u8;
+            nesting.origin = (nesting.origin + 1) % BURST as u8;
             self.bpdu = bpdu::recognise_frame(frame.head());
-            self.enter_tunnel(cx, &at, port, tunnel, tun_id, frame, o);
+            self.enter_tunnel(cx, nesting, port, tunnel, &words, frame, o);
         }
     }
 }
@@ -442,11 +507,11 @@ fn fill_words(words: &mut TunnelWords, tunnelled: &Tunnelled) {
     let mut set = |index: usize, value: u64| words[index - word::TUN_ID] = value;
     set(word::TUN_ID, tunnelled.lookup.key.unwrap_or(0));
     match (&tunnelled.lookup.remote, &tunnelled.lookup.local) {
-        (IpAddr::V4(src), IpAddr::V4(dst)) => {
+        (Peer::Ip(IpAddr::V4(src)), Some(IpAddr::V4(dst))) => {
             let (src, dst) = (u64::from(src.to_bits()), u64::from(dst.to_bits()));
             set(word::TUN_IPV4, src << 32 | dst);
         }
-        (IpAddr::V6(src), IpAddr::V6(dst)) => {
+        (Peer::Ip(IpAddr::V6(src)), Some(IpAddr::V6(dst))) => {
             let (src, dst) = (src.to_bits(), dst.to_bits());
             set(word::TUN_IPV6_SRC, (src >> 64) as u64);
             set(word::TUN_IPV6_SRC + 1, src as u64);

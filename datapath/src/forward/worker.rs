@@ -2,14 +2,14 @@
 //! The rim calls [`Worker::poll`] in a loop with the time, and [`Worker::idle`] before it sleeps.
 
 use super::cache::{self, Cache, ENTRIES};
-use super::execute::{Context, Executor, Item, NO_WORDS, Place};
+use super::execute::{Context, Executor, Item, NO_WORDS, Nesting, Place};
 use super::pipeline::Walk;
 use super::program::{Program, Step};
 use super::trace::Observer;
 use crate::edge::{BURST, Frame, Pool, Rx};
 use crate::model::event::{Command, Event, PacketOut};
 use crate::model::plan::VLAN_LIMIT;
-use crate::model::port::PortId;
+use crate::model::port::{PortId, PortKind, PortView};
 use crate::model::publish::Reader;
 use crate::model::snapshot::Snapshot;
 use crate::model::stats::{WorkerStats, table_index};
@@ -20,7 +20,7 @@ use ofp::key::{FRAG_ANY, FRAG_LATER, Key, word};
 use ofp::message::port_config;
 use ofp::types::PortNo;
 use packet::Wire as _;
-use packet::{bpdu, ethernet};
+use packet::{bpdu, ethernet, ethertype};
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -281,6 +281,12 @@ impl<P: Pool> Core<P> {
             return;
         };
         let (bridge, in_port) = (port.bridge, port.number);
+        if matches!(port.kind, PortKind::Host) {
+            return self.host_packets(cx, port, o);
+        }
+        if !cx.snapshot.links.is_empty() && cx.snapshot.links.contains_key(&id) {
+            self.link_packets(cx, port, o);
+        }
         if !O::EXPLAINS && self.forward_all(cx, bridge, in_port, bytes) {
             return;
         }
@@ -293,8 +299,10 @@ impl<P: Pool> Core<P> {
                 bridge,
                 in_port,
                 words: NO_WORDS,
-                depth: 0,
-                origin: origin as u8,
+                nesting: Nesting {
+                    depth: 0,
+                    origin: origin as u8,
+                },
             });
         self.batch.extend(items);
         self.executor.spent = [0; BURST];
@@ -335,6 +343,25 @@ impl<P: Pool> Core<P> {
         let hits = &stats.worker[2];
         hits.store(hits.load(Relaxed) + packets, Relaxed);
         true
+    }
+    /// Handles tunnel packets that the host's stack received.
+    fn host_packets<O: Observer>(&mut self, cx: Context<'_>, port: &PortView, o: &mut O) {
+        self.executor.spent = [0; BURST];
+        for (origin, frame) in self.frames.drain(..).enumerate() {
+            self.executor.leave_tunnel(cx, origin as u8, port, frame, o);
+        }
+        self.settle(cx, o);
+    }
+    /// Takes the packets of pseudowires over Ethernet out of what their port received.
+    fn link_packets<O: Observer>(&mut self, cx: Context<'_>, port: &PortView, o: &mut O) {
+        self.executor.spent = [0; BURST];
+        let theirs = self
+            .frames
+            .extract_if(.., |frame| is_pseudowire(frame.head()));
+        for (origin, frame) in theirs.enumerate() {
+            self.executor.leave_tunnel(cx, origin as u8, port, frame, o);
+        }
+        self.settle(cx, o);
     }
     /// Handles continuations until there are none.
     fn settle<O: Observer>(&mut self, cx: Context<'_>, o: &mut O) {
@@ -439,14 +466,13 @@ impl<P: Pool> Core<P> {
         );
         self.executor.look_for_bpdu(cx, view, in_port, frame.head());
         let layout = self.layouts[index];
-        if let Some(reason) = refuse(cx, view, &item.in_port, frame.head(), &layout, item.depth) {
+        if let Some(reason) = refuse(cx, view, &item.in_port, frame.head(), &layout, item.nesting) {
             return self.executor.drop(frame, reason, o);
         }
         let mut at = Place {
             view,
             words: item.words,
-            depth: item.depth,
-            origin: item.origin,
+            nesting: item.nesting,
             layout,
         };
         let (key, hash, version) = (&self.keys[index], self.hashes[index], cx.snapshot.version);
@@ -519,8 +545,7 @@ impl<P: Pool> Core<P> {
         let mut at = Place {
             view,
             words: NO_WORDS,
-            depth: 0,
-            origin: 0,
+            nesting: Nesting::default(),
             layout,
         };
         self.executor.spent = [0; BURST];
@@ -545,6 +570,12 @@ impl<P: Pool> Core<P> {
         let program = &self.scratch;
         execute(&mut self.executor, cx, at, in_port, program, frame, o);
     }
+}
+
+/// Whether a frame is a pseudowire's over Ethernet.
+#[inline]
+fn is_pseudowire(head: &[u8]) -> bool {
+    ethernet::Header::parse(head).is_some_and(|(link, _)| link.ether_type.get() == ethertype::GPW)
 }
 
 /// Whether a bridge does not look at its packets at all.
@@ -577,7 +608,7 @@ fn refuse(
     in_port: &PortNo,
     head: &[u8],
     layout: &Layout,
-    depth: u8,
+    nesting: Nesting,
 ) -> Option<DropReason> {
     if head.len() < RUNT {
         return Some(DropReason::Malformed);
@@ -586,7 +617,7 @@ fn refuse(
         return Some(DropReason::FragmentDropped);
     }
     // Received packets were checked with their burst.
-    if depth > 0
+    if nesting.depth > 0
         && let Some(port) = view.ports.get(in_port).and_then(|id| cx.snapshot.port(*id))
         && port.config & (port_config::NO_RECV | port_config::PORT_DOWN) != 0
         && *in_port != PortNo::LOCAL

@@ -33,6 +33,7 @@ drop_reasons! {
     TunnelUnresolved   "tunnel_unresolved"     "no route or neighbour to the tunnel's remote address in time";
     TunnelQueueFull    "tunnel_queue_full"     "too many packets wait for the tunnel's neighbour";
     TunnelMalformed    "tunnel_malformed"      "a tunnel header that is short, or has unknown flags or a bad checksum";
+    TunnelUnknown      "tunnel_unknown"      "a tunnel packet of no tunnel (address, key, port or session)";
     TunnelEcn          "tunnel_ecn"            "congestion was marked outside a packet that cannot say so (RFC 6040)";
     TunnelTooBig       "tunnel_too_big"        "encapsulated, the packet exceeds the underlay's MTU";
     MtuExceeded        "mtu_exceeded"          "larger than the output port's MTU";

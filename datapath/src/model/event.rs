@@ -2,6 +2,7 @@
 
 use super::port::PortId;
 use super::snapshot::BridgeId;
+use super::tunnel::Ends;
 use crate::edge::{Rx, Tx};
 use ofp::action::{Action, Controller};
 use ofp::key::Match;
@@ -18,7 +19,12 @@ pub enum Event {
     /// A packet for the controllers.
     Punt(Box<Punt>),
     /// Packets wait for this tunnel's route or neighbour.
-    Resolve(PortId),
+    Resolve {
+        /// The tunnel's port.
+        port: PortId,
+        /// The ends, if the packet named them.
+        ends: Option<Ends>,
+    },
 }
 
 /// A packet for the controllers.

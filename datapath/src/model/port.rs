@@ -52,6 +52,9 @@ pub enum PortKind {
     },
     /// Frames are encapsulated.
     Tunnel(Arc<Tunnel>),
+    /// The host's own stack as an underlay: what it sends up are tunnel packets (with headers that say whose), and nothing
+    /// else; it belongs to no bridge.
+    Host,
 }
 
 /// A port.

@@ -5,7 +5,7 @@ use super::mac::MacTable;
 use super::plan::Plan;
 use super::port::{PortId, PortKind, PortView};
 use super::rule::Rule;
-use super::tunnel::TunnelMap;
+use super::tunnel::{Ends, Exit, Remote, Route, Tunnel, TunnelMap};
 use ofp::types::{PortNo, TableId};
 use packet::MacAddr;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -88,6 +88,11 @@ pub struct Snapshot {
     pub tunnels: TunnelMap,
     /// The host's addresses on a bridge's internal interfaces: tunnel packets to these are ours.
     pub addresses: FxHashSet<(BridgeId, IpAddr)>,
+    /// Ways to the remote ends that packets name themselves (`remote_ip=flow`).
+    pub routes: FxHashMap<Ends, Arc<Route>>,
+    /// Ports by which pseudowires over Ethernet leave, with the number of these: their packets are taken out of what the port
+    /// receives.
+    pub links: FxHashMap<PortId, usize>,
     generation: u64,
 }
 
@@ -108,6 +113,8 @@ pub enum Change {
     RemoveRule(BridgeId, Arc<Rule>),
     /// The host's addresses on a bridge's internal interfaces.
     SetAddresses(BridgeId, Arc<[IpAddr]>),
+    /// The way between two ends; `None`: forget it.
+    SetRoute(Ends, Option<Arc<Route>>),
 }
 
 impl Snapshot {
@@ -169,6 +176,12 @@ impl Snapshot {
                 self.addresses.retain(|(bridge, _)| bridge != id);
                 self.addresses.extend(addresses.iter().map(|&a| (*id, a)));
             }
+            Change::SetRoute(ends, Some(route)) => {
+                self.routes.insert(*ends, route.clone());
+            }
+            Change::SetRoute(ends, None) => {
+                self.routes.remove(ends);
+            }
         }
     }
     fn table(&mut self, id: BridgeId, table: TableId) -> Option<(&mut Plan, &mut TableView)> {
@@ -203,6 +216,9 @@ impl Snapshot {
         self.ports[index] = Some(port.clone());
         if let PortKind::Tunnel(tunnel) = &port.kind {
             self.tunnels.insert(&tunnel.config, port.id);
+            if let Some(link) = link_of(tunnel) {
+                *self.links.entry(link).or_default() += 1;
+            }
         }
         let ports = &self.ports;
         if let Some(Some(bridge)) = self.bridges.get_mut(usize::from(port.bridge.0)) {
@@ -224,6 +240,14 @@ impl Snapshot {
         };
         if let PortKind::Tunnel(tunnel) = &port.kind {
             self.tunnels.remove(&tunnel.config, id);
+            if let Some(link) = link_of(tunnel)
+                && let Some(len) = self.links.get_mut(&link)
+            {
+                *len -= 1;
+                if *len == 0 {
+                    self.links.remove(&link);
+                }
+            }
         }
         if let Some(Some(bridge)) = self.bridges.get_mut(usize::from(port.bridge.0)) {
             bridge.ports.remove(&port.number);
@@ -233,5 +257,13 @@ impl Snapshot {
             }
             bridge.generation = generation;
         }
+    }
+}
+
+/// The port whose received frames have to be looked through for a tunnel's packets.
+fn link_of(tunnel: &Tunnel) -> Option<PortId> {
+    match (tunnel.config.remote, tunnel.route.as_ref()?.exit) {
+        (Remote::Link(_), Exit::Port(port)) => Some(port),
+        _ => None,
     }
 }

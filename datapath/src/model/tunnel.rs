@@ -4,8 +4,11 @@
 use super::port::PortId;
 use super::snapshot::BridgeId;
 use packet::MacAddr;
+use packet::l2tpv3::{Cookie, Sublayer};
 use rustc_hash::FxHashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// A kind of encapsulation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -13,6 +16,120 @@ use std::net::IpAddr;
 pub enum TunnelType {
     Vxlan,
     Gre,
+    Geneve,
+    L2tpv3,
+    Gpw,
+}
+
+/// An encapsulation, with what only it has.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Encap {
+    /// VXLAN (RFC 7348).
+    Vxlan {
+        /// `exts=gbp`: the group policy extension (draft-smith-vxlan-group-policy).
+        gbp: bool,
+        /// `exts=gpe`: the generic protocol extension (draft-ietf-nvo3-vxlan-gpe).
+        gpe: bool,
+    },
+    /// GRE (RFC 2784, RFC 2890).
+    Gre {
+        /// Sent packets are numbered.
+        sequence: bool,
+    },
+    /// Geneve (RFC 8926).
+    Geneve,
+    /// L2TPv3 (RFC 3931); session ids are the tunnel's keys.
+    L2tpv3(L2tpv3),
+    /// The two-byte pseudowire.
+    Gpw {
+        /// Of the control word's bytes.
+        order: packet::gpw::Order,
+        /// How parts are put together.
+        mode: crate::fragment::gpw::Mode,
+    },
+}
+
+/// What only an L2TPv3 session has.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct L2tpv3 {
+    /// Over UDP, or over IP.
+    pub over: packet::l2tpv3::Encap,
+    /// In sent packets.
+    pub cookie: Cookie,
+    /// Expected in received packets.
+    pub peer_cookie: Cookie,
+    /// Both directions.
+    pub sublayer: Sublayer,
+    /// Sent packets are numbered; else they are from when the peer's are (as Linux does it).
+    pub send_sequence: bool,
+    /// Received packets must be numbered, and in order.
+    pub receive_sequence: bool,
+    /// An Ethernet VLAN pseudowire (RFC 4719 section 3.2): each frame has this service tag here; the other end's id may
+    /// be another one.
+    pub service_vid: Option<u16>,
+}
+
+impl Encap {
+    /// Its kind.
+    pub const fn kind(&self) -> TunnelType {
+        match self {
+            Encap::Vxlan { .. } => TunnelType::Vxlan,
+            Encap::Gre { .. } => TunnelType::Gre,
+            Encap::Geneve => TunnelType::Geneve,
+            Encap::L2tpv3(_) => TunnelType::L2tpv3,
+            Encap::Gpw { .. } => TunnelType::Gpw,
+        }
+    }
+}
+
+/// The other end of a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Remote {
+    /// This host.
+    Ip(IpAddr),
+    /// Sent: the packet's `tun_dst` or `tun_ipv6_dst`. Received: any.
+    Flow,
+    /// A station on the link (gpw over Ethernet).
+    Link(MacAddr),
+}
+
+/// Our end of a tunnel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Local {
+    /// As the route says, and any of ours when receiving.
+    #[default]
+    Any,
+    /// This address.
+    Ip(IpAddr),
+    /// Sent: the packet's `tun_src` or `tun_ipv6_src`, if it has one. Received: any.
+    Flow,
+}
+
+/// What a tunnel's packets hold (Open vSwitch's `options:packet_type`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Layer {
+    /// Ethernet frames (`legacy_l2`).
+    #[default]
+    Ethernet,
+    /// IP packets (`legacy_l3`): sent without their Ethernet header, and received ones get one.
+    Ip,
+    /// What the tunnel's header says (`ptap`); frames are sent whole.
+    Any,
+}
+
+/// What happens to a tunnel packet that is larger than its path allows (`options:fragment`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Fragmentation {
+    /// It is split.
+    #[default]
+    Auto,
+    /// As above, and nothing that the path says is trusted: IPv4 packets never have DF and are split at the egress
+    /// interface's MTU, IPv6 packets at 1280 bytes, which every path carries (RFC 8200 section 5).
+    Always,
+    /// The sender of the frame inside is told (ICMP, ICMPv6); inner IPv4 packets without DF are split instead.
+    Never,
+    /// It is split at this size, or at the path's MTU if that is smaller.
+    Mtu(u16),
 }
 
 /// A key (VNI, GRE key) of one direction.
@@ -51,49 +168,149 @@ pub enum ByteChoice {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TunnelConfig {
     /// Encapsulation.
-    pub kind: TunnelType,
+    pub encap: Encap,
     /// The other end.
-    pub remote: IpAddr,
-    /// Our end; `None`: as the route says, and any of ours when receiving.
-    pub local: Option<IpAddr>,
+    pub remote: Remote,
+    /// Our end.
+    pub local: Local,
     /// Key expected in received packets.
     pub in_key: TunnelKey,
     /// Key of sent packets.
     pub out_key: TunnelKey,
-    /// UDP port; 0 for those without.
+    /// UDP port that packets are sent to; 0 for encapsulations without.
     pub port: u16,
+    /// UDP port that packets are received at; 0 as above.
+    pub local_port: u16,
     /// Compute the (UDP, GRE) checksum of sent packets.
     pub csum: bool,
     /// DSCP of the outer header; its ECN bits always follow RFC 6040.
     pub tos: ByteChoice,
     /// TTL or hop limit of the outer header.
     pub ttl: ByteChoice,
-    /// Set the outer IPv4 header's DF bit.
+    /// Set the outer IPv4 header's DF bit on what is not split.
     pub df: bool,
+    /// What is too large.
+    pub fragmentation: Fragmentation,
+    /// What is inside.
+    pub layer: Layer,
 }
 
-/// Where the packets of a tunnel go: into a bridge, as if its LOCAL interface had sent them.
+impl TunnelConfig {
+    /// A tunnel with the defaults of Open vSwitch: no key, no UDP ports, TTL 64, DF.
+    pub fn new(encap: Encap, remote: Remote) -> TunnelConfig {
+        TunnelConfig {
+            encap,
+            remote,
+            local: Local::Any,
+            in_key: TunnelKey::None,
+            out_key: TunnelKey::None,
+            port: 0,
+            local_port: 0,
+            csum: false,
+            tos: ByteChoice::Value(0),
+            ttl: ByteChoice::Value(64),
+            df: true,
+            fragmentation: Fragmentation::Auto,
+            layer: Layer::Ethernet,
+        }
+    }
+    /// The same with its UDP port, to which packets are sent and at which they are received.
+    pub fn with_port(mut self, port: u16) -> TunnelConfig {
+        (self.port, self.local_port) = (port, port);
+        self
+    }
+    /// The same with its key, in both directions.
+    pub fn with_key(mut self, key: TunnelKey) -> TunnelConfig {
+        (self.in_key, self.out_key) = (key, key);
+        self
+    }
+    /// The encapsulation's kind.
+    pub const fn kind(&self) -> TunnelType {
+        self.encap.kind()
+    }
+    /// The other end's address, if it is always the same.
+    pub const fn remote_ip(&self) -> Option<IpAddr> {
+        match self.remote {
+            Remote::Ip(ip) => Some(ip),
+            Remote::Flow | Remote::Link(_) => None,
+        }
+    }
+    /// Our address, if it is set.
+    pub const fn local_ip(&self) -> Option<IpAddr> {
+        match self.local {
+            Local::Ip(ip) => Some(ip),
+            Local::Any | Local::Flow => None,
+        }
+    }
+}
+
+/// How a tunnel's packets leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Into this bridge, as if its LOCAL interface had sent them (the native underlay).
+    Bridge(BridgeId),
+    /// By this port as they are: one of the host's sockets (the kernel underlay), or the link of a pseudowire over Ethernet.
+    Port(PortId),
+}
+
+/// Where the packets of a tunnel go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// The underlay bridge.
-    pub bridge: BridgeId,
-    /// Outer source address.
-    pub source: IpAddr,
+    /// How they leave.
+    pub exit: Exit,
+    /// Outer source address; `None` over Ethernet.
+    pub source: Option<IpAddr>,
     /// Our MAC address.
     pub source_mac: MacAddr,
-    /// The next hop's.
+    /// The next hop's. (Zero where the host's kernel adds the link header.)
     pub next_hop_mac: MacAddr,
-    /// The underlay's MTU in bytes.
+    /// The path's MTU in bytes, as far as the kernel knows.
     pub mtu: u16,
+    /// The egress interface's own MTU in bytes.
+    pub egress_mtu: u16,
+}
+
+/// What a tunnel's packets have in common beyond its settings: numbers that any worker takes. It stays while settings and
+/// route change.
+#[derive(Debug, Default)]
+pub struct TunnelState {
+    /// The next sequence number (GRE, L2TPv3).
+    pub sequence: AtomicU32,
+    /// What is known of the peer's numbers; its meaning is the encapsulation's.
+    pub received: AtomicU64,
+    /// Split frames so far (gpw).
+    pub splits: AtomicU32,
 }
 
 /// A tunnel: settings, and where its packets go (`None` while route or neighbour is unknown).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Tunnel {
     /// Settings.
     pub config: TunnelConfig,
-    /// Where to.
+    /// Where to; not for a remote end that each packet names, see `Snapshot::routes`.
     pub route: Option<Route>,
+    /// Numbers.
+    pub state: Arc<TunnelState>,
+}
+
+impl PartialEq for Tunnel {
+    fn eq(&self, other: &Tunnel) -> bool {
+        self.config == other.config
+            && self.route == other.route
+            && Arc::ptr_eq(&self.state, &other.state)
+    }
+}
+
+/// The ends of a tunnel packet that names its own remote end: remote, and local if it is given.
+pub type Ends = (IpAddr, Option<IpAddr>);
+
+/// Who sent a tunnel packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Peer {
+    /// A host.
+    Ip(IpAddr),
+    /// A station on the link.
+    Link(MacAddr),
 }
 
 /// What a received tunnel packet says of itself.
@@ -104,9 +321,9 @@ pub struct Received {
     /// UDP destination port, or 0.
     pub port: u16,
     /// Outer source address.
-    pub remote: IpAddr,
-    /// Outer destination address.
-    pub local: IpAddr,
+    pub remote: Peer,
+    /// Outer destination address; `None` over Ethernet.
+    pub local: Option<IpAddr>,
     /// Its key; `None`: the header has none.
     pub key: Option<u64>,
 }
@@ -115,13 +332,13 @@ pub struct Received {
 struct Entry {
     kind: TunnelType,
     port: u16,
-    remote: IpAddr,
+    /// `None`: any.
+    remote: Option<Peer>,
     local: Option<IpAddr>,
     key: TunnelKey,
 }
 
-/// Finds the port of a received tunnel packet: the most specific settings win
-/// (ovs-vswitchd.conf.db(5), "Tunnel Options": remote before local before key).
+/// Finds the port of a received tunnel packet: the most specific settings win.
 #[derive(Clone, Debug, Default)]
 pub struct TunnelMap {
     ports: FxHashMap<Entry, PortId>,
@@ -131,20 +348,16 @@ pub struct TunnelMap {
 
 impl TunnelMap {
     fn entry(config: &TunnelConfig) -> Entry {
-        let TunnelConfig {
-            kind,
-            port,
-            remote,
-            local,
-            in_key,
-            ..
-        } = *config;
         Entry {
-            kind,
-            port,
-            remote,
-            local,
-            key: in_key.received(),
+            kind: config.kind(),
+            port: config.local_port,
+            remote: match config.remote {
+                Remote::Ip(ip) => Some(Peer::Ip(ip)),
+                Remote::Link(mac) => Some(Peer::Link(mac)),
+                Remote::Flow => None,
+            },
+            local: config.local_ip(),
+            key: config.in_key.received(),
         }
     }
     /// The port that has the same settings for received packets.
@@ -156,7 +369,7 @@ impl TunnelMap {
         if self.ports.insert(Self::entry(config), port).is_none() {
             *self
                 .listening
-                .entry((config.kind, config.port))
+                .entry((config.kind(), config.local_port))
                 .or_default() += 1;
         }
     }
@@ -167,7 +380,7 @@ impl TunnelMap {
             return;
         }
         self.ports.remove(&entry);
-        let of = (config.kind, config.port);
+        let of = (config.kind(), config.local_port);
         if let Some(len) = self.listening.get_mut(&of) {
             *len -= 1;
             if *len == 0 {
@@ -188,24 +401,27 @@ impl TunnelMap {
     /// The port that a packet belongs to.
     pub fn lookup(&self, packet: &Received) -> Option<PortId> {
         let exact = packet.key.map_or(TunnelKey::None, TunnelKey::Value);
-        [Some(packet.local), None].into_iter().find_map(|local| {
-            [exact.received(), TunnelKey::Flow]
-                .into_iter()
-                .find_map(|key| {
-                    let Received {
-                        kind, port, remote, ..
-                    } = *packet;
-                    self.ports
-                        .get(&Entry {
-                            kind,
-                            port,
-                            remote,
-                            local,
-                            key,
-                        })
-                        .copied()
-                })
-        })
+        let find = |key, remote, local| {
+            let Received { kind, port, .. } = *packet;
+            self.ports.get(&Entry {
+                kind,
+                port,
+                remote,
+                local,
+                key,
+            })
+        };
+        // The order of Open vSwitch's search: key before remote before local.
+        for key in [exact.received(), TunnelKey::Flow] {
+            for remote in [Some(packet.remote), None] {
+                for local in [packet.local, None] {
+                    if let Some(port) = find(key, remote, local) {
+                        return Some(*port);
+                    }
+                }
+            }
+        }
+        None
     }
 }
 
@@ -217,23 +433,13 @@ mod tests {
     #[test]
     fn no_key_and_a_key_of_0_are_one() {
         let remote = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let config = |in_key| TunnelConfig {
-            kind: TunnelType::Gre,
-            remote,
-            local: None,
-            in_key,
-            out_key: in_key,
-            port: 0,
-            csum: false,
-            tos: ByteChoice::Value(0),
-            ttl: ByteChoice::Value(64),
-            df: true,
-        };
+        let gre = Encap::Gre { sequence: false };
+        let config = |in_key| TunnelConfig::new(gre.clone(), Remote::Ip(remote)).with_key(in_key);
         let packet = |key| Received {
             kind: TunnelType::Gre,
             port: 0,
-            remote,
-            local: remote,
+            remote: Peer::Ip(remote),
+            local: Some(remote),
             key,
         };
         for in_key in [TunnelKey::None, TunnelKey::Value(0)] {

@@ -5,7 +5,7 @@ use super::inner::Summary;
 use super::{Header, Row, TUNNELS, sum};
 use crate::edge::{Frame, HEADROOM};
 use crate::model::DropReason;
-use crate::model::tunnel::{ByteChoice, Route, TunnelConfig, TunnelKey, TunnelMap};
+use crate::model::tunnel::{ByteChoice, Peer, Route, TunnelConfig, TunnelKey, TunnelMap};
 use packet::checksum::{self, Sum};
 use packet::{MacAddr, Wire, ethernet, ethertype, ipproto, ipv4, ipv6, udp};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -34,18 +34,19 @@ pub struct Outer {
 impl Outer {
     /// The header of a tunnel's packets on this route. `None`: addresses of different families.
     pub fn new(config: &TunnelConfig, route: &Route) -> Option<Outer> {
-        let row = config.kind.row();
+        let row = config.kind().row();
+        let remote = config.remote_ip()?;
         let mut outer = Outer {
             bytes: [0; HEADROOM],
             size: 0,
             l4: 0,
             tunnel: 0,
-            is_v6: config.remote.is_ipv6(),
+            is_v6: remote.is_ipv6(),
             pseudo: 0,
             header_sum: 0,
             mtu: route.mtu.into(),
         };
-        let source = config.local.unwrap_or(route.source);
+        let source = config.local_ip().or(route.source)?;
         let link = ethernet::Header {
             dst: route.next_hop_mac,
             src: route.source_mac,
@@ -57,7 +58,7 @@ impl Outer {
             .into(),
         };
         let rest = link.emit(&mut outer.bytes)?;
-        match (source, config.remote) {
+        match (source, remote) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => {
                 let mut header = ipv4::Header::new(src, dst, row.protocol, 0);
                 header.fragment.set(if config.df { ipv4::DF } else { 0 });
@@ -105,7 +106,7 @@ impl Outer {
         bytes.copy_from_slice(&self.bytes[..self.size]);
         let (below, tunnel) = bytes.split_at_mut(self.tunnel);
         if config.out_key == TunnelKey::Flow {
-            (config.kind.row().set_key)(tunnel, tun_id);
+            (config.kind().row().set_key)(tunnel, tun_id);
         }
         let (link_and_ip, transport) = below.split_at_mut(self.l4);
         self.patch_ip(&mut link_and_ip[L3..], packet_size, config, &inner, ip_id);
@@ -125,7 +126,7 @@ impl Outer {
             } else {
                 !body
             };
-            let at = self.l4 + config.kind.row().csum_offset;
+            let at = self.l4 + config.kind().row().csum_offset;
             if let Some(field) = frame.head_mut().get_mut(at..at + 2) {
                 field.copy_from_slice(&checksum.to_be_bytes());
             }
@@ -328,8 +329,8 @@ fn open<F: Frame>(
         lookup: crate::model::tunnel::Received {
             kind: row.kind,
             port,
-            remote: ip.src,
-            local: ip.dst,
+            remote: Peer::Ip(ip.src),
+            local: Some(ip.dst),
             key,
         },
         start,
@@ -345,10 +346,14 @@ mod tests {
     use crate::edge::Pool;
     use crate::model::port::PortId;
     use crate::model::snapshot::BridgeId;
-    use crate::model::tunnel::TunnelType;
+    use crate::model::tunnel::{Encap, Exit, Remote, TunnelType};
     use crate::sim::{SimFrame, SimPool};
     use proptest::prelude::*;
 
+    const VXLAN: Encap = Encap::Vxlan {
+        gbp: false,
+        gpe: false,
+    };
     const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
 
     fn frame(bytes: &[u8]) -> SimFrame {
@@ -359,18 +364,19 @@ mod tests {
     }
 
     fn config(kind: TunnelType, v6: bool, key: TunnelKey, csum: bool, df: bool) -> TunnelConfig {
+        let (encap, port) = match kind {
+            TunnelType::Vxlan => (VXLAN, 4789),
+            _ => (Encap::Gre { sequence: false }, 0),
+        };
         TunnelConfig {
-            kind,
-            remote: address(v6, 2),
-            local: None,
-            in_key: key,
-            out_key: key,
-            port: if kind == TunnelType::Vxlan { 4789 } else { 0 },
             csum,
             tos: ByteChoice::Value(0xb8),
             ttl: ByteChoice::Inherit,
             df,
+            ..TunnelConfig::new(encap, Remote::Ip(address(v6, 2)))
         }
+        .with_port(port)
+        .with_key(key)
     }
 
     fn address(v6: bool, host: u8) -> IpAddr {
@@ -390,18 +396,19 @@ mod tests {
             let form = [TunnelKey::None, TunnelKey::Value(key), TunnelKey::Flow][form as usize];
             let config = config(kind, v6, form, csum, df);
             let route = Route {
-                bridge: BridgeId(0),
-                source: address(v6, 1),
+                exit: Exit::Bridge(BridgeId(0)),
+                source: Some(address(v6, 1)),
                 source_mac: MacAddr::ZERO,
                 next_hop_mac: MAC,
                 mtu: 1500,
+                egress_mtu: 1500,
             };
             let mut frame = frame(&inner);
             let outer = Outer::new(&config, &route).expect("one family");
             outer.encapsulate(&mut frame, &config, key, 7).expect("it fits");
             // The other end sees the addresses the other way round.
             let mut tunnels = TunnelMap::default();
-            tunnels.insert(&TunnelConfig { remote: address(v6, 1), ..config }, PortId(5));
+            tunnels.insert(&TunnelConfig { remote: Remote::Ip(address(v6, 1)), ..config }, PortId(5));
             let received = recognise(&frame, MAC, &tunnels, |ip| *ip == address(v6, 2));
             let received = received.expect("a tunnel's").expect("well formed");
             let sent = match form {

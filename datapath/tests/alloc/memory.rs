@@ -8,7 +8,7 @@ use datapath::model::port::{PortId, PortKind, PortView, VlanMode};
 use datapath::model::publish::Publisher;
 use datapath::model::snapshot::{BridgeConfig, BridgeId, Change, Miss};
 use datapath::model::stats::Stats;
-use datapath::model::tunnel::{ByteChoice, Route, Tunnel, TunnelConfig, TunnelKey, TunnelType};
+use datapath::model::tunnel::{Encap, Exit, Remote, Route, Tunnel, TunnelConfig, TunnelKey};
 use datapath::model::{Rule, RuleId};
 use datapath::time::Time;
 use flow::frametext;
@@ -287,25 +287,24 @@ impl Bed {
 }
 
 fn tunnel() -> Tunnel {
+    let vxlan = Encap::Vxlan {
+        gbp: false,
+        gpe: false,
+    };
     Tunnel {
         config: TunnelConfig {
-            kind: TunnelType::Vxlan,
-            remote: [192, 168, 0, 2].into(),
-            local: None,
-            in_key: TunnelKey::None,
             out_key: TunnelKey::Value(7),
-            port: 4789,
-            csum: false,
-            tos: ByteChoice::Value(0),
-            ttl: ByteChoice::Value(64),
-            df: true,
-        },
+            ..TunnelConfig::new(vxlan, Remote::Ip([192, 168, 0, 2].into()))
+        }
+        .with_port(4789),
         route: Some(Route {
-            bridge: BridgeId(1),
-            source: [192, 168, 0, 1].into(),
+            exit: Exit::Bridge(BridgeId(1)),
+            source: Some([192, 168, 0, 1].into()),
             source_mac: MacAddr::ZERO,
             next_hop_mac: MacAddr::BROADCAST,
             mtu: 1500,
+            egress_mtu: 1500,
         }),
+        state: Arc::default(),
     }
 }

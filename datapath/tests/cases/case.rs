@@ -5,7 +5,9 @@ use datapath::forward::trace::{Observer, Text};
 use datapath::model::event::{Event, PacketOut};
 use datapath::model::port::{PortId, PortKind, PortView, VlanMode};
 use datapath::model::snapshot::{BridgeConfig, BridgeId, Change, Miss};
-use datapath::model::tunnel::{ByteChoice, Route, Tunnel, TunnelConfig, TunnelKey, TunnelType};
+use datapath::model::tunnel::{
+    ByteChoice, Encap, Exit, Local, Remote, Route, Tunnel, TunnelConfig, TunnelKey,
+};
 use datapath::model::{Rule, RuleId};
 use datapath::sim::{Options, Sim};
 use datapath::time::Time;
@@ -206,11 +208,12 @@ impl<'t> Case<'t> {
         let id = match self.ports.get(name) {
             Some(id) => *id,
             None => {
-                let (bridge, number) = self.place(name)?;
-                let kind = if number == PortNo::LOCAL {
-                    PortKind::Internal
-                } else {
-                    PortKind::Device
+                let (bridge, number, kind) = match name {
+                    "host" => (BridgeId(u16::MAX), PortNo::UNSET, PortKind::Host),
+                    name => match self.place(name)? {
+                        (bridge, PortNo::LOCAL) => (bridge, PortNo::LOCAL, PortKind::Internal),
+                        (bridge, number) => (bridge, number, PortKind::Device),
+                    },
                 };
                 let mut view = self.sim.port_view(bridge, number, kind);
                 view.name = name.into();
@@ -225,8 +228,11 @@ impl<'t> Case<'t> {
             self.port_setting(&mut view, setting)?;
         }
         if let Some(kind) = settings.iter().find_map(|word| match *word {
-            "vxlan" => Some(TunnelType::Vxlan),
-            "gre" => Some(TunnelType::Gre),
+            "vxlan" => Some(Encap::Vxlan {
+                gbp: false,
+                gpe: false,
+            }),
+            "gre" => Some(Encap::Gre { sequence: false }),
             _ => None,
         }) {
             view.kind = PortKind::Tunnel(Arc::new(self.tunnel(kind, &settings)?));
@@ -285,7 +291,7 @@ impl<'t> Case<'t> {
         }
         Ok(())
     }
-    fn tunnel(&self, kind: TunnelType, settings: &[&str]) -> Result<Tunnel> {
+    fn tunnel(&self, encap: Encap, settings: &[&str]) -> Result<Tunnel> {
         let value = |name: &str| {
             let words = settings.iter().filter_map(|word| word.split_once('='));
             words.filter(|(key, _)| *key == name).map(|(_, v)| v).next()
@@ -308,32 +314,46 @@ impl<'t> Case<'t> {
             let text = value(name).map(|text| text.parse().map_err(err("mac")));
             text.unwrap_or(Ok(MacAddr::from_u64(default)))
         };
+        let remote = parse(value("remote").ok_or("a tunnel needs remote=")?)?;
+        let port = match encap {
+            Encap::Vxlan { .. } => value("dst_port").map_or(Ok(4789), parse)?,
+            _ => 0,
+        };
         let config = TunnelConfig {
-            kind,
-            remote: parse(value("remote").ok_or("a tunnel needs remote=")?)?,
-            local: value("local").map(parse).transpose()?,
+            local: match value("local") {
+                Some(text) => Local::Ip(parse(text)?),
+                None => Local::Any,
+            },
             in_key: key("in_key")?,
             out_key: key("out_key")?,
-            port: match kind {
-                TunnelType::Vxlan => value("dst_port").map_or(Ok(4789), parse)?,
-                TunnelType::Gre => 0,
-            },
             csum: settings.contains(&"csum"),
             tos: byte("tos", 0)?,
             ttl: byte("ttl", 64)?,
             df: !settings.contains(&"no-df"),
+            ..TunnelConfig::new(encap, Remote::Ip(remote)).with_port(port)
         };
-        let route = match value("route") {
+        // A bridge, or one of the ports that are no bridge's.
+        let exit = match value("route") {
             None => None,
-            Some(bridge) => Some(Route {
-                bridge: self.place(&format!("{bridge}/local"))?.0,
-                source: parse(value("source").ok_or("a route needs source=")?)?,
+            Some("host") => Some(Exit::Port(self.port_id("host")?)),
+            Some(bridge) => Some(Exit::Bridge(self.place(&format!("{bridge}/local"))?.0)),
+        };
+        let route = match exit {
+            None => None,
+            Some(exit) => Some(Route {
+                exit,
+                source: Some(parse(value("source").ok_or("a route needs source=")?)?),
                 source_mac: mac("source-mac", 0x0a)?,
                 next_hop_mac: mac("next-hop", 0x0b)?,
-                mtu: 1500,
+                mtu: value("mtu").map_or(Ok(1500), parse)?,
+                egress_mtu: 1500,
             }),
         };
-        Ok(Tunnel { config, route })
+        Ok(Tunnel {
+            config,
+            route,
+            state: Arc::default(),
+        })
     }
 
     /// An optional bridge, and the text behind it.
@@ -438,7 +458,7 @@ impl<'t> Case<'t> {
         for event in self.sim.events() {
             match event {
                 Event::Punt(punt) => self.punts.push(*punt),
-                Event::Resolve(_) => {}
+                Event::Resolve { .. } => {}
             }
         }
     }

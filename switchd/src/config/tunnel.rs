@@ -4,7 +4,9 @@ use super::Config;
 use super::port::Kind;
 use super::problem::Problem;
 use super::row::{Map, Reader};
-use datapath::model::tunnel::{ByteChoice, TunnelConfig, TunnelKey, TunnelType};
+use datapath::model::tunnel::{
+    ByteChoice, Encap, Local, Remote, TunnelConfig, TunnelKey, TunnelType,
+};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -28,20 +30,16 @@ pub const OPTIONS: &[&str] = &[
 
 /// `type=vxlan`.
 pub fn vxlan(at: &Reader<'_>, problems: &mut Vec<Problem>) -> Option<Kind> {
-    read(at, problems, TunnelType::Vxlan, 24)
+    let (gbp, gpe) = (false, false);
+    read(at, problems, Encap::Vxlan { gbp, gpe }, 24)
 }
 
 /// `type=gre`.
 pub fn gre(at: &Reader<'_>, problems: &mut Vec<Problem>) -> Option<Kind> {
-    read(at, problems, TunnelType::Gre, 32)
+    read(at, problems, Encap::Gre { sequence: false }, 32)
 }
 
-fn read(
-    at: &Reader<'_>,
-    problems: &mut Vec<Problem>,
-    kind: TunnelType,
-    key_bits: u32,
-) -> Option<Kind> {
+fn read(at: &Reader<'_>, problems: &mut Vec<Problem>, encap: Encap, key_bits: u32) -> Option<Kind> {
     let before = problems.len();
     let mut options = at.map("options");
     let remote = remote_ip(at, &mut options, problems)?;
@@ -49,11 +47,12 @@ fn read(
     let mut key = |name| options.parse(name, problems, |word| tunnel_key(word, key_bits));
     let both = key("key");
     let (in_key, out_key) = (key("in_key").or(both), key("out_key").or(both));
+    let kind = encap.kind();
     let port = match kind {
         TunnelType::Vxlan => options
             .number("dst_port", 1..=65_535, problems)
             .unwrap_or(4789) as u16,
-        TunnelType::Gre => {
+        _ => {
             if let Some(word) = options.get("dst_port") {
                 options.wrong(
                     "dst_port",
@@ -68,12 +67,9 @@ fn read(
     // RFC 6935 allows a zero UDP checksum over IPv6 to tunnels only by choice; RFC 7348 prefers it over IPv4.
     let csum_default = kind == TunnelType::Vxlan && remote.is_ipv6();
     let config = TunnelConfig {
-        kind,
-        remote,
-        local,
+        local: local.map_or(Local::Any, Local::Ip),
         in_key: in_key.unwrap_or_default(),
         out_key: out_key.unwrap_or_default(),
-        port,
         csum: options.bool("csum", problems).unwrap_or(csum_default),
         tos: options
             .parse("tos", problems, tos)
@@ -82,6 +78,7 @@ fn read(
             .parse("ttl", problems, ttl)
             .unwrap_or(ByteChoice::Value(64)),
         df: options.bool("df_default", problems).unwrap_or(true),
+        ..TunnelConfig::new(encap, Remote::Ip(remote)).with_port(port)
     };
     (problems.len() == before).then_some(Kind::Tunnel(config))
 }
@@ -157,16 +154,21 @@ fn ttl(word: &str) -> Result<ByteChoice, String> {
 
 /// What a received packet must say to belong to a tunnel.
 pub fn receive_settings(tunnel: &TunnelConfig) -> impl Ord + use<> {
+    let remote = match tunnel.remote {
+        Remote::Ip(ip) => (Some(ip), None),
+        Remote::Link(mac) => (None, Some(mac)),
+        Remote::Flow => (None, None),
+    };
     let in_key = match tunnel.in_key.received() {
         TunnelKey::None => None,
         TunnelKey::Value(key) => Some(key),
         TunnelKey::Flow => Some(u64::MAX),
     };
     (
-        tunnel.kind,
-        tunnel.port,
-        tunnel.remote,
-        tunnel.local,
+        tunnel.kind(),
+        tunnel.local_port,
+        remote,
+        tunnel.local_ip(),
         in_key,
     )
 }

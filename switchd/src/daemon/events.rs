@@ -65,7 +65,7 @@ impl Daemon {
                 Output::SendPacketIn(conn, message) => self.send_packet_in(conn, message),
                 Output::Close(conn) => self.closed(conn, "the switch closes it"),
                 Output::PacketOut(packet_out) => self.workers.packet_out(packet_out),
-                Output::Resolve(port) => self.underlay.resolve(port),
+                Output::Resolve(port, _) => self.underlay.resolve(port),
                 Output::SetPortUp(port, up) => self.set_port_up(port, up),
                 // Queues and devices were taken from the workers when the port was removed.
                 Output::PortGone(_) | Output::BridgeGone(_) => {}

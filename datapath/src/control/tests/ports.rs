@@ -3,7 +3,7 @@
 use super::*;
 use crate::edge::PortState;
 use crate::model::PortKind;
-use crate::model::tunnel::{ByteChoice, TunnelConfig, TunnelKey, TunnelType};
+use crate::model::tunnel::{Encap, Exit, Remote, TunnelConfig, TunnelKey};
 use packet::MacAddr;
 
 const UP: PortState = PortState {
@@ -23,18 +23,13 @@ fn device(name: &str) -> PortSettings {
 }
 
 fn tunnel(name: &str, key: u64) -> PortSettings {
-    let config = TunnelConfig {
-        kind: TunnelType::Vxlan,
-        remote: [10, 0, 0, 2].into(),
-        local: None,
-        in_key: TunnelKey::Value(key),
-        out_key: TunnelKey::Value(key),
-        port: 4789,
-        csum: false,
-        tos: ByteChoice::Value(0),
-        ttl: ByteChoice::Value(64),
-        df: true,
+    let vxlan = Encap::Vxlan {
+        gbp: false,
+        gpe: false,
     };
+    let config = TunnelConfig::new(vxlan, Remote::Ip([10, 0, 0, 2].into()))
+        .with_port(4789)
+        .with_key(TunnelKey::Value(key));
     PortSettings::new(name, PortType::Tunnel(config))
 }
 
@@ -141,11 +136,12 @@ fn equal_tunnels_are_refused_and_routes_are_published() {
         .set_port(b, tunnel("b", 5), &mut bed.out)
         .unwrap();
     let route = crate::model::tunnel::Route {
-        bridge: bed.bridge,
-        source: [10, 0, 0, 1].into(),
+        exit: Exit::Bridge(bed.bridge),
+        source: Some([10, 0, 0, 1].into()),
         source_mac: MacAddr([2; 6]),
         next_hop_mac: MacAddr([4; 6]),
         mtu: 1500,
+        egress_mtu: 1500,
     };
     bed.switch.set_route(b, Some(route.clone()));
     bed.publish();
