@@ -17,12 +17,23 @@ def ip(text):
     return bytes(int(part) for part in text.split("."))
 
 
-def udp(source, destination, ports, payload=b"", macs=(MAC_B, MAC_A), size=60):
-    """An Ethernet frame (destination MAC first in `macs`) of at least `size` bytes without FCS."""
-    payload = payload.ljust(size - 42, b"\0")
-    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28 + len(payload), 0, 0, 64, 17, 0, ip(source), ip(destination))
-    header = header[:10] + struct.pack("!H", checksum(header)) + header[12:]
-    return b"".join([*macs, b"\x08\x00", header, struct.pack("!HHHH", *ports, 8 + len(payload), 0), payload])
+def ipv4_header(fields):
+    """The header with its checksum: tos, size, id, flags and offset, ttl, protocol, addresses."""
+    tos, size, number, fragment, ttl, protocol, source, destination = fields
+    header = struct.pack("!BBHHHBBH4s4s", 0x45, tos, size, number, fragment, ttl, protocol, 0, source, destination)
+    return header[:10] + struct.pack("!H", checksum(header)) + header[12:]
+
+
+def ipv4(source, destination, protocol, payload, macs):
+    """An Ethernet frame (destination MAC first in `macs`)."""
+    header = ipv4_header((0, 20 + len(payload), 0, 0, 64, protocol, ip(source), ip(destination)))
+    return b"".join([*macs, b"\x08\x00", header, payload])
+
+
+def udp(source, destination, ports, size=60):
+    """An Ethernet frame of `size` bytes without FCS."""
+    payload = bytes(size - 42)
+    return ipv4(source, destination, 17, struct.pack("!HHHH", *ports, 8 + len(payload), 0) + payload, (MAC_B, MAC_A))
 
 
 def flows(count, size=60):
@@ -30,10 +41,40 @@ def flows(count, size=60):
     return [udp("172.16.0.1", f"10.0.{n % 256}.5", (1024 + n % 60000, 53 + n // 60000), size=size) for n in range(count)]
 
 
-def vxlan(inner, source, destination, macs, vni):
-    """An inner frame in the outer one that another switch would have sent."""
-    entropy = 0xC000 | (struct.unpack_from("!H", inner, 34)[0] & 0x3FFF)
-    return udp(source, destination, (entropy, 4789), struct.pack("!II", 0x08000000, vni << 8) + inner, macs, size=0)
+def ipv4_fields(frame):
+    """What `ipv4_header` takes, of a frame without options."""
+    fields = struct.unpack_from("!xBHHHBBxx4s4s", frame, 14)
+    return fields if frame[12:15] == b"\x08\x00\x45" and checksum(frame[14:34]) == 0 else None
+
+
+def split(frame, number, mtu):
+    """The frame's packet as fragments with this id."""
+    payload, room = frame[34:], (mtu - 20) & ~7
+    tos, _, _, _, *rest = ipv4_fields(frame)
+    parts = []
+    for at in range(0, len(payload), room):
+        part = payload[at : at + room]
+        more = 0x2000 if at + room < len(payload) else 0
+        parts.append(frame[:14] + ipv4_header((tos, 20 + len(part), number, more | at // 8, *rest)) + part)
+    return parts
+
+
+def reassemble(frames):
+    """Whole packets of fragments; what is wrong or missing is not there."""
+    datagrams, whole = {}, []
+    for frame in frames:
+        tos, size, number, fragment, *rest = ipv4_fields(frame) or (0, 0, 0, 0)
+        if size == len(frame) - 14:
+            datagrams.setdefault((frame[:14], number, *rest), []).append((fragment & 0x1FFF, fragment & 0xE000, frame))
+    for (ethernet, number, *rest), parts in datagrams.items():
+        parts.sort()
+        payload = b""
+        for offset, flags, frame in parts:
+            if offset * 8 == len(payload) and flags == (0 if (offset, flags, frame) is parts[-1] else 0x2000):
+                payload += frame[34:]
+        header = ipv4_header((parts[0][2][15], 20 + len(payload), number, 0, *rest))
+        whole.append(ethernet + header + payload)
+    return whole
 
 
 def write(path, frames):
