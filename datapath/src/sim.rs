@@ -277,7 +277,7 @@ impl Sim {
             miss: Miss::Drop,
             miss_send_len: 128,
             frag: 0,
-            forward_bpdu: false,
+            reserved: Default::default(),
             macs: Arc::new(MacTable::new(1024)),
         };
         self.change(Change::SetBridge(id, Arc::new(config)));

@@ -6,7 +6,8 @@
 //!
 //! Lines (`#` begins a comment; a port is a number or `local` of bridge br0, or `BRIDGE/NUMBER`):
 //! ```text
-//! bridge NAME|br0 [miss=controller] [frag=drop|normal|nx-match] [forward-bpdu] [address=IP]
+//! bridge NAME|br0 [miss=controller] [frag=drop|normal|nx-match] [forward-bpdu] [forward=MAC] [keep=MAC]
+//!             [address=IP]
 //! port   PORT [internal] [peer=PORT] [down] [no-recv] [no-fwd] [no-flood] [no-packet-in] [mtu=N]
 //!             [access=VID] [trunks=VID,VID] [native-tagged=VID] [native-untagged=VID] [mac=MAC]
 //!             [vxlan|gre remote=IP [local=IP] [key=K|flow] [in_key=] [out_key=] [csum] [ttl=N|inherit]

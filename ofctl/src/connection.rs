@@ -4,6 +4,7 @@
 use crate::failure::{Failure, Result};
 use crate::target::{Stream, Target};
 use bytes::{Bytes, BytesMut};
+use ofp::bpdu::BpduStats;
 use ofp::message::{
     Body, Dialect, ErrorBody, FlowFormat, FlowMod, Hello, Message, MultipartPart, MultipartRequest,
 };
@@ -320,6 +321,28 @@ impl Connection {
         let mut out = print::print_message(&Message { xid, body }, &style);
         out.push_str(&format!("ofctl: {}: {}\n", self.name, error.error));
         out
+    }
+
+    /// BPDUs of a port, or of all. `None`: the switch does not know this request.
+    pub fn bpdus(&mut self, port: PortNo) -> Result<Option<Vec<BpduStats>>> {
+        let xid = self.send(Body::MultipartRequest(MultipartRequest::Bpdu(port)))?;
+        let mut all = Vec::new();
+        loop {
+            let message = self.receive(REPLY_TIMEOUT)?;
+            match message.body {
+                _ if message.xid != xid => {}
+                Body::Error(_) => return Ok(None),
+                Body::MultipartReply(reply) => {
+                    if let MultipartPart::Bpdu(part) = reply.part {
+                        all.extend(part);
+                    }
+                    if !reply.more {
+                        return Ok(Some(all));
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 
     /// The names of the switch's ports.

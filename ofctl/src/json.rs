@@ -1,10 +1,12 @@
 //! What dumps print with `--json`: one document per command, names as in the text form.
 
+use ofp::bpdu::BpduStats;
 use ofp::message::{
     Features, FlowStats, MultipartPart, PortDesc, PortStats, SwitchDesc, TableFeatures, TableStats,
 };
 use ofp::text::{Style, print_actions, print_match};
 use ofp::types::PortNo;
+use packet::bpdu::Kind;
 use serde_json::{Value, json};
 
 fn port(number: PortNo) -> Value {
@@ -71,9 +73,14 @@ pub fn aggregate(part: &MultipartPart) -> Value {
 }
 
 /// Counters of ports.
-pub fn port_stats(stats: &[PortStats]) -> Value {
+pub fn port_stats(stats: &[PortStats], bpdus: &[BpduStats]) -> Value {
     let one = |s: &PortStats| {
+        let bpdus = bpdus.iter().find(|b| b.port == s.port).map(|b| {
+            let (rx, tx) = b.totals();
+            json!({ "rx": rx, "tx": tx })
+        });
         json!({
+            "bpdus": bpdus,
             "port": port(s.port),
             "rx": { "packets": count(s.rx_packets), "bytes": count(s.rx_bytes), "drop": count(s.rx_dropped),
                     "errs": count(s.rx_errors), "frame": count(s.rx_frame_err), "over": count(s.rx_over_err),
@@ -84,6 +91,36 @@ pub fn port_stats(stats: &[PortStats]) -> Value {
         })
     };
     stats.iter().map(one).collect()
+}
+
+/// BPDUs by port and kind; what a tunnel port counts by gpw's names.
+pub fn bpdus(bpdus: &[BpduStats], ports: &[PortDesc], stats: &[PortStats]) -> Value {
+    let kinds = |total: u64, counts: &[u64]| {
+        let all = std::iter::once(("bpdus", total));
+        let names = Kind::COUNTED.iter().map(|kind| kind.name());
+        let all = all.chain(names.zip(counts.iter().copied()));
+        all.map(|(name, count)| (name.to_owned(), json!(count)))
+            .collect::<Value>()
+    };
+    let one = |b: &BpduStats| {
+        let (rx, tx) = b.totals();
+        let desc = ports.iter().find(|desc| desc.port == b.port);
+        let inner = stats.iter().find(|stats| stats.port == b.port);
+        let gpw = inner.and_then(|inner| b.gpw(inner)).map(|pairs| {
+            let pairs = pairs.into_iter();
+            pairs
+                .map(|(name, count)| (name.to_owned(), json!(count)))
+                .collect::<Value>()
+        });
+        json!({
+            "port": port(b.port),
+            "name": desc.map(|desc| &desc.name),
+            "rx": kinds(rx, &b.rx),
+            "tx": kinds(tx, &b.tx),
+            "gpw": gpw,
+        })
+    };
+    bpdus.iter().map(one).collect()
 }
 
 /// Descriptions of ports.

@@ -49,6 +49,9 @@ pub struct Options {
     /// Print what show and the dump commands answer as JSON.
     #[arg(long)]
     pub json: bool,
+    /// bpdu: print a tunnel port's counters as the gpwstats program does.
+    #[arg(long)]
+    pub gpwstats: bool,
     /// The command and its arguments.
     #[arg(value_name = "COMMAND", allow_hyphen_values = false)]
     pub words: Vec<String>,

@@ -77,7 +77,7 @@ impl Switch {
             miss: Miss::Drop,
             miss_send_len: 0,
             frag: 0,
-            forward_bpdu: settings.forward_bpdu,
+            reserved: settings.reserved.clone(),
             macs: Arc::new(MacTable::new(settings.mac_table_size)),
         };
         self.publisher
@@ -110,13 +110,13 @@ impl Switch {
         let old = std::mem::replace(&mut bridge.settings, settings);
         let new = &bridge.settings;
         bridge.config.mac = new.mac;
-        bridge.config.forward_bpdu = new.forward_bpdu;
+        bridge.config.reserved = new.reserved.clone();
         if old.mac_table_size != new.mac_table_size {
             bridge.config.macs = Arc::new(MacTable::new(new.mac_table_size));
         }
         let flush = old.has_controllers != new.has_controllers
             || !new.has_controllers && old.fail_mode != new.fail_mode;
-        let staged = (bridge.config.mac, bridge.config.forward_bpdu) != (old.mac, old.forward_bpdu)
+        let staged = (bridge.config.mac, &bridge.config.reserved) != (old.mac, &old.reserved)
             || old.mac_table_size != new.mac_table_size;
         if staged {
             self.stage_bridge(id);

@@ -5,6 +5,7 @@ use super::settings::{ConnId, FdbEntry};
 use crate::model::stats::PortTotals;
 use crate::model::{BridgeId, PortId};
 use crate::time::Time;
+use ofp::bpdu::BpduStats;
 use ofp::message::PortStats;
 use ofp::types::{PortNo, TableId};
 
@@ -39,6 +40,10 @@ impl Switch {
     /// A port's counters as OFPMP_PORT_STATS says them.
     pub fn port_counters(&self, now: Time, id: PortId) -> Option<PortStats> {
         Some(self.ports.get(&id)?.stats(now, &self.stats))
+    }
+    /// A port's BPDUs, and its tunnel's counters, as TSUNAGI_BPDU says them.
+    pub fn bpdu_counters(&self, id: PortId) -> Option<BpduStats> {
+        Some(self.ports.get(&id)?.bpdu_stats(&self.stats))
     }
     /// A connection's role, as OFPT_ROLE_REQUEST numbers it.
     pub fn role(&self, conn: ConnId) -> Option<u32> {

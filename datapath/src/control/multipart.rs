@@ -5,6 +5,7 @@ use super::flow_mod::MAX_ENTRIES;
 use super::settings::ConnId;
 use crate::model::BridgeId;
 use crate::time::Time;
+use ofp::bpdu::BpduStats;
 use ofp::error::OfError;
 use ofp::message::{
     MultipartPart, MultipartReply, MultipartRequest, PortStats, TableFeatures, TableStats,
@@ -59,6 +60,10 @@ impl Switch {
                 let ports = self.port_stats(now, conn, number)?;
                 in_parts(ports, PORTS_PER_PART, MultipartPart::Port, part);
             }
+            Bpdu(number) => {
+                let ports = self.bpdu_stats(conn, number);
+                in_parts(ports, PORTS_PER_PART, MultipartPart::Bpdu, part);
+            }
             PortDesc => {
                 in_parts(
                     self.port_descs(conn),
@@ -105,6 +110,15 @@ impl Switch {
             }
         };
         tables().map(stats).collect()
+    }
+    /// TSUNAGI_BPDU.
+    fn bpdu_stats(&self, conn: ConnId, number: PortNo) -> Vec<BpduStats> {
+        let ports = &self.bridges[&self.connections[&conn].bridge].ports;
+        let asked = ports
+            .iter()
+            .filter(|(other, _)| number == PortNo::ANY || number == **other);
+        let stats = asked.map(|(_, id)| self.ports[id].bpdu_stats(&self.stats));
+        stats.collect()
     }
     /// OFPMP_PORT_STATS.
     fn port_stats(

@@ -9,6 +9,7 @@ use crate::model::stats::{PortTotals, Stats};
 use crate::model::tunnel::{Ends, Route, Tunnel, TunnelState};
 use crate::model::{BridgeId, Change, PortId, PortKind, PortView, VlanMode};
 use crate::time::Time;
+use ofp::bpdu::BpduStats;
 use ofp::message::{Body, PortDesc, PortReason, PortStats, PortStatus, port_config, port_state};
 use ofp::types::PortNo;
 use packet::MacAddr;
@@ -391,6 +392,16 @@ impl Port {
             rx_dropped: now.rx_dropped.wrapping_sub(before.rx_dropped),
             tx_dropped: now.tx_dropped.wrapping_sub(before.tx_dropped),
             bpdus: now.bpdus.since(&before.bpdus),
+        }
+    }
+    /// TSUNAGI_BPDU.
+    pub(super) fn bpdu_stats(&self, stats: &Stats) -> BpduStats {
+        let totals = self.totals(stats);
+        BpduStats {
+            port: self.view.number,
+            rx: totals.bpdus.rx,
+            tx: totals.bpdus.tx,
+            outer: None,
         }
     }
     /// OFPMP_PORT_STATS.

@@ -3,7 +3,7 @@
 
 use crate::model::snapshot::BridgeId;
 use crate::model::tunnel::TunnelConfig;
-use crate::model::{PortId, VlanMode};
+use crate::model::{PortId, VlanMode, reserved};
 use ofp::message::SwitchDesc;
 use ofp::types::Version;
 use packet::MacAddr;
@@ -34,8 +34,8 @@ pub struct BridgeSettings {
     pub fail_mode: FailMode,
     /// Whether controllers are configured. A change flushes all flows.
     pub has_controllers: bool,
-    /// NORMAL forwards the reserved link-local addresses too.
-    pub forward_bpdu: bool,
+    /// What NORMAL does with reserved destinations.
+    pub reserved: reserved::Policy,
     /// `mac-aging-time`, 15..=3600.
     pub mac_aging_secs: u32,
     /// `mac-table-size`, 10..=1,000,000.
@@ -52,7 +52,7 @@ impl Default for BridgeSettings {
             datapath_id: 0,
             fail_mode: FailMode::Standalone,
             has_controllers: false,
-            forward_bpdu: false,
+            reserved: reserved::Policy::default(),
             mac_aging_secs: 300,
             mac_table_size: 8192,
             desc: SwitchDesc {

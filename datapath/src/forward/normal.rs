@@ -39,23 +39,6 @@ fn headers(head: &[u8]) -> Option<Headers> {
     })
 }
 
-/// Destinations that a bridge keeps to itself unless `forward-bpdu` is set: IEEE's link-local block and
-/// those of vendors' spanning trees, rings and discovery.
-pub fn is_reserved(mac: MacAddr) -> bool {
-    mac.is_reserved()
-        || matches!(
-            mac.to_u64(),
-            0x00e0_2b00_0000
-                | 0x00e0_2b00_0004
-                | 0x00e0_2b00_0006
-                | 0x0100_0c00_0000
-                | 0x0100_0ccc_cccc
-                | 0x0100_0ccc_cccd
-                | 0x0100_0ccd_cdcd
-                | 0x0100_0ccc_ccc7
-        )
-}
-
 fn in_list(trunks: &Option<Box<[u64; 64]>>, vlan: u16) -> bool {
     trunks
         .as_ref()
@@ -129,7 +112,7 @@ impl<P: Pool> Executor<P> {
             None => return self.refuse(frame, DropReason::NoPort, is_last, o),
         };
         if let Some(port) = ingress {
-            if !reserved && !at.view.config.forward_bpdu && is_reserved(headers.dst) {
+            if !reserved && at.view.config.reserved.keeps(headers.dst) {
                 return self.refuse(frame, DropReason::ReservedAddress, is_last, o);
             }
             if headers.src.is_unicast() {

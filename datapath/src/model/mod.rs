@@ -9,6 +9,7 @@ pub mod mac;
 pub mod plan;
 pub mod port;
 pub mod publish;
+pub mod reserved;
 pub mod rule;
 pub mod snapshot;
 pub mod stats;

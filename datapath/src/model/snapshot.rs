@@ -4,6 +4,7 @@ use super::classifier::Classifier;
 use super::mac::MacTable;
 use super::plan::Plan;
 use super::port::{PortId, PortKind, PortView};
+use super::reserved;
 use super::rule::Rule;
 use super::tunnel::{Ends, Exit, Remote, Route, Tunnel, TunnelMap};
 use ofp::types::{PortNo, TableId};
@@ -41,8 +42,8 @@ pub struct BridgeConfig {
     pub miss_send_len: u16,
     /// OFPC_FRAG_*: 0 normal, 1 drop, 3 nx-match.
     pub frag: u8,
-    /// NORMAL forwards the reserved link-local addresses too.
-    pub forward_bpdu: bool,
+    /// What NORMAL does with reserved destinations.
+    pub reserved: reserved::Policy,
     /// Learnt addresses.
     pub macs: Arc<MacTable>,
 }

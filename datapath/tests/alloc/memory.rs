@@ -164,7 +164,7 @@ impl Bed {
                 miss: Miss::Drop,
                 miss_send_len: 128,
                 frag: 0,
-                forward_bpdu: false,
+                reserved: Default::default(),
                 macs: Arc::new(MacTable::new(8192)),
             };
             bed.change(Change::SetBridge(bridge, Arc::new(config)));

@@ -4,6 +4,7 @@ use datapath::edge::{Offload, Segmentation};
 use datapath::forward::trace::{Observer, Text};
 use datapath::model::event::{Event, PacketOut};
 use datapath::model::port::{PortId, PortKind, PortView, VlanMode};
+use datapath::model::reserved::Policy;
 use datapath::model::snapshot::{BridgeConfig, BridgeId, Change, Miss};
 use datapath::model::tunnel::{
     ByteChoice, Encap, Exit, Local, Remote, Route, Tunnel, TunnelConfig, TunnelKey,
@@ -58,6 +59,14 @@ pub fn trace(text: &str) -> String {
     let mut case = Case::new(Mode::Explained);
     let _ = case.execute_without_checks(text);
     case.trace.0
+}
+
+/// Has a bridge treat a reserved destination in a way of its own.
+fn except(policy: &mut Policy, mac: &str, forward: bool) -> Result<()> {
+    let mac = mac.parse().map_err(err("mac"))?;
+    let before = policy.exceptions.iter().copied();
+    policy.exceptions = before.chain([(mac, forward)]).collect();
+    Ok(())
 }
 
 fn err<E: std::fmt::Display>(what: &str) -> impl FnOnce(E) -> String + '_ {
@@ -172,7 +181,9 @@ impl<'t> Case<'t> {
                 ("frag", "normal") => config.frag = 0,
                 ("frag", "drop") => config.frag = 1,
                 ("frag", "nx-match") => config.frag = 2,
-                ("forward-bpdu", _) => config.forward_bpdu = true,
+                ("forward-bpdu", _) => config.reserved.forward = true,
+                ("forward", mac) => except(&mut config.reserved, mac, true)?,
+                ("keep", mac) => except(&mut config.reserved, mac, false)?,
                 ("address", ip) => addresses.push(parse(ip)?),
                 _ => return Err(format!("no such bridge setting: \"{word}\"")),
             }

@@ -1,6 +1,7 @@
 //! The OpenFlow language: values, their wire form and their text form. Never sees a frame.
 
 pub mod action;
+pub mod bpdu;
 pub mod check;
 pub mod error;
 pub mod field;

@@ -2,6 +2,7 @@
 //! Encoding takes the version; decoding yields the same values for all versions.
 
 use crate::action::{Action, PacketInReason};
+use crate::bpdu::BpduStats;
 use crate::error::OfError;
 use crate::key::Match;
 use crate::types::{Cookie, GroupId, PortNo, TableId, Version, Xid};
@@ -404,6 +405,8 @@ pub enum MultipartRequest {
     TableFeatures {
         modify: bool,
     },
+    /// Ours: BPDUs by kind; `ANY`: all ports.
+    Bpdu(PortNo),
     /// Answered with an empty list: there are no queues.
     Queue {
         port: PortNo,
@@ -439,6 +442,7 @@ pub enum MultipartPart {
     Port(Vec<PortStats>),
     PortDesc(Vec<PortDesc>),
     TableFeatures(Vec<TableFeatures>),
+    Bpdu(Vec<BpduStats>),
     Queue,
 }
 

@@ -130,6 +130,7 @@ fn answer(body: &Body) -> Option<Body> {
             MultipartRequest::TableFeatures { .. } => {
                 MultipartPart::TableFeatures(vec![TableFeatures::default()])
             }
+            MultipartRequest::Bpdu(_) => MultipartPart::Bpdu(Vec::new()),
             MultipartRequest::Queue { .. } => MultipartPart::Queue,
         },
         _ => return None,

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use ofp::action::{Action, Bpdu, Controller, FRAGMENT_MTU_MIN, PacketInReason};
+use ofp::bpdu::{BpduStats, OuterStats};
 use ofp::error::{ERRORS, OfError};
 use ofp::field::{FIELDS, Field, Subfield};
 use ofp::key::Match;
@@ -478,6 +479,27 @@ fn simple_messages_come_back() {
         Body::MultipartRequest(MultipartRequest::Table),
         Body::MultipartRequest(MultipartRequest::Port(PortNo::ANY)),
         Body::MultipartRequest(MultipartRequest::PortDesc),
+        Body::MultipartRequest(MultipartRequest::Bpdu(PortNo::LOCAL)),
+        Body::MultipartReply(MultipartReply {
+            more: false,
+            part: MultipartPart::Bpdu(vec![
+                BpduStats {
+                    port: PortNo(1),
+                    rx: [1, 2, 3, 4, 5],
+                    tx: [6, 7, 8, 9, u64::MAX],
+                    outer: None,
+                },
+                BpduStats {
+                    port: PortNo::LOCAL,
+                    outer: Some(OuterStats {
+                        rx_packets: 1,
+                        tx_errors: 2,
+                        ..OuterStats::default()
+                    }),
+                    ..BpduStats::default()
+                },
+            ]),
+        }),
         Body::MultipartRequest(MultipartRequest::Queue {
             port: PortNo::ANY,
             queue: u32::MAX,

@@ -1,6 +1,7 @@
 //! The table of commands; one file per family. A command gets the options and its own words, and
 //! prints to standard output.
 
+mod bpdu;
 mod flow;
 mod packet;
 mod parse;
@@ -147,6 +148,12 @@ const COMMANDS: &[Command] = &[
         "SWITCH [PORT]",
         port::dump_ports_desc,
         "descriptions of the ports",
+    ),
+    row(
+        "bpdu",
+        "SWITCH [PORT]",
+        bpdu::bpdu,
+        "spanning tree frames by port, direction and kind; --gpwstats: a tunnel as gpwstats printed it",
     ),
     row(
         "mod-port",

@@ -7,8 +7,8 @@ use ofp::message::{
     Body, MultipartPart, MultipartReply, MultipartRequest, PortDesc, PortMod, PortStats,
     port_config,
 };
-use ofp::text::nearest;
 use ofp::text::print::{print_message, print_port_desc};
+use ofp::text::{Style, nearest};
 use ofp::types::{PortNo, Version};
 
 pub(super) fn dump_ports(context: &Context<'_>) -> Result<()> {
@@ -18,7 +18,11 @@ pub(super) fn dump_ports(context: &Context<'_>) -> Result<()> {
         None => PortNo::ANY,
     };
     let ports = context.names_to_show(&mut connection)?;
-    let style = context.style(connection.version(), &ports);
+    let bpdus = connection.bpdus(port)?.unwrap_or_default();
+    let style = Style {
+        bpdus: &bpdus,
+        ..context.style(connection.version(), &ports)
+    };
     let mut all: Vec<PortStats> = Vec::new();
     connection.ask_parts(MultipartRequest::Port(port), |message| {
         match (&message.body, context.options.json) {
@@ -36,7 +40,7 @@ pub(super) fn dump_ports(context: &Context<'_>) -> Result<()> {
         }
     })?;
     if context.options.json {
-        print(&format!("{}\n", json::port_stats(&all)))?;
+        print(&format!("{}\n", json::port_stats(&all, &bpdus)))?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use super::problem::Problem;
 use super::row::Reader;
 use crate::target::Target;
 use datapath::control::RateLimit;
+use datapath::model::reserved::{Policy, RESERVED, is_reserved};
 use ofp::types::Version;
 use ovsdb::{Database, Datum, Uuid};
 use packet::MacAddr;
@@ -44,8 +45,8 @@ pub struct Bridge {
     pub mac_aging_secs: u64,
     /// `other_config:mac-table-size`.
     pub mac_table_size: u32,
-    /// `other_config:forward-bpdu`.
-    pub forward_bpdu: bool,
+    /// `other_config:forward-bpdu` and `other_config:forward-reserved`.
+    pub reserved: Policy,
     /// `other_config:dp-desc`.
     pub description: Option<String>,
     /// `other_config:dp-sn`.
@@ -112,7 +113,11 @@ impl Bridge {
         let mac_table_size = options
             .number("mac-table-size", 10..=1_000_000, problems)
             .unwrap_or(8192);
-        let forward_bpdu = options.bool("forward-bpdu", problems).unwrap_or(false);
+        let exceptions = options.parse("forward-reserved", problems, exceptions);
+        let reserved = Policy {
+            forward: options.bool("forward-bpdu", problems).unwrap_or(false),
+            exceptions: exceptions.unwrap_or_default().into(),
+        };
         let mut ports = BTreeMap::new();
         for (uuid, row) in at.references("ports", "Port", db) {
             let port = Reader::new("Port", uuid, row);
@@ -130,13 +135,45 @@ impl Bridge {
             protocols: protocols(at, problems),
             mac_aging_secs,
             mac_table_size: mac_table_size as u32,
-            forward_bpdu,
+            reserved,
             description: options.get("dp-desc").map(str::to_owned),
             serial: options.get("dp-sn").map(str::to_owned),
             controllers: controllers(at, db, problems),
             ports,
         }
     }
+}
+
+/// Reserved destinations that NORMAL forwards, or drops if `!` stands in front: `MAC[,MAC]...`.
+fn exceptions(list: &str) -> Result<Vec<(MacAddr, bool)>, String> {
+    let mut found: Vec<(MacAddr, bool)> = Vec::new();
+    for word in list.split(',').map(str::trim) {
+        let (text, forward) = match word.strip_prefix('!') {
+            Some(text) => (text, false),
+            None => (word, true),
+        };
+        let mac = text.parse().ok().filter(|mac| is_reserved(*mac));
+        let mac = mac.ok_or_else(|| format!("a list of reserved addresses ({})", reserved()))?;
+        if found.iter().any(|(other, _)| *other == mac) {
+            return Err(format!(
+                "a list of different addresses ({mac} is there twice)"
+            ));
+        }
+        found.push((mac, forward));
+    }
+    Ok(found)
+}
+
+/// The reserved addresses in words.
+fn reserved() -> String {
+    let rows = RESERVED.iter().map(|(first, len, whose)| {
+        let first_of = MacAddr::from_u64(*first);
+        match len {
+            1 => format!("{first_of} {whose}"),
+            _ => format!("{first_of} to :{:02x} {whose}", (first + len - 1) & 0xff),
+        }
+    });
+    rows.collect::<Vec<String>>().join(", ")
 }
 
 /// The versions that are allowed and spoken; empty if nobody restricted them.

@@ -25,6 +25,7 @@ const SETTINGS: &[(&str, &str, Effect)] = &[
             "mac-aging-time",
             "mac-table-size",
             "forward-bpdu",
+            "forward-reserved",
             "dp-desc",
             "dp-sn",
         ]),

@@ -232,7 +232,7 @@ fn bridge_settings(bridge: &Bridge, mac: MacAddr, datapath_id: u64) -> BridgeSet
             FailMode::Secure => control::FailMode::Secure,
         },
         has_controllers: bridge.has_primary(),
-        forward_bpdu: bridge.forward_bpdu,
+        reserved: bridge.reserved.clone(),
         mac_aging_secs: bridge.mac_aging_secs as u32,
         mac_table_size: bridge.mac_table_size,
         desc,

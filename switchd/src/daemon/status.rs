@@ -2,7 +2,10 @@
 
 use super::{DATABASE, Daemon};
 use crate::config::{effect, port::Kind};
+use ofp::bpdu::BpduStats;
+use ofp::message::PortStats;
 use ovsdb::{Datum, Result, Txn, Uuid};
+use packet::bpdu;
 use std::time::Instant;
 
 /// Columns of one row, to be written if they differ.
@@ -243,6 +246,9 @@ impl Daemon {
                 ("collisions", stats.collisions),
             ];
             let mut pairs: Vec<(String, i64)> = fields.iter().filter_map(known).collect();
+            if let Some(bpdus) = self.switch.bpdu_counters(id) {
+                pairs.extend(bpdu_pairs(&bpdus, &stats));
+            }
             pairs.extend(custom.drain(..).map(|(name, value)| (name, value as i64)));
             rows.push((
                 port.config.interface,
@@ -311,6 +317,24 @@ impl Daemon {
             });
         columns.chain(passive).collect()
     }
+}
+
+/// BPDUs by direction and, if there were any, by kind; a tunnel's counters by gpw's names.
+fn bpdu_pairs(bpdus: &BpduStats, stats: &PortStats) -> Vec<(String, i64)> {
+    let (rx, tx) = bpdus.totals();
+    let mut pairs = Vec::new();
+    for (direction, total, kinds) in [("rx", rx, bpdus.rx), ("tx", tx, bpdus.tx)] {
+        pairs.push((format!("{direction}_bpdus"), total as i64));
+        let seen = bpdu::Kind::COUNTED.iter().zip(kinds);
+        let seen = seen.filter(|(_, count)| *count > 0);
+        pairs.extend(seen.map(|(kind, count)| {
+            let name = format!("{direction}_bpdu_{}", kind.name());
+            (name, count as i64)
+        }));
+    }
+    let gpw = bpdus.gpw(stats).into_iter().flatten();
+    pairs.extend(gpw.map(|(name, value)| (name.to_owned(), value as i64)));
+    pairs
 }
 
 /// Where settings without effect are listed for `vsctl`.

@@ -2,7 +2,7 @@
 //! writes their bodies. Reading returns the protocol error to answer with; writing cannot fail.
 
 pub mod action;
-mod cursor;
+pub(crate) mod cursor;
 mod flow;
 mod instruction;
 mod match10;
@@ -19,7 +19,7 @@ mod table_features;
 pub use stream::ReplyStream;
 
 use crate::error::OfError;
-use crate::field::{FIELDS, Field, NICIRA};
+use crate::field::{FIELDS, Field, NICIRA, TSUNAGI};
 use crate::key::{Match, VLAN_PRESENT};
 use crate::message::{Body, Dialect, FlowFormat, Message, MultipartRequest};
 use crate::types::{Version, Xid};
@@ -180,6 +180,8 @@ rows! {
     TABLE_FEATURES_REPLY "OFPST_TABLE_FEATURES reply" V13 V15 Reply(12), table_features::reply;
     PORT_DESC_REPLY     "OFPST_PORT_DESC reply"   V10 V15 Reply(13), multipart::port_desc_reply;
     NX_FLOW_REPLY       "NXST_FLOW reply"         V10 V11 ExperimenterReply(NICIRA, 0), multipart::nx_flow_reply;
+    BPDU_REQUEST        "TSUNAGI_BPDU request"    V10 V15 ExperimenterRequest(TSUNAGI, 1), multipart::bpdu_request;
+    BPDU_REPLY          "TSUNAGI_BPDU reply"      V10 V15 ExperimenterReply(TSUNAGI, 1), multipart::bpdu_reply;
     NX_AGGREGATE_REPLY  "NXST_AGGREGATE reply"    V10 V11 ExperimenterReply(NICIRA, 1), |r, c| multipart::aggregate_reply(r, c, true);
 }
 
@@ -257,7 +259,7 @@ fn get_code(
         return Ok((code, more, OfError::BadStat));
     }
     let id = r.u32()?;
-    if id != NICIRA {
+    if id != NICIRA && id != TSUNAGI {
         return Err(OfError::BadVendor);
     }
     let subtype = r.u32()?;

@@ -5,10 +5,12 @@ use super::flow::{get_duration, get_rule, put_duration};
 use super::port::{get_descs, get_port, put_port};
 use super::put_action::{self, put_rule};
 use super::{
-    AGGREGATE_REQUEST, Context, DESC_REQUEST, FLOW_REQUEST, NX_AGGREGATE_REQUEST, NX_FLOW_REQUEST,
-    PORT_DESC_REQUEST, PORT_REQUEST, QUEUE_REQUEST, TABLE_FEATURES_REQUEST, TABLE_REQUEST,
+    AGGREGATE_REQUEST, BPDU_REQUEST, Context, DESC_REQUEST, FLOW_REQUEST, NX_AGGREGATE_REQUEST,
+    NX_FLOW_REQUEST, PORT_DESC_REQUEST, PORT_REQUEST, QUEUE_REQUEST, TABLE_FEATURES_REQUEST,
+    TABLE_REQUEST,
 };
 use super::{match10, oxm, put_message};
+use crate::bpdu::BpduStats;
 use crate::error::OfError;
 use crate::message::{
     Body, Dialect, Duration, FlowStats, FlowStatsRequest, MultipartPart, MultipartReply,
@@ -104,6 +106,21 @@ pub(super) fn port_request(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, 
     Ok(Body::MultipartRequest(MultipartRequest::Port(port)))
 }
 
+pub(super) fn bpdu_request(r: &mut Reader<'_>, _: &Context<'_>) -> Result<Body, OfError> {
+    let port = PortNo(r.u32()?);
+    r.skip(4)?;
+    r.end()?;
+    Ok(Body::MultipartRequest(MultipartRequest::Bpdu(port)))
+}
+
+pub(super) fn bpdu_reply(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, OfError> {
+    let mut ports = Vec::new();
+    while !r.is_empty() {
+        ports.push(BpduStats::get(r)?);
+    }
+    reply(c, MultipartPart::Bpdu(ports))
+}
+
 pub(super) fn queue_request(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, OfError> {
     let port = get_port(r, c.version)?;
     r.skip(if c.version == Version::V10 { 2 } else { 0 })?;
@@ -133,6 +150,7 @@ pub(super) fn put_request(
         MultipartRequest::Port(_) => &PORT_REQUEST,
         MultipartRequest::PortDesc => &PORT_DESC_REQUEST,
         MultipartRequest::TableFeatures { .. } => &TABLE_FEATURES_REQUEST,
+        MultipartRequest::Bpdu(_) => &BPDU_REQUEST,
         MultipartRequest::Queue { .. } => &QUEUE_REQUEST,
     };
     put_message(out, version, row, xid, |o| match request {
@@ -142,6 +160,10 @@ pub(super) fn put_request(
         MultipartRequest::Port(port) => {
             put_port(o, version, *port);
             o.put_bytes(0, if v10 { 6 } else { 4 });
+        }
+        MultipartRequest::Bpdu(port) => {
+            o.put_u32(port.0);
+            o.put_u32(0);
         }
         MultipartRequest::Queue { port, queue } => {
             put_port(o, version, *port);

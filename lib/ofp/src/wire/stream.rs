@@ -3,8 +3,9 @@
 
 use super::cursor::patch_u16;
 use super::{
-    AGGREGATE_REPLY, DESC_REPLY, FLOW_REPLY, HEADER_SIZE, MORE, NX_AGGREGATE_REPLY, NX_FLOW_REPLY,
-    PORT_DESC_REPLY, PORT_REPLY, QUEUE_REPLY, Row, TABLE_FEATURES_REPLY, TABLE_REPLY,
+    AGGREGATE_REPLY, BPDU_REPLY, DESC_REPLY, FLOW_REPLY, HEADER_SIZE, MORE, NX_AGGREGATE_REPLY,
+    NX_FLOW_REPLY, PORT_DESC_REPLY, PORT_REPLY, QUEUE_REPLY, Row, TABLE_FEATURES_REPLY,
+    TABLE_REPLY,
 };
 use super::{multipart, port, put_message, table_features};
 use crate::message::{Dialect, FlowStats, MultipartPart, MultipartReply};
@@ -106,6 +107,7 @@ pub(super) fn put_reply(out: &mut BytesMut, xid: Xid, dialect: &Dialect, reply: 
         MultipartPart::Port(_) => PORT_REPLY,
         MultipartPart::PortDesc(_) => PORT_DESC_REPLY,
         MultipartPart::TableFeatures(_) => TABLE_FEATURES_REPLY,
+        MultipartPart::Bpdu(_) => BPDU_REPLY,
         MultipartPart::Queue => QUEUE_REPLY,
     };
     let mut s = ReplyStream::new(xid, dialect, row);
@@ -145,6 +147,9 @@ pub(super) fn put_reply(out: &mut BytesMut, xid: Xid, dialect: &Dialect, reply: 
             tables
                 .iter()
                 .for_each(|t| s.entry(out, |o| table_features::put(o, version, t)));
+        }
+        MultipartPart::Bpdu(ports) => {
+            ports.iter().for_each(|p| s.entry(out, |o| p.put(o)));
         }
         MultipartPart::Queue => {}
     }

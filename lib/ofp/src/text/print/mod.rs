@@ -10,11 +10,12 @@ mod tables;
 pub use actions::print_actions;
 pub use config::{frag_name, hex_dump};
 pub use flows::{print_flow_mod, print_flow_stats};
-pub use ports::{print_port_desc, print_port_stats};
+pub use ports::{print_bpdu_stats, print_port_desc, print_port_stats};
 pub use tables::print_table_features;
 
 use super::matching;
 use super::ports::PortMap;
+use crate::bpdu::BpduStats;
 use crate::error::{ERRORS, OfError};
 use crate::key::Match;
 use crate::message::{
@@ -45,6 +46,8 @@ pub struct Style<'a> {
     pub frame: Option<&'a Describe<'a>>,
     /// Frames in hexadecimal too.
     pub hex: bool,
+    /// BPDUs, for the ports that have any.
+    pub bpdus: &'a [BpduStats],
 }
 
 impl<'a> Style<'a> {
@@ -58,6 +61,7 @@ impl<'a> Style<'a> {
             version,
             frame: None,
             hex: false,
+            bpdus: &[],
         }
     }
     fn port_names(&self) -> Option<&'a PortMap> {
@@ -174,6 +178,7 @@ fn name(message: &Message) -> &'static str {
             MultipartRequest::Port(_) => "OFPST_PORT request",
             MultipartRequest::PortDesc => "OFPST_PORT_DESC request",
             MultipartRequest::TableFeatures { .. } => "OFPST_TABLE_FEATURES request",
+            MultipartRequest::Bpdu(_) => "TSUNAGI_BPDU request",
             MultipartRequest::Queue { .. } => "OFPST_QUEUE request",
         },
         Body::MultipartReply(reply) => match &reply.part {
@@ -186,6 +191,7 @@ fn name(message: &Message) -> &'static str {
             MultipartPart::Port(_) => "OFPST_PORT reply",
             MultipartPart::PortDesc(_) => "OFPST_PORT_DESC reply",
             MultipartPart::TableFeatures(_) => "OFPST_TABLE_FEATURES reply",
+            MultipartPart::Bpdu(_) => "TSUNAGI_BPDU reply",
             MultipartPart::Queue => "OFPST_QUEUE reply",
         },
     }
@@ -234,7 +240,7 @@ fn request(out: &mut String, request: &MultipartRequest, style: &Style<'_>) {
         MultipartRequest::Flow(select) | MultipartRequest::Aggregate(select) => {
             flows::stats_request(out, select, style);
         }
-        MultipartRequest::Port(port) => {
+        MultipartRequest::Port(port) | MultipartRequest::Bpdu(port) => {
             out.push_str(" port_no=");
             super::ports::print_port(out, *port, style.port_names());
         }
@@ -287,6 +293,12 @@ fn reply(out: &mut String, reply: &MultipartReply, style: &Style<'_>) {
         MultipartPart::TableFeatures(tables) => {
             out.push('\n');
             out.push_str(&print_table_features(tables));
+        }
+        MultipartPart::Bpdu(stats) => {
+            let _ = writeln!(out, " {} ports", stats.len());
+            stats
+                .iter()
+                .for_each(|s| out.push_str(&print_bpdu_stats(s, style)));
         }
         MultipartPart::Queue => out.push_str(" 0 queues"),
     }

@@ -1,11 +1,13 @@
 //! Ports as text: descriptions, statistics, PORT_STATUS and PORT_MOD.
 
 use super::{Style, print_duration};
+use crate::bpdu::BpduStats;
 use crate::message::{
     PortDesc, PortMod, PortReason, PortStats, PortStatus, port_config, port_state,
 };
 use crate::text::ports::print_port;
-use crate::types::Version;
+use crate::types::{PortNo, Version};
+use packet::bpdu::Kind;
 use std::fmt::Write;
 
 /// Bits of a port's configuration by name.
@@ -156,7 +158,36 @@ pub(super) fn sorted(out: &mut String, descs: &[PortDesc], style: &Style<'_>) {
         .for_each(|desc| out.push_str(&print_port_desc(desc, style)));
 }
 
-/// Prints a port's counters, two lines or three.
+/// `  port  1: `. Numbers stand in two columns at least; names follow the width of the stock tools.
+fn port_label(number: PortNo, style: &Style<'_>) -> String {
+    let mut port = String::new();
+    print_port(&mut port, number, style.port_names());
+    let is_short = style.port_names().is_some() || port.len() < 2;
+    let gap = if number.0 < 0xffff_ff00 && is_short {
+        " "
+    } else {
+        ""
+    };
+    format!("  port {gap}{port}: ")
+}
+
+/// Prints a port's BPDUs by kind, a line per direction.
+pub fn print_bpdu_stats(stats: &BpduStats, style: &Style<'_>) -> String {
+    let (rx, tx) = stats.totals();
+    let mut out = port_label(stats.port, style);
+    let mut line = |direction: &str, total: u64, kinds: &[u64]| {
+        let _ = write!(out, "{direction} bpdus={total}");
+        for (kind, count) in Kind::COUNTED.iter().zip(kinds) {
+            let _ = write!(out, ", {}={count}", kind.name());
+        }
+        out.push('\n');
+    };
+    line("rx", rx, &stats.rx);
+    line("           tx", tx, &stats.tx);
+    out
+}
+
+/// Prints a port's counters, two lines to four.
 pub fn print_port_stats(stats: &PortStats, style: &Style<'_>) -> String {
     let count = |value: u64| {
         if value == u64::MAX {
@@ -165,18 +196,10 @@ pub fn print_port_stats(stats: &PortStats, style: &Style<'_>) -> String {
             value.to_string()
         }
     };
-    let mut port = String::new();
-    print_port(&mut port, stats.port, style.port_names());
-    let mut out = String::new();
-    // Numbers stand in two columns at least; names follow the width of the stock tools.
-    let gap = if stats.port.0 < 0xffff_ff00 && (style.port_names().is_some() || port.len() < 2) {
-        " "
-    } else {
-        ""
-    };
+    let mut out = port_label(stats.port, style);
     let _ = writeln!(
         out,
-        "  port {gap}{port}: rx pkts={}, bytes={}, drop={}, errs={}, frame={}, over={}, crc={}",
+        "rx pkts={}, bytes={}, drop={}, errs={}, frame={}, over={}, crc={}",
         count(stats.rx_packets),
         count(stats.rx_bytes),
         count(stats.rx_dropped),
@@ -198,6 +221,12 @@ pub fn print_port_stats(stats: &PortStats, style: &Style<'_>) -> String {
         out.push_str("           duration=");
         print_duration(&mut out, stats.duration);
         out.push('\n');
+    }
+    let bpdus = style.bpdus.iter().find(|bpdus| bpdus.port == stats.port);
+    if let Some((rx, tx)) = bpdus.map(BpduStats::totals)
+        && rx + tx > 0
+    {
+        let _ = writeln!(out, "           bpdus: rx={rx}, tx={tx}");
     }
     out
 }
