@@ -2,9 +2,8 @@
 
 use super::problem::{Problem, nearest};
 use super::row::Reader;
-use super::tunnel;
+use super::tunnel::{self, TunnelOptions};
 use datapath::model::VlanMode;
-use datapath::model::tunnel::TunnelConfig;
 use ofp::types::PortNo;
 use ovsdb::{Database, Uuid};
 use packet::MacAddr;
@@ -28,7 +27,7 @@ pub enum Kind {
         peer: String,
     },
     /// A tunnel.
-    Tunnel(TunnelConfig),
+    Tunnel(TunnelOptions),
 }
 
 /// A port with its interface.

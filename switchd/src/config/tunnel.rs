@@ -10,6 +10,15 @@ use datapath::model::tunnel::{
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+/// What the options of a tunnel say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TunnelOptions {
+    /// For the datapath.
+    pub config: TunnelConfig,
+    /// `options:via`: the port, bridge or network device by which a tunnel over Ethernet leaves.
+    pub via: Option<String>,
+}
+
 /// Options that tunnel interfaces take.
 pub const OPTIONS: &[&str] = &[
     "remote_ip",
@@ -80,7 +89,7 @@ fn read(at: &Reader<'_>, problems: &mut Vec<Problem>, encap: Encap, key_bits: u3
         df: options.bool("df_default", problems).unwrap_or(true),
         ..TunnelConfig::new(encap, Remote::Ip(remote)).with_port(port)
     };
-    (problems.len() == before).then_some(Kind::Tunnel(config))
+    (problems.len() == before).then_some(Kind::Tunnel(TunnelOptions { config, via: None }))
 }
 
 fn remote_ip(
@@ -181,7 +190,7 @@ pub fn find_equal(config: &Config, problems: &mut Vec<Problem>) {
         .values()
         .flat_map(|bridge| bridge.ports.values())
     {
-        let Kind::Tunnel(tunnel) = &port.kind else {
+        let Kind::Tunnel(TunnelOptions { config: tunnel, .. }) = &port.kind else {
             continue;
         };
         if let Some(other) = seen.insert(receive_settings(tunnel), &port.name) {

@@ -77,7 +77,7 @@ impl Daemon {
     /// Whether a tunnel gets settings that another one still has: they may change at once, or swap.
     fn takes_over(&self, port: &LivePort, wanted: &PortConfig) -> bool {
         let received = |kind: &Kind| match kind {
-            Kind::Tunnel(tunnel) => Some(receive_settings(tunnel)),
+            Kind::Tunnel(tunnel) => Some(receive_settings(&tunnel.config)),
             _ => None,
         };
         let wish = received(&wanted.kind);

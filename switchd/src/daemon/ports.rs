@@ -138,8 +138,8 @@ impl Daemon {
         self.switch
             .set_port_state(id, port.state, &mut self.outputs);
         port.live = Some((id, number));
-        if let Kind::Tunnel(config) = &port.config.kind {
-            self.underlay.set(id, config.clone());
+        if let Kind::Tunnel(tunnel) = &port.config.kind {
+            self.underlay.set(id, tunnel.config.clone());
         }
         if matches!(port.config.kind, Kind::Internal) {
             self.links_due = Some(Instant::now());
@@ -237,7 +237,7 @@ impl Daemon {
         if let Kind::Tunnel(tunnel) = &port.config.kind
             && port.config.kind != old.kind
         {
-            self.underlay.set(id, tunnel.clone());
+            self.underlay.set(id, tunnel.config.clone());
         }
         let switch = self
             .switch
@@ -369,7 +369,7 @@ fn settings(port: &LivePort) -> PortSettings {
         Kind::Internal if config.name == port.bridge => PortType::Local,
         Kind::Internal => PortType::Internal,
         Kind::Patch { peer } => PortType::Patch { peer: peer.clone() },
-        Kind::Tunnel(tunnel) => PortType::Tunnel(tunnel.clone()),
+        Kind::Tunnel(tunnel) => PortType::Tunnel(tunnel.config.clone()),
     };
     let number = |port: Option<PortNo>| port.and_then(|p| u16::try_from(p.0).ok());
     PortSettings {
