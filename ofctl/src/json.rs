@@ -161,6 +161,11 @@ pub fn desc(desc: &SwitchDesc) -> Value {
     })
 }
 
+/// How IP fragments are matched.
+pub fn frags(name: &str) -> Value {
+    json!({ "frags": name })
+}
+
 /// Counters of tables.
 pub fn tables(tables: &[TableStats]) -> Value {
     let one = |t: &TableStats| {

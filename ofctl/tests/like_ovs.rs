@@ -146,6 +146,17 @@ fn changes_do_what_they_say() {
         }
         run(&["set-frags", "br0", "drop"]);
         assert_eq!(switch.stock(&["get-frags", "br0"]).text, "drop\n");
+        // The stock switch cannot reassemble: both tools say so.
+        let refused = [
+            switch.ours(&["set-frags", "br0", "reassemble"]),
+            switch.stock(&["set-frags", "br0", "reassemble"]),
+        ];
+        assert!(
+            refused.iter().all(|done| !done.success),
+            "{}",
+            refused[0].errors
+        );
+        assert_eq!(switch.stock(&["get-frags", "br0"]).text, "drop\n");
         run(&["set-frags", "br0", "normal"]);
     }
 }
@@ -386,6 +397,7 @@ fn json_is_json() {
         let flow = &get(&["dump-flows", "br0"])[0];
         assert_eq!(flow["priority"], 7);
         assert_eq!(flow["match"], "ip,nw_dst=10.0.0.0/8");
+        assert_eq!(get(&["get-frags", "br0"])["frags"], "normal");
         assert_eq!(flow["actions"], serde_json::json!(["dec_ttl", "output:1"]));
         assert_eq!(get(&["dump-aggregate", "br0"])["flow_count"], 1);
         assert_eq!(get(&["dump-ports", "br0"]).as_array().unwrap().len(), 4);

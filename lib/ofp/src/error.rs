@@ -73,6 +73,8 @@ const fn onf(kind: u16) -> Option<Number> {
     Some(Number::Experimenter(crate::field::ONF, kind))
 }
 const NO: Option<Number> = None;
+/// What is said of an error that a version has no number for.
+pub(crate) const UNENCODABLE: Number = Number::Nicira(1, 521);
 
 // OpenFlow 1.0.2 section 5.4.4; OpenFlow 1.3.5 section 7.5.4.
 errors! {
@@ -91,6 +93,7 @@ errors! {
     BadPort                 "OFPBRC_BAD_PORT"                    nx(1, 514),  at(1, 11),  "no such port";
     BadPacket               "OFPBRC_BAD_PACKET"                  NO,          at(1, 12),  "bad packet in packet-out";
     MultipartOverflow       "OFPBRC_MULTIPART_BUFFER_OVERFLOW"   NO,          at(1, 13),  "multipart request too large";
+    Unencodable             "NXBRC_UNENCODABLE_ERROR"            Some(UNENCODABLE), NO,    "an error that this version of OpenFlow has no number for; a later one names it";
     ActionType              "OFPBAC_BAD_TYPE"                    at(2, 0),    at(2, 0),   "action type not supported";
     ActionLength            "OFPBAC_BAD_LEN"                     at(2, 1),    at(2, 1),   "wrong action length";
     ActionVendor            "OFPBAC_BAD_VENDOR"                  at(2, 2),    at(2, 2),   "action experimenter not supported";

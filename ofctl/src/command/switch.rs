@@ -148,8 +148,11 @@ fn config(context: &Context<'_>, connection: &mut Connection) -> Result<SwitchCo
 
 pub(super) fn get_frags(context: &Context<'_>) -> Result<()> {
     let mut connection = context.connect()?;
-    let config = config(context, &mut connection)?;
-    print(&format!("{}\n", frag_name(config.frag)))
+    let name = frag_name(config(context, &mut connection)?.frag);
+    print(&match context.options.json {
+        true => format!("{}\n", json::frags(name)),
+        false => format!("{name}\n"),
+    })
 }
 
 pub(super) fn set_frags(context: &Context<'_>) -> Result<()> {

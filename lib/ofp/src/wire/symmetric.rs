@@ -2,7 +2,7 @@
 
 use super::cursor::{Layout, Reader, Tlv, patch_u16, put_tlv};
 use super::{Context, HEADER_SIZE};
-use crate::error::{ERRORS, Number, OfError};
+use crate::error::{ERRORS, Number, OfError, UNENCODABLE};
 use crate::field::NICIRA;
 use crate::message::{Body, ErrorBody, Hello};
 use crate::types::{Version, Xid};
@@ -14,8 +14,6 @@ const VERSION_BITMAP: u16 = 1;
 const NICIRA_ERROR: u16 = 0xb0c2;
 /// Error type of experimenter errors.
 const EXPERIMENTER_ERROR: u16 = 0xffff;
-/// NXBRC_UNENCODABLE_ERROR: there was an error that this version cannot name.
-const UNENCODABLE: Number = Number::Nicira(1, 521);
 
 pub(super) fn hello(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, OfError> {
     get_hello(c.version as u8, r).map(Body::Hello)
