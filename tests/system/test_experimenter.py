@@ -1,0 +1,82 @@
+"""Our experimenter actions and field: the controller in docs/experimenter.md installs them and reads them back."""
+
+import re
+
+import pytest
+from lab import ROOT, VENV, flows, stop, until
+
+ADDRESS = "127.0.0.1"
+PORT = 6653
+
+
+@pytest.fixture
+def controller(lab):
+    """The program in the documentation, as a file."""
+    program = re.search(r"```python\n(.*?)```", (ROOT / "docs/experimenter.md").read_text(), re.DOTALL)
+    path = lab.directory() / "stretch.py"
+    path.write_text(program.group(1))
+    return path
+
+
+def start(switch, controller):
+    """Starts it beside a switch; returns the process and its log."""
+    path = switch.dir / "controller.log"
+    log = open(path, "wb")
+    process = switch.namespace.start(VENV / "osken-manager", "--ofp-listen-host", ADDRESS, "--ofp-tcp-listen-port", PORT,
+                                     controller, stdout=log, stderr=log)
+    return process, path
+
+
+def connect(switch, bridge, version):
+    switch.vsctl("set-fail-mode", bridge, "secure", "--", "set", "Bridge", bridge, f"protocols={version}")
+    switch.ofctl("del-flows", bridge)
+    switch.vsctl("set-controller", bridge, f"tcp:{ADDRESS}:{PORT}")
+
+
+# What the controller logs that it read, by version.
+READ = {
+    "table=0 priority=10 actions=fragment(mtu=1500),output:2": 2,
+    "table=0 priority=10 actions=reassemble(table=1)": 2,
+    "table=1 priority=10 actions=output:1": 1,
+    "table=0 priority=20 actions=bpdu(count),bpdu(tunnel),output:2": 1,
+    "table=0 priority=20 actions=bpdu(untunnel),output:1": 1,
+    "table=0 priority=1 actions=output:2": 1,
+    "table=0 priority=1 actions=output:1": 1,
+}
+
+
+@pytest.mark.parametrize("version", ["OpenFlow10", "OpenFlow13"])
+def test_a_controller_installs_and_reads_them(lan, controller, version):
+    process, log = start(lan, controller)
+    connect(lan, "br0", version)
+
+    def read():
+        text = log.read_text()
+        assert "refused" not in text and "Traceback" not in text, text
+        return all(text.count(f"{line}\n") == count for line, count in READ.items())
+    try:
+        until(read, "all flows were read back", seconds=20)
+    except AssertionError:
+        print(log.read_text())
+        raise
+    stop(process)
+
+    dump = flows(lan.ofctl("-O", version, "--no-stats", "dump-flows", "br0").stdout)
+    rstp = "dl_dst=01:80:c2:00:00:00" if version == "OpenFlow10" else "bpdu_type=rstp"
+    for line in (
+        f"priority=20,in_port=1,{rstp} actions=bpdu(count),bpdu(tunnel),output:2",
+        "priority=20,in_port=2,dl_dst=01:00:0c:cd:cd:d0 actions=bpdu(untunnel),output:1",
+        "priority=10,ip,in_port=1 actions=fragment(mtu=1500),output:2",
+        "priority=10,ipv6,in_port=2 actions=reassemble(table=1)",
+    ):
+        assert line in "\n".join(dump), dump
+
+
+def test_stock_tools_show_the_rest(lan):
+    """What ovs-ofctl does not know it says so of; flows in other tables it shows."""
+    lan.ofctl("add-flow", "br0", "table=5,bpdu_type=rstp,actions=bpdu(count),output:1")
+    lan.ofctl("add-flow", "br0", "table=6,ip,actions=output:1")
+    for version in "OpenFlow10", "OpenFlow13":
+        for table, text in (5, "decode error"), (6, "ip actions=output:"):
+            dump = lan.stock_ofctl("-O", version, "dump-flows", "br0", f"table={table}")
+            assert text in dump.stdout, dump.stdout
