@@ -304,6 +304,9 @@ impl Sim {
     /// Adds a port or changes its settings.
     pub fn set_port(&mut self, port: PortView) -> PortId {
         let id = port.id;
+        if matches!(port.kind, PortKind::Tunnel(_)) {
+            self.stats.reserve_tunnel(id);
+        }
         let moves = matches!(
             port.kind,
             PortKind::Device | PortKind::Internal | PortKind::Host

@@ -45,6 +45,10 @@ impl Switch {
     pub fn bpdu_counters(&self, id: PortId) -> Option<BpduStats> {
         Some(self.ports.get(&id)?.bpdu_stats(&self.stats))
     }
+    /// A tunnel's counters.
+    pub fn tunnel_counters(&self, id: PortId) -> Option<crate::model::tunnel_stats::TunnelTotals> {
+        self.ports.get(&id)?.tunnel_totals(&self.stats)
+    }
     /// A connection's role, as OFPT_ROLE_REQUEST numbers it.
     pub fn role(&self, conn: ConnId) -> Option<u32> {
         Some(self.connections.get(&conn)?.role as u32 + 1)

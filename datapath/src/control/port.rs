@@ -7,9 +7,10 @@ use super::{Output, Settling, Switch};
 use crate::edge::{PortCounters, PortState};
 use crate::model::stats::{PortTotals, Stats};
 use crate::model::tunnel::{Ends, Route, Tunnel, TunnelState};
+use crate::model::tunnel_stats::{Class, TunnelCounter, TunnelTotals};
 use crate::model::{BridgeId, Change, PortId, PortKind, PortView, VlanMode};
 use crate::time::Time;
-use ofp::bpdu::BpduStats;
+use ofp::bpdu::{BpduStats, OuterStats};
 use ofp::message::{Body, PortDesc, PortReason, PortStats, PortStatus, port_config, port_state};
 use ofp::types::PortNo;
 use packet::MacAddr;
@@ -32,6 +33,8 @@ pub(super) struct Port {
     pub(super) device: PortCounters,
     /// What the slot's counters held when the port got it.
     pub(super) baseline: PortTotals,
+    /// The same of its tunnel's counters.
+    tunnel_baseline: TunnelTotals,
     pub(super) created: Time,
     route: Option<Route>,
     /// Of a tunnel.
@@ -87,6 +90,7 @@ impl Switch {
             vlan: settings.vlan.clone(),
         };
         if let PortType::Tunnel(config) = &settings.kind {
+            self.stats.reserve_tunnel(id);
             self.tunnels.insert(config, id);
         }
         let (device, route, tunnel) = (PortCounters::default(), None, Arc::default());
@@ -96,6 +100,7 @@ impl Switch {
             state,
             device,
             baseline,
+            tunnel_baseline: self.stats.tunnel(id),
             created: now,
             route,
             tunnel,
@@ -137,6 +142,7 @@ impl Switch {
                 self.tunnels.remove(config, id);
             }
             if let PortType::Tunnel(config) = &new.kind {
+                self.stats.reserve_tunnel(id);
                 self.tunnels.insert(config, id);
             }
         }
@@ -394,6 +400,11 @@ impl Port {
             bpdus: now.bpdus.since(&before.bpdus),
         }
     }
+    /// What its tunnel counted; `None`: it is none.
+    pub(super) fn tunnel_totals(&self, stats: &Stats) -> Option<TunnelTotals> {
+        matches!(self.settings.kind, PortType::Tunnel(_))
+            .then(|| stats.tunnel(self.view.id).since(&self.tunnel_baseline))
+    }
     /// TSUNAGI_BPDU.
     pub(super) fn bpdu_stats(&self, stats: &Stats) -> BpduStats {
         let totals = self.totals(stats);
@@ -401,7 +412,14 @@ impl Port {
             port: self.view.number,
             rx: totals.bpdus.rx,
             tx: totals.bpdus.tx,
-            outer: None,
+            outer: self.tunnel_totals(stats).map(|totals| OuterStats {
+                rx_packets: totals.get(TunnelCounter::RxPackets),
+                rx_bytes: totals.get(TunnelCounter::RxBytes),
+                rx_errors: totals.sum(Class::RxError),
+                tx_packets: totals.get(TunnelCounter::TxPackets),
+                tx_bytes: totals.get(TunnelCounter::TxBytes),
+                tx_errors: totals.sum(Class::TxError),
+            }),
         }
     }
     /// OFPMP_PORT_STATS.

@@ -7,6 +7,7 @@ use crate::edge::{BURST, Frame, Pool, Segmentation};
 use crate::model::event::Event;
 use crate::model::port::{PortId, PortKind, PortView};
 use crate::model::tunnel::{Exit, Peer, Received, Route, Tunnel};
+use crate::model::tunnel_stats::TunnelCounter;
 use crate::model::{BridgeId, DropReason, Snapshot};
 use crate::time::Time;
 use crate::tunnel::{self, Outer, Tunnelled};
@@ -199,6 +200,9 @@ impl<P: Pool> Executor<P> {
             return self.drop(frame, reason, o);
         }
         self.count_sent(port.id, size);
+        let outer_size = frame.size() as u64;
+        self.stats
+            .tunnel_packet(port.id, TunnelCounter::TxPackets, outer_size);
         o.note(format_args!("encapsulated by {}", port.name));
         self.depart(cx, nesting, route, frame, o);
     }
@@ -334,6 +338,9 @@ impl<P: Pool> Executor<P> {
         let Some(to) = cx.snapshot.port(to) else {
             return self.drop(frame, DropReason::TunnelUnknown, o);
         };
+        let outer_size = frame.size() as u64;
+        self.stats
+            .tunnel_packet(to.id, TunnelCounter::RxPackets, outer_size);
         if let Err(reason) = decapsulate(&mut frame, tunnelled) {
             self.stats.ports.add(to.id.0 as usize, 4, 1);
             return self.drop(frame, reason, o);

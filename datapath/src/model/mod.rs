@@ -14,6 +14,7 @@ pub mod rule;
 pub mod snapshot;
 pub mod stats;
 pub mod tunnel;
+pub mod tunnel_stats;
 
 pub use drop::DropReason;
 pub use port::{PortId, PortKind, PortView, VlanMode};

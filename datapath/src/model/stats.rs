@@ -7,6 +7,7 @@ use super::drop::DropReason;
 use super::port::{MAX_PORTS, PortId};
 use super::rule::RuleId;
 use super::snapshot::BridgeId;
+use super::tunnel_stats::{TunnelCounter, TunnelTotals};
 use crate::time::Time;
 use ofp::types::TableId;
 use packet::bpdu;
@@ -77,6 +78,8 @@ pub struct WorkerStats {
     pub ports: Slab<6>,
     /// Per port: BPDUs received, then sent, by kind (`bpdu::Kind::COUNTED`).
     pub bpdus: Slab<{ 2 * BPDU_KINDS }>,
+    /// Per port that is a tunnel: `TUNNEL_COUNTERS`.
+    pub tunnels: Slab<{ TunnelCounter::LEN }>,
     /// Per drop reason.
     pub drops: [AtomicU64; DropReason::LEN],
     /// Bursts that had frames; frames; cache hits; cache misses; nanoseconds asleep.
@@ -99,6 +102,7 @@ impl WorkerStats {
             tables: Slab::new(MAX_BRIDGES * 256),
             ports: Slab::new(MAX_PORTS),
             bpdus: Slab::new(MAX_PORTS),
+            tunnels: Slab::new(MAX_PORTS),
             drops: std::array::from_fn(|_| AtomicU64::new(0)),
             worker: std::array::from_fn(|_| AtomicU64::new(0)),
         }
@@ -124,6 +128,17 @@ impl WorkerStats {
         if let Some(index) = (kind as usize).checked_sub(1) {
             self.bpdus.add(port.0 as usize, direction + index, 1);
         }
+    }
+    /// Counts something about a tunnel.
+    #[inline]
+    pub fn tunnel(&self, port: PortId, counter: TunnelCounter, amount: u64) {
+        self.tunnels.add(port.0 as usize, counter as usize, amount);
+    }
+    /// Counts a packet, with its bytes in the counter behind: `counter` is `RxPackets` or `TxPackets`.
+    #[inline]
+    pub fn tunnel_packet(&self, port: PortId, counter: TunnelCounter, bytes: u64) {
+        let (index, first) = (port.0 as usize, counter as usize);
+        self.tunnels.add_from(index, first, [1, bytes]);
     }
     /// Counts a dropped packet.
     #[inline]
@@ -182,6 +197,7 @@ struct Reserved {
     rules: usize,
     ports: usize,
     bpdus: usize,
+    tunnels: usize,
     tables: usize,
 }
 
@@ -200,6 +216,7 @@ impl Stats {
         (0..reserved.rules).for_each(|chunk| worker.rules.reserve(chunk * CHUNK));
         (0..reserved.ports).for_each(|chunk| worker.ports.reserve(chunk * CHUNK));
         (0..reserved.bpdus).for_each(|chunk| worker.bpdus.reserve(chunk * CHUNK));
+        (0..reserved.tunnels).for_each(|chunk| worker.tunnels.reserve(chunk * CHUNK));
         (0..reserved.tables).for_each(|chunk| worker.tables.reserve(chunk * CHUNK));
         self.workers
             .lock()
@@ -224,6 +241,11 @@ impl Stats {
         let mut reserved = self.reserved.lock().expect("no panics while held");
         self.grow(&mut reserved.ports, port.0 as usize, |w| &w.ports);
         self.grow(&mut reserved.bpdus, port.0 as usize, |w| &w.bpdus);
+    }
+    /// Makes room for what is counted of a tunnel; before it is published. Other ports need none.
+    pub fn reserve_tunnel(&self, port: PortId) {
+        let mut reserved = self.reserved.lock().expect("no panics while held");
+        self.grow(&mut reserved.tunnels, port.0 as usize, |w| &w.tunnels);
     }
     /// Makes room for a bridge's tables; before it is published.
     pub fn reserve_bridge(&self, bridge: BridgeId) {
@@ -284,6 +306,19 @@ impl Stats {
                     sum.bpdus.rx[kind] += rx.load(Relaxed);
                     sum.bpdus.tx[kind] += tx.load(Relaxed);
                 }
+            }
+        });
+        sum
+    }
+    /// Sum of a tunnel's counters (since the index exists: subtract the baseline); 0 for other ports.
+    pub fn tunnel(&self, port: PortId) -> TunnelTotals {
+        let mut sum = TunnelTotals::default();
+        self.each(|w| {
+            if let Some(entry) = w.tunnels.get(port.0 as usize) {
+                sum.0
+                    .iter_mut()
+                    .zip(entry)
+                    .for_each(|(sum, counter)| *sum += counter.load(Relaxed));
             }
         });
         sum

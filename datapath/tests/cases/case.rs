@@ -562,6 +562,11 @@ impl<'t> Case<'t> {
                 put(&format!("rx_bpdu_{}", kind.name()), *rx);
                 put(&format!("tx_bpdu_{}", kind.name()), tx);
             }
+            if matches!(self.views[&id].kind, PortKind::Tunnel(_)) {
+                for (name, value) in self.sim.stats.tunnel(id).iter() {
+                    put(&format!("tunnel_{name}"), value);
+                }
+            }
         }
         for &(reason, name, _) in datapath::model::drop::DROP_REASONS {
             all.insert(format!("drop.{name}"), self.sim.stats.drops(reason));
@@ -583,8 +588,12 @@ impl<'t> Case<'t> {
         }
         let ingress = format!("{}.rx_packets", self.ingress);
         // Bytes, rules and what `send` implies count only if they are named.
-        let implied =
-            |name: &str| name.ends_with("bytes") || name.starts_with("cookie") || name == ingress;
+        let implied = |name: &str| {
+            let ends = ["bytes", ".tunnel_rx_packets", ".tunnel_tx_packets"];
+            ends.iter().any(|end| name.ends_with(end))
+                || name.starts_with("cookie")
+                || name == ingress
+        };
         for (name, after) in self.counters() {
             let changed = after - self.before.get(&name).copied().unwrap_or(0);
             let expected = wanted.remove(&name);
