@@ -35,16 +35,25 @@ pub struct Limits {
     pub ipv6_timeout: Time,
 }
 
-impl Default for Limits {
-    /// 4096 buffers: a quarter of those that a small switch has for whatever is queued.
-    fn default() -> Limits {
+impl Limits {
+    /// Of each of so many workers. Whoever makes the buffers that frames arrive in has to have so many more of them as
+    /// all may hold: else a flood of fragments takes all that a port receives with.
+    pub fn for_workers(workers: usize) -> Limits {
+        // Eight workers hold 32768 buffers, 75 MB; more than eight share these.
+        let fragments = (32_768 / workers.max(1)).clamp(512, 4096);
         Limits {
-            datagrams: 2048,
-            fragments: 4096,
-            bytes: 4 << 20,
+            datagrams: fragments / 2,
+            fragments,
+            bytes: fragments * 1024,
             ipv4_timeout: Time::secs(30),
             ipv6_timeout: Time::secs(60),
         }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits::for_workers(1)
     }
 }
 

@@ -14,7 +14,9 @@ use datapath::edge::{BURST, HEADROOM, Port, PortCounters, PortState, Rx, Tx};
 use dpdk_sys as sys;
 
 use crate::counters::{Ledger, Queue};
-use crate::mempool::{DATA_SIZE, LARGE_SIZE, MbufPool, Mempool, Mempools, TAG_ROOM, free_all};
+use crate::mempool::{
+    DATA_SIZE, LARGE_SIZE, MbufPool, Mempool, Mempools, TAG_ROOM, free_all, held_max,
+};
 use crate::types::OpenRequest;
 use crate::{Error, Mbuf, Result};
 
@@ -206,11 +208,12 @@ fn configure(attached: Attached, wanted: &Wanted, request: &OpenRequest<'_>) -> 
             sys::rte_eth_dev_adjust_nb_rx_tx_desc(id, &mut rx_descriptors, &mut tx_descriptors);
         check(code, &name, "choose descriptors")?;
     }
-    // Every descriptor may hold an mbuf, and each worker a burst in each direction and its cache.
+    // Every descriptor may hold an mbuf, each worker a burst in each direction and its cache, and reassembly what
+    // it is allowed to: a flood of fragments must leave the port enough to receive with.
     let descriptors = u32::from(rx_len) * u32::from(rx_descriptors)
         + u32::from(tx_len) * u32::from(tx_descriptors);
     let in_flight = (request.workers as u32 + 1) * 8 * BURST as u32;
-    let len = (descriptors + in_flight).saturating_add(attached.kept);
+    let len = (descriptors + in_flight + held_max(request.workers)).saturating_add(attached.kept);
     let mempool = Mempool::new("port", len, buffer_size, 2 * BURST as u32)?;
     start(
         &attached,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use datapath::edge::{Frame, HEADROOM, Pool, join_by_copy};
+use datapath::fragment::Limits;
 use dpdk_sys as sys;
 
 use crate::mbuf::Mbuf;
@@ -37,6 +38,11 @@ const EXTEND_MAX: usize = 256;
 /// `SOCKET_ID_ANY`: memory of whichever NUMA node.
 const ANY_SOCKET: i32 = -1;
 
+/// Fragments that so many workers may hold; it may be that all are of one port.
+pub(crate) fn held_max(workers: usize) -> u32 {
+    (Limits::for_workers(workers).fragments * workers.max(1)) as u32
+}
+
 /// How many mbufs of each kind.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolSizes {
@@ -51,11 +57,11 @@ impl PoolSizes {
     pub fn for_workers(workers: usize) -> PoolSizes {
         let workers = workers.clamp(1, 128) as u32;
         // Kernel ports hold no mbufs between bursts, so that hundreds of them share this; a DPDK device
-        // brings its own pool, sized by its descriptors. 15,000 may be queued somewhere (a neighbour's answer,
-        // reassembly, a ring), and a worker has its cache (1.5 times its size) and what it lands frames in.
+        // brings its own pool, sized by its descriptors. 11,000 may be queued somewhere (a neighbour's answer,
+        // a ring), and a worker has its cache (1.5 times its size) and what it lands frames in.
         // Of the large ones, a worker lands in a burst, caches one and a half, and has one in flight.
         PoolSizes {
-            ordinary: 15_000 + workers * 2 * CACHE_SIZE,
+            ordinary: 11_000 + held_max(workers as usize) + workers * 2 * CACHE_SIZE,
             large: 128 + workers * 4 * LARGE_CACHE_SIZE,
         }
     }
