@@ -35,7 +35,7 @@ def connect(switch, bridge, version):
 
 # What the controller logs that it read, by version.
 READ = {
-    "table=0 priority=10 actions=fragment(mtu=1500),output:2": 2,
+    "table=0 priority=10 actions=fragment(mtu=1500,df=ignore),output:2": 2,
     "table=0 priority=10 actions=reassemble(table=1)": 2,
     "table=1 priority=10 actions=output:1": 1,
     "table=0 priority=20 actions=bpdu(count),bpdu(tunnel),output:2": 1,
@@ -66,7 +66,7 @@ def test_a_controller_installs_and_reads_them(lan, controller, version):
     for line in (
         f"priority=20,in_port=1,{rstp} actions=bpdu(count),bpdu(tunnel),output:2",
         "priority=20,in_port=2,dl_dst=01:00:0c:cd:cd:d0 actions=bpdu(untunnel),output:1",
-        "priority=10,ip,in_port=1 actions=fragment(mtu=1500),output:2",
+        "priority=10,ip,in_port=1 actions=fragment(mtu=1500,df=ignore),output:2",
         "priority=10,ipv6,in_port=2 actions=reassemble(table=1)",
     ):
         assert line in "\n".join(dump), dump

@@ -117,6 +117,23 @@ fn golden_field() {
 }
 
 #[test]
+fn the_field_can_be_copied_but_not_written() {
+    for words in [
+        "move:TSUNAGI_BPDU_TYPE[]->NXM_NX_REG0[0..7]",
+        "push:TSUNAGI_BPDU_TYPE[0..2]",
+        "output:TSUNAGI_BPDU_TYPE[]",
+    ] {
+        let actions = read_actions(words, &PortMap::default()).unwrap();
+        for version in VERSIONS {
+            let dialect = Dialect::new(version);
+            let back = decode(&encode(flow(actions.clone()), &dialect), &dialect);
+            assert_eq!(text(&back.actions, version), words);
+        }
+    }
+    assert!(read_actions("pop:bpdu_type", &PortMap::default()).is_err());
+}
+
+#[test]
 fn kinds_of_bpdus_have_names_and_numbers() {
     let ports = PortMap::default();
     for kind in Kind::ALL {

@@ -356,7 +356,7 @@ pub(crate) fn list() -> String {
     }
     out.push_str("\nA SWITCH is a bridge's name, a socket's path, unix:PATH or tcp:HOST[:PORT].\n");
     out.push_str(
-        "FLOW and PACKET-OUT are written as for ovs-ofctl: ovs-fields(7), ovs-actions(7).\n",
+        "FLOW and PACKET-OUT are written as for ovs-ofctl: ovs-fields(7), ovs-actions(7); and fragment, reassemble, bpdu.\n",
     );
     out
 }
