@@ -1,9 +1,11 @@
 """Our experimenter actions and field: the controller in docs/experimenter.md installs them and reads them back."""
 
 import re
+import struct
 
 import pytest
 from lab import ROOT, VENV, flows, stop, until
+from wire import OpenFlow
 
 ADDRESS = "127.0.0.1"
 PORT = 6653
@@ -70,6 +72,41 @@ def test_a_controller_installs_and_reads_them(lan, controller, version):
         "priority=10,ipv6,in_port=2 actions=reassemble(table=1)",
     ):
         assert line in "\n".join(dump), dump
+
+
+# An action's bytes behind the experimenter id, the id, and the code of the error: the type is BAD_ACTION in both versions.
+TSUNAGI = 0x5453554E
+WRONG = {
+    "another subtype": ("0009 000000000000", TSUNAGI, 3),
+    "another experimenter": ("0001 05dc00000000", TSUNAGI + 1, 2),
+    "the length": ("0001 05dc00000000 0000000000000000", TSUNAGI, 1),
+    "an mtu of 67": ("0001 004300000000", TSUNAGI, 5),
+    "another flag": ("0001 05dc00020000", TSUNAGI, 5),
+    "table 254": ("0002 fe0000000000", TSUNAGI, 5),
+    "operation 5": ("0003 0500 000000000000 000000000000", TSUNAGI, 5),
+    "tunnel to no address": ("0003 0300 000000000000 000000000000", TSUNAGI, 5),
+}
+
+
+def flow_mod(version, action):
+    """The body of a FLOW_MOD that adds a flow with one action."""
+    if version == 1:
+        return struct.pack("!I36xQHHHHIHH", 0x3FFFFF, 0, 0, 0, 0, 9, 0xFFFFFFFF, 0xFFFF, 0) + action
+    match = struct.pack("!HH4x", 1, 4)
+    fixed = struct.pack("!QQBBHHHIIIH2x", 0, 0, 0, 0, 0, 0, 9, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    return fixed + match + struct.pack("!HH4x", 4, 8 + len(action)) + action
+
+
+@pytest.mark.parametrize("version", [1, 4])
+def test_what_is_wrong_is_named(lan, version):
+    client = OpenFlow(lan.rundir / "br0.mgmt", version)
+    for xid, (what, (rest, experimenter, code)) in enumerate(WRONG.items(), 100):
+        rest = bytes.fromhex(rest)
+        client.send(client.FLOW_MOD, flow_mod(version, struct.pack("!HHI", 0xFFFF, 8 + len(rest), experimenter) + rest), xid)
+        _, about, body = client.expect(client.ERROR)
+        assert (about, struct.unpack_from("!HH", body)) == (xid, (2, code)), what
+    client.close()
+    assert "priority=9" not in lan.ofctl("dump-flows", "br0").stdout
 
 
 def test_stock_tools_show_the_rest(lan):
