@@ -233,23 +233,35 @@ fn parse_ip(head: &[u8], size: usize) -> Option<Ip> {
         }
         ethertype::IPV6 => {
             let header = ipv6::Header::at(head, L3)?;
-            let l4 = L3 + ipv6::Header::SIZE;
-            let end = l4 + usize::from(header.payload_size.get());
+            let rest = L3 + ipv6::Header::SIZE;
+            let end = rest + usize::from(header.payload_size.get());
             let (src, dst): (Ipv6Addr, Ipv6Addr) = (header.src(), header.dst());
+            let (protocol, l4) = match header.next_header {
+                next if ipv6::is_extension(next) => behind_extensions(next, head, rest, end)?,
+                next => (next, rest),
+            };
             Ip {
                 src: src.into(),
                 dst: dst.into(),
-                protocol: header.next_header,
+                protocol,
                 l4,
                 end,
                 is_valid: end <= size,
                 tos: header.traffic_class(),
                 ttl: header.hop_limit,
-                pseudo: checksum::pseudo_v6(src, dst, header.next_header, 0),
+                pseudo: checksum::pseudo_v6(src, dst, protocol, 0),
             }
         }
         _ => return None,
     })
+}
+
+/// The protocol behind the extension headers of an unfragmented packet, and where it starts. Linux sends the
+/// tunnel encapsulation limit of RFC 2473 in one, if not told otherwise.
+#[cold]
+fn behind_extensions(next: u8, head: &[u8], at: usize, end: usize) -> Option<(u8, usize)> {
+    let upper = ipv6::upper(next, head.get(at..end.min(head.len()))?)?;
+    (!upper.is_fragment).then_some((upper.protocol, at + upper.offset))
 }
 
 /// Whether a frame that is about to reach the host is a tunnel's. `mac` is the host's address;
@@ -379,6 +391,15 @@ mod tests {
         .with_key(key)
     }
 
+    /// As Linux sends it.
+    fn with_encapsulation_limit(mut bytes: Vec<u8>) -> Vec<u8> {
+        let size = u16::from_be_bytes([bytes[18], bytes[19]]) + 8;
+        bytes[18..20].copy_from_slice(&size.to_be_bytes());
+        let next = std::mem::replace(&mut bytes[20], ipproto::DESTINATION);
+        bytes.splice(54..54, [next, 0, 4, 1, 4, 1, 1, 0]);
+        bytes
+    }
+
     fn address(v6: bool, host: u8) -> IpAddr {
         match v6 {
             false => Ipv4Addr::new(10, 0, 0, host).into(),
@@ -390,7 +411,7 @@ mod tests {
         #[test]
         fn what_is_put_in_comes_out(
             inner in prop::collection::vec(any::<u8>(), 14..300),
-            is_gre: bool, v6: bool, csum: bool, df: bool, key in 0..0xff_ffffu64, form in 0..3,
+            is_gre: bool, v6: bool, csum: bool, df: bool, key in 0..0xff_ffffu64, form in 0..3, limit: bool,
         ) {
             let kind = if is_gre { TunnelType::Gre } else { TunnelType::Vxlan };
             let form = [TunnelKey::None, TunnelKey::Value(key), TunnelKey::Flow][form as usize];
@@ -406,6 +427,9 @@ mod tests {
             let mut frame = frame(&inner);
             let outer = Outer::new(&config, &route).expect("one family");
             outer.encapsulate(&mut frame, &config, key, 7).expect("it fits");
+            if v6 && limit {
+                frame = self::frame(&with_encapsulation_limit(frame.bytes().to_vec()));
+            }
             // The other end sees the addresses the other way round.
             let mut tunnels = TunnelMap::default();
             tunnels.insert(&TunnelConfig { remote: Remote::Ip(address(v6, 1)), ..config }, PortId(5));

@@ -228,8 +228,9 @@ pub fn upper(next_header: u8, payload: &[u8]) -> Option<Upper> {
     None
 }
 
+/// Whether it is the number of an extension header that [`upper`] walks over.
 #[inline(always)]
-fn is_extension(protocol: u8) -> bool {
+pub fn is_extension(protocol: u8) -> bool {
     use ipproto::{AH, DESTINATION, FRAGMENT, HOP_BY_HOP, ROUTING};
     matches!(protocol, HOP_BY_HOP | ROUTING | FRAGMENT | AH | DESTINATION)
 }
