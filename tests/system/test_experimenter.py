@@ -5,7 +5,7 @@ import struct
 
 import pytest
 from lab import ROOT, VENV, flows, stop, until
-from wire import OpenFlow
+from wire import OpenFlow, raw_socket
 
 ADDRESS = "127.0.0.1"
 PORT = 6653
@@ -72,6 +72,45 @@ def test_a_controller_installs_and_reads_them(lan, controller, version):
         "priority=10,ipv6,in_port=2 actions=reassemble(table=1)",
     ):
         assert line in "\n".join(dump), dump
+
+
+@pytest.fixture
+def narrow(lab):
+    """Two bridges with a host each, whose MTU is 9000; the link between them has 1500."""
+    switch = lab.switch()
+    lab.veth(switch.namespace, "m0", switch.namespace, "m1", mtu=1500)
+    for number, (bridge, port, middle) in enumerate((("br0", "p1", "m0"), ("br1", "p2", "m1")), 1):
+        switch.vsctl("add-br", bridge)
+        host = lab.port_host(switch, bridge, port, f"10.0.0.{number}/24", f"fc00::{number}/64", mtu=9000,
+                             columns=["--", "set", "Interface", port, "ofport_request=1"])
+        switch.vsctl("add-port", bridge, middle, "--", "set", "Interface", middle, "ofport_request=2")
+        setattr(switch, f"h{number}", host)
+    return switch
+
+
+RSTP = bytes.fromhex("020000000001 0026 424203 0000 02 02").ljust(54, b"\0")
+STP_ADDRESS, DISGUISED = bytes.fromhex("0180c2000000"), bytes.fromhex("01000ccdcdd0")
+ETH_P_ALL = 3
+
+
+@pytest.mark.parametrize("version", ["OpenFlow10", "OpenFlow13"])
+def test_bpdus_cross_in_disguise(narrow, controller, version):
+    """From one host to the other as it was sent; between the bridges with the address that passes for data."""
+    start(narrow, controller)
+    for bridge in "br0", "br1":
+        connect(narrow, bridge, version)
+        until(lambda b=bridge: "untunnel" in narrow.ofctl("dump-flows", b).stdout, "the controller's flows", seconds=20)
+    sender, receiver, between = (
+        raw_socket(namespace, interface, ETH_P_ALL)
+        for namespace, interface in ((narrow.h1, "eth0"), (narrow.h2, "eth0"), (narrow.namespace, "m1")))
+    sender.send(STP_ADDRESS + RSTP)
+    for sniffer, address in (between, DISGUISED), (receiver, STP_ADDRESS):
+        sniffer.settimeout(10)
+        while (frame := sniffer.recv(2000))[6:12] != RSTP[:6]:
+            pass
+        assert frame == address + RSTP
+    for each in sender, receiver, between:
+        each.close()
 
 
 # An action's bytes behind the experimenter id, the id, and the code of the error: the type is BAD_ACTION in both versions.
