@@ -9,7 +9,7 @@ use std::mem::zeroed;
 use std::sync::Arc;
 
 use datapath::edge::{BURST, Frame, HEADROOM};
-use libc::{iovec, mmsghdr};
+use libc::{iovec, mmsghdr, sockaddr_in6};
 use packet::offload::Offload;
 use packet::virtio;
 
@@ -18,8 +18,9 @@ use crate::mempool::{Mempools, TAG_ROOM, free_all};
 
 /// `struct virtio_net_hdr`, as both kinds of port have it before each frame.
 pub(crate) const VNET_SIZE: usize = size_of::<virtio::Header>();
-/// Bytes of ancillary data: one `struct tpacket_auxdata` with its header, in words for the alignment.
-const CONTROL_WORDS: usize = 8;
+/// Bytes of ancillary data, in words for the alignment: one `struct tpacket_auxdata` with its header, or destination,
+/// traffic class and hop limit of an IP packet with theirs (88 bytes).
+const CONTROL_WORDS: usize = 12;
 
 thread_local! {
     static LANDING: RefCell<Option<Box<Landing>>> = const { RefCell::new(None) };
@@ -35,6 +36,7 @@ pub(crate) struct Landing {
     controls: [[u64; CONTROL_WORDS]; BURST],
     iovecs: [[iovec; 3]; BURST],
     messages: [mmsghdr; BURST],
+    senders: [sockaddr_in6; BURST],
     fresh: Vec<Mbuf>,
 }
 
@@ -48,8 +50,8 @@ pub(crate) fn with_landing<R>(pools: &Arc<Mempools>, f: impl FnOnce(&mut Landing
 
 impl Landing {
     fn new(pools: Arc<Mempools>) -> Box<Landing> {
-        // SAFETY: iovec and mmsghdr are plain C structures, for which all zeroes is a value.
-        let (iovecs, messages) = unsafe { (zeroed(), zeroed()) };
+        // SAFETY: plain C structures, for which all zeroes is a value.
+        let (iovecs, messages, senders) = unsafe { (zeroed(), zeroed(), zeroed()) };
         Box::new(Landing {
             pools,
             heads: [const { None }; BURST],
@@ -58,6 +60,7 @@ impl Landing {
             controls: [[0; CONTROL_WORDS]; BURST],
             iovecs,
             messages,
+            senders,
             fresh: Vec::with_capacity(BURST),
         })
     }
@@ -107,18 +110,38 @@ impl Landing {
         };
         self.iovecs[index] = [header, part(&self.heads[index]), part(&self.tails[index])];
         let message = &mut self.messages[index].msg_hdr;
-        message.msg_iov = self.iovecs[index].as_mut_ptr();
-        message.msg_iovlen = self.iovecs[index].len();
         message.msg_control = self.controls[index].as_mut_ptr().cast();
-        message.msg_controllen = size_of_val(&self.controls[index]);
     }
 
-    /// The first `len` slots as messages to receive into.
+    /// The first `len` slots as messages to receive into, with the kernel's header before each frame.
     pub(crate) fn messages(&mut self, len: usize) -> &mut [mmsghdr] {
-        for message in &mut self.messages[..len] {
-            message.msg_hdr.msg_controllen = size_of::<[u64; CONTROL_WORDS]>();
+        for (message, iovecs) in self.messages.iter_mut().zip(&mut self.iovecs).take(len) {
+            let message = &mut message.msg_hdr;
+            (message.msg_iov, message.msg_iovlen) = (iovecs.as_mut_ptr(), iovecs.len());
+            (message.msg_name, message.msg_namelen) = (std::ptr::null_mut(), 0);
+            message.msg_controllen = size_of::<[u64; CONTROL_WORDS]>();
         }
         &mut self.messages[..len]
+    }
+
+    /// The same without that header, and with the sender's address.
+    pub(crate) fn datagrams(&mut self, len: usize) -> &mut [mmsghdr] {
+        self.messages(len);
+        let senders = self.senders.iter_mut();
+        for (message, sender) in self.messages.iter_mut().zip(senders).take(len) {
+            let message = &mut message.msg_hdr;
+            // SAFETY: the scatter list has three parts, of which the first is left out.
+            message.msg_iov = unsafe { message.msg_iov.add(1) };
+            message.msg_iovlen -= 1;
+            message.msg_name = std::ptr::from_mut(sender).cast();
+            message.msg_namelen = size_of::<sockaddr_in6>() as u32;
+        }
+        &mut self.messages[..len]
+    }
+
+    /// Who sent a slot's datagram: a `sockaddr_in` or a `sockaddr_in6`, as its family says.
+    pub(crate) fn sender(&self, index: usize) -> &sockaddr_in6 {
+        &self.senders[index]
     }
 
     /// One slot as scatter list: header, head, tail.
@@ -141,6 +164,13 @@ impl Landing {
     pub(crate) fn take(&mut self, index: usize, size: usize) -> Option<Mbuf> {
         let size = size.checked_sub(VNET_SIZE)?;
         let offload = self.headers[index].offload()?;
+        let mut frame = self.take_datagram(index, size)?;
+        frame.set_offload(offload);
+        Some(frame)
+    }
+
+    /// Takes `size` bytes out of a slot that were received without the kernel's header.
+    pub(crate) fn take_datagram(&mut self, index: usize, size: usize) -> Option<Mbuf> {
         let mut frame = self.heads[index].take()?;
         let head_size = frame.grow(size.min(self.iovecs[index][1].iov_len));
         if size > head_size
@@ -149,7 +179,6 @@ impl Landing {
             tail.grow(size - head_size);
             frame.append(tail);
         }
-        frame.set_offload(offload);
         Some(frame)
     }
 }

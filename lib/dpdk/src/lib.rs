@@ -9,6 +9,7 @@ pub mod counters;
 pub mod eal;
 pub mod ethdev;
 mod finish;
+pub mod host_socket;
 pub mod isolate;
 mod landing;
 mod mbuf;

@@ -25,7 +25,7 @@ use crate::{Error, Mbuf, Result, finish, tap};
 
 /// Bytes that may wait in a socket for the worker, and that may be on their way out of one: some 60
 /// segments of 64 KiB, or 10 ms of 3 Gbit/s. Used only as far as packets are there.
-const SOCKET_BUFFER_SIZE: i32 = 4 << 20;
+pub(crate) const SOCKET_BUFFER_SIZE: i32 = 4 << 20;
 
 /// The socket, as the port and its queues share it.
 #[derive(Debug)]
@@ -37,7 +37,8 @@ struct Device {
     kernel_dropped: AtomicU64,
     /// Whether the kernel takes UDP segmentation from us.
     can_segment_udp: bool,
-    _isolation: Isolation,
+    /// None: the device stays the host's.
+    _isolation: Option<Isolation>,
 }
 
 /// A `system` port.
@@ -48,7 +49,13 @@ pub struct PacketSocket {
     is_rx_open: bool,
 }
 
-fn set_option(fd: &OwnedFd, level: i32, option: i32, value: i32, what: &str) -> Result<()> {
+pub(crate) fn set_option(
+    fd: &OwnedFd,
+    level: i32,
+    option: i32,
+    value: i32,
+    what: &str,
+) -> Result<()> {
     // SAFETY: the value is an int, and its size is given.
     let code = unsafe {
         libc::setsockopt(
@@ -60,7 +67,7 @@ fn set_option(fd: &OwnedFd, level: i32, option: i32, value: i32, what: &str) -> 
         )
     };
     if code < 0 {
-        Err(Error::system(format!("packet socket: cannot {what}")))
+        Err(Error::system(format!("socket: cannot {what}")))
     } else {
         Ok(())
     }
@@ -98,30 +105,56 @@ const OPTIONS: &[(i32, i32, i32, &str)] = &[
 impl PacketSocket {
     /// Opens `request.name` in this thread's network namespace.
     pub fn open(request: &OpenRequest<'_>) -> Result<PacketSocket> {
+        let port = PacketSocket::open_for(request.name, None, request.pools)?;
+        if let Some(mtu) = request.mtu {
+            port.netdev.set_mtu(mtu)?;
+        }
+        Ok(port)
+    }
+
+    /// Takes part in the frames of one EtherType that the device `name` receives for the host. The device stays the host's.
+    pub fn open_ether_type(
+        name: &str,
+        ether_type: u16,
+        pools: &Arc<Mempools>,
+    ) -> Result<PacketSocket> {
+        PacketSocket::open_for(name, Some(ether_type), pools)
+    }
+
+    fn open_for(
+        name: &str,
+        ether_type: Option<u16>,
+        pools: &Arc<Mempools>,
+    ) -> Result<PacketSocket> {
         let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
         // Protocol 0: nothing is received until the socket is bound.
         // SAFETY: a plain system call.
         let fd = unsafe { libc::socket(libc::AF_PACKET, kind, 0) };
         let socket = Arc::new(owned(fd, || "cannot open a packet socket".into())?);
-        let netdev = Netdev::new(request.name, socket.clone());
+        let netdev = Netdev::new(name, socket.clone());
         let index = netdev.index()?;
         if netdev.address()?.0 != libc::ARPHRD_ETHER {
-            return Err(Error::Refused(format!(
-                "{} is not an Ethernet device",
-                request.name
-            )));
+            return Err(Error::Refused(format!("{name} is not an Ethernet device")));
         }
-        let isolation = Isolation::new(request.name)?;
+        let isolation = match ether_type {
+            None => Some(Isolation::new(name)?),
+            Some(_) => None,
+        };
         for &(level, option, value, what) in OPTIONS {
             set_option(&socket, level, option, value, what)?;
         }
-        bind(&socket, index, request.name)?;
-        if let Some(mtu) = request.mtu {
-            netdev.set_mtu(mtu)?;
+        if ether_type.is_none() {
+            make_promiscuous(&socket, index, name)?;
         }
+        bind(
+            &socket,
+            index,
+            ether_type.unwrap_or(libc::ETH_P_ALL as u16),
+            name,
+        )?;
         let device = Device {
             socket,
-            pools: request.pools.clone(),
+            pools: pools.clone(),
             ledger: Ledger::default(),
             kernel_dropped: AtomicU64::new(0),
             can_segment_udp: tap::kernel_segments_udp(),
@@ -135,35 +168,38 @@ impl PacketSocket {
     }
 }
 
-/// Receives everything from the device `index`, whoever it is for.
-fn bind(socket: &OwnedFd, index: i32, name: &str) -> Result<()> {
-    // SAFETY: plain C structures, for which all zeroes is a value; each call gets its size.
-    unsafe {
+/// The device `index` receives everything, whoever it is for.
+fn make_promiscuous(socket: &OwnedFd, index: i32, name: &str) -> Result<()> {
+    // SAFETY: a plain C structure, for which all zeroes is a value; the call gets its size.
+    let code = unsafe {
         let mut membership: libc::packet_mreq = zeroed();
         membership.mr_ifindex = index;
         membership.mr_type = libc::PACKET_MR_PROMISC as u16;
         let size = size_of::<libc::packet_mreq>() as u32;
         let (level, option) = (libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP);
-        if libc::setsockopt(
-            socket.as_raw_fd(),
-            level,
-            option,
-            (&raw const membership).cast(),
-            size,
-        ) < 0
-        {
-            return Err(Error::system(format!("{name}: cannot make it promiscuous")));
-        }
+        let value = (&raw const membership).cast();
+        libc::setsockopt(socket.as_raw_fd(), level, option, value, size)
+    };
+    if code < 0 {
+        return Err(Error::system(format!("{name}: cannot make it promiscuous")));
+    }
+    Ok(())
+}
+
+/// Receives the frames of a type from the device `index`.
+fn bind(socket: &OwnedFd, index: i32, ether_type: u16, name: &str) -> Result<()> {
+    // SAFETY: a plain C structure, for which all zeroes is a value; the call gets its size.
+    let code = unsafe {
         let mut address: libc::sockaddr_ll = zeroed();
         address.sll_family = libc::AF_PACKET as u16;
-        address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
+        address.sll_protocol = ether_type.to_be();
         address.sll_ifindex = index;
         let size = size_of::<libc::sockaddr_ll>() as u32;
-        if libc::bind(socket.as_raw_fd(), (&raw const address).cast(), size) < 0 {
-            return Err(Error::system(format!(
-                "{name}: cannot bind a packet socket"
-            )));
-        }
+        libc::bind(socket.as_raw_fd(), (&raw const address).cast(), size)
+    };
+    if code < 0 {
+        let text = format!("{name}: cannot bind a packet socket");
+        return Err(Error::system(text));
     }
     Ok(())
 }
