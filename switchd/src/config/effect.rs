@@ -1,6 +1,7 @@
 //! Which columns and keys have an effect. The others are stored, so that existing scripts run, and the
 //! log and `vsctl` say that they have none yet.
 
+use super::tunnel;
 use ovsdb::{Database, Datum};
 
 /// `table.column`, and its keys that have an effect if it is a map of settings. Columns that the daemon
@@ -56,21 +57,7 @@ const SETTINGS: &[(&str, &str, Effect)] = &[
     (
         "Interface",
         "options",
-        Effect::Keys(&[
-            "peer",
-            "dpdk-devargs",
-            "n_rxq",
-            "remote_ip",
-            "local_ip",
-            "key",
-            "in_key",
-            "out_key",
-            "dst_port",
-            "csum",
-            "tos",
-            "ttl",
-            "df_default",
-        ]),
+        Effect::Options(&["peer", "dpdk-devargs", "n_rxq"]),
     ),
     ("Interface", "ingress_policing_rate", Effect::None),
     ("Interface", "ingress_policing_burst", Effect::None),
@@ -90,6 +77,8 @@ enum Effect {
     Whole,
     /// These keys have; others have not.
     Keys(&'static [&'static str]),
+    /// These keys have, and those of tunnels that say so.
+    Options(&'static [&'static str]),
     /// The column has none.
     None,
 }
@@ -106,12 +95,14 @@ pub fn without_effect(db: &Database) -> Vec<String> {
                     found.insert(format!("{table}.{column}"));
                 }
             }
-            Effect::Keys(keys) => {
+            Effect::Keys(keys) | Effect::Options(keys) => {
+                let is_option = matches!(effect, Effect::Options(_));
                 let set = values
                     .flat_map(Datum::pairs)
                     .filter_map(|(key, _)| key.as_str());
                 found.extend(
                     set.filter(|key| !keys.contains(key))
+                        .filter(|key| !is_option || !tunnel::has_effect(key))
                         .map(|key| format!("{table}.{column}:{key}")),
                 );
             }

@@ -63,7 +63,7 @@ impl Config {
                 config.bridges.insert(bridge.name.clone(), bridge);
             }
         }
-        tunnel::find_equal(&config, &mut problems);
+        tunnel::find_clashes(&config, &mut problems);
         bridge::find_clashes(&config, &mut problems);
         (config, problems)
     }

@@ -58,7 +58,7 @@ pub struct Port {
 /// A type of interface: how its options are read. `None`: the options are wrong, and that was said.
 type ReadKind = fn(&Reader<'_>, &mut Vec<Problem>) -> Option<Kind>;
 
-/// Type, its accepted option names, how it is read.
+/// Type, its accepted option names, how it is read. Tunnels have a table of their own.
 const TYPES: &[(&str, &[&str], ReadKind)] = &[
     ("", &[], |_, _| Some(Kind::System)),
     ("system", &[], |_, _| Some(Kind::System)),
@@ -66,8 +66,6 @@ const TYPES: &[(&str, &[&str], ReadKind)] = &[
     ("tap", &[], |_, _| Some(Kind::Internal)),
     ("patch", &["peer"], patch),
     ("dpdk", DPDK_OPTIONS, dpdk),
-    ("vxlan", tunnel::OPTIONS, tunnel::vxlan),
-    ("gre", tunnel::OPTIONS, tunnel::gre),
 ];
 
 const DPDK_OPTIONS: &[&str] = &[
@@ -85,10 +83,9 @@ const DPDK_OPTIONS: &[&str] = &[
 
 /// Names of all types, for `iface_types`.
 pub fn type_names() -> impl Iterator<Item = &'static str> {
-    TYPES
-        .iter()
-        .map(|(name, ..)| *name)
-        .filter(|name| !name.is_empty())
+    let names = TYPES.iter().map(|(name, ..)| *name);
+    let tunnels = tunnel::types().map(|row| row.name);
+    names.filter(|name| !name.is_empty()).chain(tunnels)
 }
 
 impl Port {
@@ -174,14 +171,27 @@ fn read_kind(at: &Reader<'_>, problems: &mut Vec<Problem>) -> Option<Kind> {
         return None;
     }
     let word = at.string("type");
-    let Some((_, allowed, read)) = TYPES.iter().find(|(name, ..)| *name == word) else {
+    let before = problems.len();
+    let kind = if let Some((_, allowed, read)) = TYPES.iter().find(|(name, ..)| *name == word) {
+        unknown_options(at, allowed, problems);
+        read(at, problems)
+    } else if let Some(row) = tunnel::find(word) {
+        let allowed: Vec<&str> = tunnel::options_of(row.kind).map(|row| row.name).collect();
+        unknown_options(at, &allowed, problems);
+        tunnel::read(row, at, problems)
+    } else {
         let names: Vec<&str> = type_names().collect();
         let hint = nearest(word, names.iter().copied()).map(|n| format!("; did you mean {n}?"));
         let hint = hint.unwrap_or_else(|| format!("; types are {}", names.join(", ")));
         at.problem(problems, format!("type {word:?} is not supported{hint}"));
-        return None;
+        None
     };
-    let before = problems.len();
+    kind.filter(|_| problems.len() == before)
+}
+
+/// Options that a type does not take: refused with the nearest one that it does, or all of them.
+fn unknown_options(at: &Reader<'_>, allowed: &[&str], problems: &mut Vec<Problem>) {
+    let word = at.string("type");
     for key in at
         .map("options")
         .keys()
@@ -198,8 +208,6 @@ fn read_kind(at: &Reader<'_>, problems: &mut Vec<Problem>) -> Option<Kind> {
             format!("option {key:?} is unknown for type {word:?}{hint}"),
         );
     }
-    let kind = read(at, problems);
-    kind.filter(|_| problems.len() == before)
 }
 
 fn patch(at: &Reader<'_>, problems: &mut Vec<Problem>) -> Option<Kind> {
