@@ -159,7 +159,7 @@ pub const OPTIONS: &[Row] = &[
     row("fragment", ALL, "auto, always, never, or mtu:N with N from 576 (IPv6: 1280) to 65535",
         |d, w| set(&mut d.fragment, fragmentation(w))),
     row("egress_pkt_mark", ALL, "a number from 0 to 4294967295", |d, w| set(&mut d.mark, number(w))),
-    row("exts", &[Vxlan], "gbp or gpe", |d, w| set(&mut d.extensions, extensions(w))),
+    row("exts", &[Vxlan], "gbp or gpe (not both: they use the same bits of the header)", |d, w| set(&mut d.extensions, extensions(w))),
     row("seq", &[Gre], BOOL, |d, w| set(&mut d.sequence, w.parse().ok().map(|send| (send, false)))),
     row("packet_type", &[Gre, Vxlan], "legacy_l2, legacy_l3 or ptap", |d, w| set(&mut d.layer, word(w, &[
         ("legacy_l2", Layer::Ethernet), ("legacy_l3", Layer::Ip), ("ptap", Layer::Any)]))),
