@@ -6,6 +6,7 @@ bridges. The kernel's bridge speaks classic STP, the stock Open vSwitch RSTP.
 
 import itertools
 import json
+import re
 
 import pytest
 from lab import until
@@ -82,8 +83,15 @@ def blocked(ends):
     return [(number, port) for number, end in ends.items() for port in set(end.ports) - end.forwarding()]
 
 
+def bpdus(switch, port):
+    """How many have come in and gone out by a port of the switch: the bridges at the ends send one a second."""
+    statistics = switch.vsctl("get", "Interface", port, "statistics").stdout
+    return sum(int(count) for count in re.findall(r"[rt]x_bpdus=(\d+)", statistics))
+
+
 def all_reach_all(ends):
-    return all(ends[a].namespace.ping(f"172.31.0.{b}") for a, b in itertools.permutations(SITES, 2))
+    """All of them try: a wire's switches learn from what a site sends that it has moved to another wire."""
+    return all([ends[a].namespace.ping(f"172.31.0.{b}") for a, b in itertools.permutations(SITES, 2)])
 
 
 @pytest.mark.parametrize("tunnel", ["type=vxlan options:key={wire} options:csum=true"], ids=["vxlan"])
@@ -100,12 +108,15 @@ def test_ring(lab, end, tunnel):
 
     # Site 1 is the root, so the wire between 2 and 3 stands by, at the end with the lesser bridge.
     until(lambda: blocked(ends) == [(3, "to2")], "the ring is a tree", seconds=60, interval=0.3)
-    until(lambda: all_reach_all(ends), "all sites reach each other", seconds=20)
+    until(lambda: all_reach_all(ends), "all sites reach each other", seconds=40)
+    for site, port in (3, "tun1"), (3, "tun2"), (2, "tun1"), (3, "to2"):
+        before = bpdus(switches[site], port)
+        until(lambda: bpdus(switches[site], port) >= before + 2, f"BPDUs by {port} of site {site}")
 
     switches[3].vsctl("del-port", "tun1")
     until(lambda: "to2" in ends[3].forwarding(), "the standby wire takes over", seconds=60, interval=0.3)
-    until(lambda: all_reach_all(ends), "all sites reach each other again", seconds=20)
+    until(lambda: all_reach_all(ends), "all sites reach each other again", seconds=40)
 
     add_tunnel(switches[3], 3, 1, tunnel)
     until(lambda: blocked(ends) == [(3, "to2")], "the ring is a tree again", seconds=60, interval=0.3)
-    until(lambda: all_reach_all(ends), "all sites reach each other at last", seconds=20)
+    until(lambda: all_reach_all(ends), "all sites reach each other at last", seconds=40)
