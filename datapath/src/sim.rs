@@ -3,7 +3,8 @@
 
 use crate::edge::{Frame, HEADROOM, Offload, Pool, Rx, Tx};
 use crate::forward::trace::Observer;
-use crate::forward::worker::Worker;
+use crate::forward::worker::{Seat, Worker};
+use crate::fragment::Secret;
 use crate::model::event::{COMMANDS, Command, EVENTS, Event, PacketOut};
 use crate::model::mac::MacTable;
 use crate::model::port::{PortId, PortKind, PortView, VlanMode};
@@ -233,7 +234,12 @@ impl Sim {
                 buffer_size: options.buffer_size,
             };
             let (reader, counters) = (publisher.reader(), stats.register_worker());
-            let worker = Worker::new(index, reader, counters, pool, events_in, commands_out);
+            let seat = Seat {
+                index,
+                workers: options.workers,
+                secret: Secret::new(1),
+            };
+            let worker = Worker::new(seat, reader, counters, pool, events_in, commands_out);
             SimWorker {
                 worker: worker.with_cache_entries(options.cache_entries),
                 commands,

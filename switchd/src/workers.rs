@@ -3,13 +3,15 @@
 
 use crate::clock::Clock;
 use datapath::edge::{Port, Rx, Tx};
-use datapath::forward::worker::Worker;
+use datapath::forward::worker::{Seat, Worker};
+use datapath::fragment::Secret;
 use datapath::model::PortId;
 use datapath::model::event::{COMMANDS, Command, EVENTS, Event, PacketOut};
 use datapath::model::publish::Publisher;
 use datapath::model::stats::Stats;
 use dpdk::poll::{Poll, Waker};
 use dpdk::{Mbuf, MbufPool, Mempools, WorkerThread};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -72,10 +74,16 @@ impl Workers {
     /// Starts one worker on each of the CPUs.
     pub fn start(cpus: &[usize], context: &Context<'_>) -> Result<Workers, String> {
         let sleep_max_micros = Arc::new(AtomicU64::new(SLEEP_MAX_MICROS));
+        let secret = secret();
+        let seat = |index| Seat {
+            index,
+            workers: cpus.len(),
+            secret,
+        };
         let handles = cpus
             .iter()
             .enumerate()
-            .map(|(index, &cpu)| start(index, cpu, &sleep_max_micros, context));
+            .map(|(index, &cpu)| start(seat(index), cpu, &sleep_max_micros, context));
         Ok(Workers {
             handles: handles.collect::<Result<_, _>>()?,
             sleep_max_micros,
@@ -174,8 +182,14 @@ impl Workers {
     }
 }
 
+/// Numbers that nobody outside can guess: the standard library's hash keys come from the operating system.
+fn secret() -> Secret {
+    let word = || u128::from(RandomState::new().build_hasher().finish());
+    Secret::new(word() << 64 | word())
+}
+
 fn start(
-    index: usize,
+    seat: Seat,
     cpu: usize,
     sleep_max: &Arc<AtomicU64>,
     context: &Context<'_>,
@@ -187,6 +201,7 @@ fn start(
     let reader = context.publisher.reader();
     let stats = context.stats.register_worker();
     let pool = MbufPool::new(context.pools.clone());
+    let index = seat.index;
     let (clock, control, sleep_max) = (context.clock, context.control.clone(), sleep_max.clone());
     let run = move || {
         pin(cpu);
@@ -194,7 +209,7 @@ fn start(
         if let Err(error) = &registered {
             tracing::warn!(%error, worker = index, "DPDK does not know this thread: it has no buffer cache");
         }
-        let worker = Worker::new(index, reader, stats, pool, ring, mailbox);
+        let worker = Worker::new(seat, reader, stats, pool, ring, mailbox);
         Loop {
             worker,
             poll,
@@ -206,7 +221,7 @@ fn start(
         .run();
     };
     let thread = std::thread::Builder::new()
-        .name(format!("worker-{index}"))
+        .name(format!("worker-{}", seat.index))
         .spawn(run);
     let thread = thread.map_err(|error| format!("cannot start a worker: {error}"))?;
     Ok(Handle {

@@ -4,9 +4,12 @@
 use super::pipeline::refusal;
 use super::program::{Step, TunId};
 use super::rewrite;
+use super::too_big::Answers;
 use super::trace::Observer;
 use super::underlay::{Known, Waiting};
+use super::worker::Seat;
 use crate::edge::{Frame, Pool, Segmentation, Tx};
+use crate::fragment::{FRAGMENTS_MAX, Ids, Splitter};
 use crate::model::event::{Event, Punt};
 use crate::model::port::{PortId, PortKind, PortView};
 use crate::model::stats::WorkerStats;
@@ -90,14 +93,30 @@ pub(super) struct Executor<P: Pool> {
     /// Continuations so far, by origin.
     pub spent: [u16; crate::edge::BURST],
     pub waiting: Waiting<P::Frame>,
+    pub splitter: Splitter<P::Frame>,
+    /// Where a packet's fragments are put, for as long as it takes to send them on.
+    pub parts: Vec<P::Frame>,
+    /// The same for packets that are split before they enter a tunnel.
+    pub inner_parts: Vec<P::Frame>,
+    /// To senders of what is too large.
+    pub answers: Answers,
     pub known: Known,
     /// What the frame is whose program runs.
     pub bpdu: bpdu::Kind,
 }
 
 impl<P: Pool> Executor<P> {
-    pub fn new(pool: P, stats: Arc<WorkerStats>, events: rtrb::Producer<Event>) -> Executor<P> {
+    pub fn new(
+        seat: Seat,
+        pool: P,
+        stats: Arc<WorkerStats>,
+        events: rtrb::Producer<Event>,
+    ) -> Executor<P> {
         Executor {
+            splitter: Splitter::new(Ids::new(seat.secret, seat.index, seat.workers)),
+            parts: Vec::with_capacity(FRAGMENTS_MAX),
+            inner_parts: Vec::with_capacity(FRAGMENTS_MAX),
+            answers: Answers::default(),
             pool,
             stats,
             events: Events {

@@ -11,6 +11,7 @@ pub mod pipeline;
 pub mod program;
 mod rewrite;
 mod set;
+mod too_big;
 pub mod trace;
 mod underlay;
 pub mod worker;

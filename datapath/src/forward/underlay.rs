@@ -4,9 +4,10 @@
 use super::execute::{Context, Executor, NO_WORDS, Nesting, TunnelWords};
 use super::trace::Observer;
 use crate::edge::{BURST, Frame, Pool, Segmentation};
+use crate::fragment::{DontFragment, Refusal};
 use crate::model::event::Event;
 use crate::model::port::{PortId, PortKind, PortView};
-use crate::model::tunnel::{Exit, Peer, Received, Route, Tunnel};
+use crate::model::tunnel::{Exit, Fragmentation, Peer, Received, Route, Tunnel};
 use crate::model::tunnel_stats::TunnelCounter;
 use crate::model::{BridgeId, DropReason, Snapshot};
 use crate::time::Time;
@@ -50,7 +51,6 @@ pub(super) struct Waiting<F> {
     /// By port: the settings that the header was made for, and the header.
     prepared: Vec<Option<(Arc<Tunnel>, Outer)>>,
     version: u64,
-    ip_id: u16,
 }
 
 impl<F> Default for Waiting<F> {
@@ -59,7 +59,6 @@ impl<F> Default for Waiting<F> {
             lines: Vec::new(),
             prepared: Vec::new(),
             version: 0,
-            ip_id: 0,
         }
     }
 }
@@ -179,7 +178,7 @@ impl<P: Pool> Executor<P> {
         }
     }
     #[allow(clippy::too_many_arguments, reason = "they are the step's fields")]
-    fn encapsulate<O: Observer>(
+    pub fn encapsulate<O: Observer>(
         &mut self,
         cx: Context<'_>,
         nesting: Nesting,
@@ -190,21 +189,76 @@ impl<P: Pool> Executor<P> {
         mut frame: P::Frame,
         o: &mut O,
     ) {
-        self.waiting.ip_id = self.waiting.ip_id.wrapping_add(1);
-        let (id, size) = (self.waiting.ip_id, frame.size() as u64);
+        let size = frame.size();
         let Some(outer) = self.waiting.outer(port.id, tunnel, route) else {
             return self.drop(frame, DropReason::TunnelUnresolved, o);
         };
+        let (limit, room) = (outer.limit(), outer.room());
+        if size > room && tunnel.config.fragmentation == Fragmentation::Never {
+            return self.too_big(cx, nesting, port, tunnel, route, words, room, frame, o);
+        }
+        let id = outer
+            .ids_of()
+            .map_or(0, |hosts| self.splitter.next_id(hosts));
         if let Err(reason) = outer.encapsulate(&mut frame, &tunnel.config, words[0], id) {
             self.stats.ports.add(port.id.0 as usize, 5, 1);
             return self.drop(frame, reason, o);
         }
-        self.count_sent(port.id, size);
+        self.count_sent(port.id, size as u64);
+        o.note(format_args!("encapsulated by {}", port.name));
+        if size > room {
+            return self.depart_split(cx, nesting, port, route, limit, frame, o);
+        }
         let outer_size = frame.size() as u64;
         self.stats
             .tunnel_packet(port.id, TunnelCounter::TxPackets, outer_size);
-        o.note(format_args!("encapsulated by {}", port.name));
         self.depart(cx, nesting, route, frame, o);
+    }
+    /// Sends a tunnel packet on its way in fragments.
+    #[allow(clippy::too_many_arguments, reason = "they are the packet's")]
+    fn depart_split<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        nesting: Nesting,
+        port: &PortView,
+        route: &Route,
+        limit: usize,
+        frame: P::Frame,
+        o: &mut O,
+    ) {
+        let mut parts = std::mem::take(&mut self.parts);
+        let split = self.splitter.split(
+            &mut self.pool,
+            frame,
+            limit,
+            DontFragment::Ignore,
+            &mut parts,
+        );
+        match split {
+            Ok(len) => {
+                o.note(format_args!("in {len} fragments"));
+                self.stats.tunnel(port.id, TunnelCounter::TxFragmented, 1);
+                self.stats
+                    .tunnel(port.id, TunnelCounter::TxFragments, len as u64);
+                for part in parts.drain(..) {
+                    let size = part.size() as u64;
+                    self.stats
+                        .tunnel_packet(port.id, TunnelCounter::TxPackets, size);
+                    self.depart(cx, nesting, route, part, o);
+                }
+            }
+            Err((refusal, frame)) => {
+                o.note(format_args!("not split: {}", refusal.text()));
+                self.stats.ports.add(port.id.0 as usize, 5, 1);
+                let (counter, reason) = match refusal {
+                    Refusal::NoMemory => (TunnelCounter::NoMemory, DropReason::NoMemory),
+                    _ => (TunnelCounter::TxTooBig, DropReason::TunnelTooBig),
+                };
+                self.stats.tunnel(port.id, counter, 1);
+                self.drop(frame, reason, o);
+            }
+        }
+        self.parts = parts;
     }
     /// Sends a tunnel packet on its way.
     fn depart<O: Observer>(

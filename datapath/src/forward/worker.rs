@@ -7,6 +7,7 @@ use super::pipeline::Walk;
 use super::program::{Program, Step};
 use super::trace::Observer;
 use crate::edge::{BURST, Frame, Pool, Rx};
+use crate::fragment::Secret;
 use crate::model::event::{Command, Event, PacketOut};
 use crate::model::plan::VLAN_LIMIT;
 use crate::model::port::{PortId, PortKind, PortView};
@@ -91,10 +92,21 @@ struct Run {
     hits: u64,
 }
 
+/// A worker's place among all.
+#[derive(Clone, Copy)]
+pub struct Seat {
+    /// Its number.
+    pub index: usize,
+    /// How many there are.
+    pub workers: usize,
+    /// What hashes of outside bytes are keyed with: the same for all workers, not to be guessed by others.
+    pub secret: Secret,
+}
+
 impl<P: Pool> Worker<P> {
     /// A worker without ports.
     pub fn new(
-        index: usize,
+        seat: Seat,
         reader: Reader,
         stats: Arc<WorkerStats>,
         pool: P,
@@ -102,13 +114,13 @@ impl<P: Pool> Worker<P> {
         commands: rtrb::Consumer<Command<P::Frame>>,
     ) -> Worker<P> {
         Worker {
-            index,
+            index: seat.index,
             reader,
             receivers: Vec::new(),
             receivers_version: 0,
             commands,
             core: Core {
-                executor: Executor::new(pool, stats, events),
+                executor: Executor::new(seat, pool, stats, events),
                 cache: Cache::new(ENTRIES),
                 version: 0,
                 scratch: Program::default(),

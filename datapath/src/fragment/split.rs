@@ -134,6 +134,11 @@ impl<F: Frame> Splitter<F> {
         Ok(len)
     }
 
+    /// An id for an IPv4 packet that is not split here but may be on its way; `hosts` as this module has them for IPv4.
+    pub fn next_id(&mut self, hosts: [u64; 5]) -> u16 {
+        self.ids.next_id(hosts) as u16
+    }
+
     /// `None`: the packet fits.
     #[inline(always)]
     fn plan(&mut self, frame: &F, mtu: usize, df: DontFragment) -> Result<Option<Plan>, Refusal> {

@@ -5,6 +5,7 @@
 mod gre;
 mod inner;
 mod outer;
+pub mod too_big;
 mod vxlan;
 
 pub use inner::{Summary, congestion};

@@ -5,7 +5,9 @@ use super::inner::Summary;
 use super::{Header, Row, TUNNELS, sum};
 use crate::edge::{Frame, HEADROOM};
 use crate::model::DropReason;
-use crate::model::tunnel::{ByteChoice, Peer, Route, TunnelConfig, TunnelKey, TunnelMap};
+use crate::model::tunnel::{
+    ByteChoice, Fragmentation, Peer, Route, TunnelConfig, TunnelKey, TunnelMap,
+};
 use packet::checksum::{self, Sum};
 use packet::{MacAddr, Wire, ethernet, ethertype, ipproto, ipv4, ipv6, udp};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -13,6 +15,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// Source ports of encapsulated packets: Open vSwitch's default of `tnl/egress_port_range`.
 const SOURCE_PORTS: std::ops::Range<u32> = 32_768..61_000;
 const L3: usize = ethernet::Header::SIZE;
+/// RFC 8200 section 5: every link carries packets of this size.
+const MIN_MTU_V6: usize = 1280;
 
 /// A prepared outer header: Ethernet, IP, perhaps UDP, and the tunnel's.
 #[derive(Clone, Debug)]
@@ -28,7 +32,12 @@ pub struct Outer {
     pseudo: u16,
     /// Of the prepared IPv4 header, in which everything that is patched is 0.
     header_sum: u16,
-    mtu: usize,
+    /// Bytes of a packet that is sent whole, at most.
+    limit: usize,
+    /// Of the outer IPv4 header.
+    df: bool,
+    /// What tells this pair of hosts from others, for ids.
+    hosts: [u64; 5],
 }
 
 impl Outer {
@@ -44,7 +53,9 @@ impl Outer {
             is_v6: remote.is_ipv6(),
             pseudo: 0,
             header_sum: 0,
-            mtu: route.mtu.into(),
+            limit: limit(config, route),
+            df: config.df && config.fragmentation != Fragmentation::Always,
+            hosts: [0; 5],
         };
         let source = config.local_ip().or(route.source)?;
         let link = ethernet::Header {
@@ -61,7 +72,7 @@ impl Outer {
         match (source, remote) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => {
                 let mut header = ipv4::Header::new(src, dst, row.protocol, 0);
-                header.fragment.set(if config.df { ipv4::DF } else { 0 });
+                header.fragment.set(if outer.df { ipv4::DF } else { 0 });
                 (header.tos, header.ttl) = (0, 0);
                 header.total_size.set(0);
                 header.id.set(0);
@@ -71,6 +82,8 @@ impl Outer {
                 outer.header_sum = Sum::new().bytes(emitted).fold();
                 outer.l4 = L3 + ipv4::Header::SIZE;
                 outer.pseudo = checksum::pseudo_v4(src, dst, row.protocol, 0).fold();
+                let ends = u64::from(src.to_bits()) << 32 | u64::from(dst.to_bits());
+                outer.hosts = [ends, row.protocol.into(), 0, 0, 4];
             }
             (IpAddr::V6(src), IpAddr::V6(dst)) => {
                 ipv6::Header::new(src, dst, row.protocol, 0).emit(rest)?;
@@ -88,6 +101,19 @@ impl Outer {
         Some(outer)
     }
 
+    /// Bytes of an IP packet that is sent whole, at most.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+    /// Bytes of an inner frame that needs not be split, at most.
+    pub fn room(&self) -> usize {
+        (self.limit + L3).saturating_sub(self.size)
+    }
+    /// What the ids of its packets are drawn for, if they may be fragmented on their way (RFC 6864 section 4: that of an
+    /// atomic datagram means nothing).
+    pub fn ids_of(&self) -> Option<[u64; 5]> {
+        (!self.is_v6 && !self.df).then_some(self.hosts)
+    }
     /// Puts the header in front of a frame on which nothing is pending. `ip_id` is for packets that
     /// may be fragmented on their way.
     pub fn encapsulate<F: Frame>(
@@ -99,7 +125,7 @@ impl Outer {
     ) -> Result<(), DropReason> {
         let inner = Summary::of(frame.head());
         let packet_size = self.size - L3 + frame.size();
-        if packet_size > self.mtu || packet_size > usize::from(u16::MAX) {
+        if packet_size > usize::from(u16::MAX) {
             return Err(DropReason::TunnelTooBig);
         }
         let bytes = frame.push(self.size).ok_or(DropReason::NoMemory)?;
@@ -160,7 +186,6 @@ impl Outer {
                 header.hop_limit = ttl;
             }
         } else if let Some((header, _)) = ipv4::Header::parse_mut(ip) {
-            let ip_id = if config.df { 0 } else { ip_id };
             header.total_size.set(size as u16);
             header.tos = tos;
             header.ttl = ttl;
@@ -171,6 +196,17 @@ impl Outer {
             let sum = sum.u16(tos.into()).u16(u16::from(ttl) << 8);
             header.checksum.set(sum.finish());
         }
+    }
+}
+
+/// Bytes of a packet that is sent whole, at most.
+fn limit(config: &TunnelConfig, route: &Route) -> usize {
+    let path = usize::from(route.mtu);
+    match (config.fragmentation, config.remote_ip()) {
+        (Fragmentation::Auto | Fragmentation::Never, _) => path,
+        (Fragmentation::Mtu(mtu), _) => path.min(mtu.into()),
+        (Fragmentation::Always, Some(IpAddr::V6(_))) => MIN_MTU_V6,
+        (Fragmentation::Always, _) => route.egress_mtu.into(),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Frames, a pool and ports that take no memory once they are made.
 
 use datapath::edge::{BURST, Frame, HEADROOM, Offload, Pool, Rx, Tx};
-use datapath::forward::worker::Worker;
+use datapath::forward::worker::{Seat, Worker};
+use datapath::fragment::Secret;
 use datapath::model::event::{COMMANDS, Command, EVENTS, Event};
 use datapath::model::mac::MacTable;
 use datapath::model::port::{PortId, PortKind, PortView, VlanMode};
@@ -142,7 +143,19 @@ impl Bed {
         let (events_in, events) = rtrb::RingBuffer::new(EVENTS);
         let (commands, commands_out) = rtrb::RingBuffer::new(COMMANDS);
         let (reader, counters) = (publisher.reader(), stats.register_worker());
-        let worker = Worker::new(0, reader, counters, shelf.clone(), events_in, commands_out);
+        let seat = Seat {
+            index: 0,
+            workers: 1,
+            secret: Secret::new(1),
+        };
+        let worker = Worker::new(
+            seat,
+            reader,
+            counters,
+            shelf.clone(),
+            events_in,
+            commands_out,
+        );
         let mut bed = Bed {
             publisher,
             stats,

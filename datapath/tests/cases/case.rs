@@ -7,7 +7,7 @@ use datapath::model::port::{PortId, PortKind, PortView, VlanMode};
 use datapath::model::reserved::Policy;
 use datapath::model::snapshot::{BridgeConfig, BridgeId, Change, Miss};
 use datapath::model::tunnel::{
-    ByteChoice, Encap, Exit, Local, Remote, Route, Tunnel, TunnelConfig, TunnelKey,
+    ByteChoice, Encap, Exit, Fragmentation, Local, Remote, Route, Tunnel, TunnelConfig, TunnelKey,
 };
 use datapath::model::{Rule, RuleId};
 use datapath::sim::{Options, Sim};
@@ -297,7 +297,7 @@ impl<'t> Case<'t> {
             }
             ("vxlan" | "gre" | "remote" | "local" | "key" | "in_key" | "out_key", _) => {}
             ("csum" | "ttl" | "tos" | "no-df" | "dst_port", _) => {}
-            ("route" | "source" | "source-mac" | "next-hop", _) => {}
+            ("route" | "source" | "source-mac" | "next-hop" | "path-mtu" | "fragment", _) => {}
             _ => return Err(format!("no such port setting: \"{word}\"")),
         }
         Ok(())
@@ -341,6 +341,12 @@ impl<'t> Case<'t> {
             tos: byte("tos", 0)?,
             ttl: byte("ttl", 64)?,
             df: !settings.contains(&"no-df"),
+            fragmentation: match value("fragment") {
+                None | Some("auto") => Fragmentation::Auto,
+                Some("always") => Fragmentation::Always,
+                Some("never") => Fragmentation::Never,
+                Some(mtu) => Fragmentation::Mtu(parse(mtu)?),
+            },
             ..TunnelConfig::new(encap, Remote::Ip(remote)).with_port(port)
         };
         // A bridge, or one of the ports that are no bridge's.
@@ -356,7 +362,7 @@ impl<'t> Case<'t> {
                 source: Some(parse(value("source").ok_or("a route needs source=")?)?),
                 source_mac: mac("source-mac", 0x0a)?,
                 next_hop_mac: mac("next-hop", 0x0b)?,
-                mtu: value("mtu").map_or(Ok(1500), parse)?,
+                mtu: value("path-mtu").map_or(Ok(1500), parse)?,
                 egress_mtu: 1500,
             }),
         };
