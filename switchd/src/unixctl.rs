@@ -16,6 +16,8 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("fdb/flush", "[bridge]"),
     ("fdb/show", "bridge"),
     ("list-commands", ""),
+    ("tnl/ports/show", "[-v]"),
+    ("tunnel/show", "[port]"),
     ("version", ""),
 ];
 

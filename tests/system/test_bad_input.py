@@ -104,6 +104,89 @@ BAD_VALUES = [
     (port("dpdk"), "dpdk-devargs"),
 ]
 
+LOCAL_AND_PEER = ["options:local_session_id=1", "options:peer_session_id=2"]
+LEAST = {
+    "vxlan": [REMOTE],
+    "gre": [REMOTE],
+    "geneve": [REMOTE],
+    "l2tpv3": [REMOTE, *LOCAL_AND_PEER],
+    "gpw": ["options:remote_ip=fd00::1"],
+}
+KEY_24, KEY_32 = "a number from 0 to 16777215, or flow", "a number from 0 to 4294967295, or flow"
+ID, PORT, BOOL = "a number from 1 to 4294967295", "a number from 1 to 65535", "true or false"
+COOKIE = "8 or 16 hexadecimal digits"
+FRAGMENT = "auto, always, never, or mtu:N with N from 576 (IPv6: 1280) to 65535"
+
+# Type of a tunnel that is right so far, an option that is not, and what is allowed in words.
+BAD_OPTIONS = [
+    ("vxlan", "remote_ip=host.example", "host names are not looked up"),
+    ("vxlan", "remote_ip=ff02::1", "a unicast IPv4 or IPv6 address"),
+    ("l2tpv3", "remote_ip=flow", "a unicast IPv4 or IPv6 address"),
+    ("gpw", "remote_ip=flow", "a unicast IPv6 address"),
+    ("gpw", "remote_ip=192.0.2.1", "a unicast IPv6 address"),
+    ("vxlan", "local_ip=flow", "remote_ip=flow"),
+    ("vxlan", "local_ip=0.0.0.0", "a unicast IPv4 or IPv6 address"),
+    ("geneve", "key=16777216", KEY_24),
+    ("vxlan", "in_key=-1", KEY_24),
+    ("gre", "out_key=4294967296", KEY_32),
+    ("geneve", "dst_port=0", PORT),
+    ("geneve", "csum=1", BOOL),
+    ("gre", "tos=256", "inherit"),
+    ("gre", "ttl=0", "1 to 255"),
+    ("geneve", "df_default=yes", BOOL),
+    ("vxlan", "fragment=yes", FRAGMENT),
+    ("vxlan", "fragment=mtu:575", FRAGMENT),
+    ("gre", "fragment=mtu:65536", FRAGMENT),
+    ("vxlan", "egress_pkt_mark=-1", "a number from 0 to 4294967295"),
+    ("vxlan", "exts=gbq", "gbp or gpe"),
+    ("vxlan", "packet_type=legacy_l3", "gpe"),
+    ("gre", "packet_type=l3", "legacy_l2, legacy_l3 or ptap"),
+    ("gre", "seq=both", BOOL),
+    ("l2tpv3", "encap=tcp", "udp or ip"),
+    ("l2tpv3", "local_session_id=0", ID),
+    ("l2tpv3", "peer_session_id=4294967296", ID),
+    ("l2tpv3", "local_tunnel_id=x", ID),
+    ("l2tpv3", "peer_tunnel_id=0", ID),
+    ("l2tpv3", "local_port=0", PORT),
+    ("l2tpv3", "peer_port=65536", PORT),
+    ("l2tpv3", "cookie=dead", COOKIE),
+    ("l2tpv3", "peer_cookie=zzzzzzzz", COOKIE),
+    ("l2tpv3", "sublayer=cisco", "default or none"),
+    ("l2tpv3", "seq=true", "none, send, recv or both"),
+    ("l2tpv3", "pw_type=atm", "ethernet or vlan"),
+    ("l2tpv3", "pw_type=vlan", "service_vid"),
+    ("l2tpv3", "service_vid=7", "pw_type=vlan"),
+    ("l2tpv3", "service_vid=4095", "a number from 1 to 4094"),
+    ("gpw", "gpw_order=network", "little or big"),
+    ("gpw", "gpw_reassembly=any", "in-order or tolerant"),
+    ("gpw", "via=lo", "remote_mac"),
+    # Options of other types, and the nearest of its own.
+    ("vxlan", "cookie=deadbeef", "unknown for type"),
+    ("gre", "dst_port=4789", "unknown for type"),
+    ("l2tpv3", "key=5", "unknown for type"),
+    ("gpw", "csum=true", "unknown for type"),
+    ("vxlan", "fragmnt=auto", "fragment"),
+    ("l2tpv3", "local_sesion_id=5", "local_session_id"),
+]
+
+# A whole interface, and what the message has to name.
+BAD_TUNNELS = [
+    (port("l2tpv3", REMOTE), "local_session_id", "peer_session_id"),
+    (port("l2tpv3", REMOTE, *LOCAL_AND_PEER, "options:encap=ip", "options:local_port=5"), "local_port", "encap=udp"),
+    (port("l2tpv3", REMOTE, *LOCAL_AND_PEER, "options:sublayer=none", "options:seq=both"), "seq", "sublayer"),
+    (port("l2tpv3", REMOTE, *LOCAL_AND_PEER, "options:udp_sport=5", "options:local_port=5"), "udp_sport", "local_port"),
+    (port("gpw"), "remote_ip", "remote_mac"),
+    (port("gpw", "options:remote_mac=\"02:00:00:00:00:01\""), "remote_mac", "via"),
+    (port("gpw", "options:remote_mac=\"01:00:00:00:00:01\"", "options:via=lo"), "01:00:00:00:00:01", "unicast"),
+    (port("gpw", "options:remote_mac=\"02:00:00:00:00:01\"", "options:via=tun0"), "via", "tun0"),
+    (port("gpw", "options:remote_mac=\"02:00:00:00:00:01\"", "options:via=lo", "options:ttl=3"), "ttl", "remote_mac"),
+    (port("vxlan", "options:remote_ip=fd00::1", "options:fragment=mtu:1279"), "mtu:1279", "1280"),
+    # Received packets could not be told apart from those of tun0.
+    (port("vxlan", "options:remote_ip=192.0.2.9", "options:in_key=9", "options:fragment=never"), "tun0", "dst_port"),
+    (port("geneve", REMOTE, "options:dst_port=4789"), "tun0", "4789"),
+    (port("l2tpv3", REMOTE, *LOCAL_AND_PEER, "options:local_port=4789"), "tun0", "4789"),
+]
+
 # Flows, and what the message has to name.
 BAD_FLOWS = [
     ("nw_dst=10.0.0.1,actions=drop", "nw_dst"),
@@ -140,6 +223,36 @@ def test_vsctl_commands(site, words, name):
 def test_values(site, words, name):
     refused(site, site.vsctl, words, name)
     refused(site, site.stock_vsctl, words, name)
+
+
+@pytest.mark.parametrize("kind, option, right", BAD_OPTIONS, ids=lambda value: value)
+def test_tunnel_options(site, kind, option, right):
+    name, word = option.split("=", 1)
+    least = [one for one in LEAST[kind] if not one.startswith(f"options:{name}=")]
+    for tool in site.vsctl, site.stock_vsctl:
+        refused(site, tool, port(kind, *least, f'options:{name}="{word}"'), name, right)
+
+
+@pytest.mark.parametrize("words, names", [(words, names) for words, *names in BAD_TUNNELS],
+                         ids=lambda value: " ".join(value[7:]) if "--" in value else "")
+def test_tunnels(site, words, names):
+    refused(site, site.vsctl, words, *names)
+    refused(site, site.stock_vsctl, words, *names)
+
+
+def test_tunnels_that_cannot_be_told_apart(site):
+    """A pair of each type in one transaction: neither is there afterwards."""
+    for kind, least in LEAST.items():
+        pair = port(kind, *least, name="one") + ["--"] + port(kind, *least, name="two")
+        for tool in site.vsctl, site.stock_vsctl:
+            refused(site, tool, pair, "one", "two", "change one of them")
+
+
+def test_a_wrong_change_leaves_a_tunnel_as_it_is(site):
+    """The right half of a command is not done either."""
+    for tool in site.vsctl, site.stock_vsctl:
+        refused(site, tool, ["set", "Interface", "tun0", "options:ttl=7", "options:fragment=mtu:1"], "mtu:1")
+        refused(site, tool, ["add-br", "br7", "--", "set", "Interface", "tun0", "type=gpw"], "gpw")
 
 
 @pytest.mark.parametrize("flow, name", BAD_FLOWS, ids=lambda value: value if "actions" in value else "")

@@ -3,7 +3,8 @@
 use super::Switch;
 use super::settings::{ConnId, FdbEntry};
 use crate::model::stats::PortTotals;
-use crate::model::{BridgeId, PortId};
+use crate::model::tunnel::Tunnel;
+use crate::model::{BridgeId, PortId, PortKind};
 use crate::time::Time;
 use ofp::bpdu::BpduStats;
 use ofp::message::PortStats;
@@ -48,6 +49,13 @@ impl Switch {
     /// A tunnel's counters.
     pub fn tunnel_counters(&self, id: PortId) -> Option<crate::model::tunnel_stats::TunnelTotals> {
         self.ports.get(&id)?.tunnel_totals(&self.stats)
+    }
+    /// A tunnel: its settings, and where its packets go.
+    pub fn tunnel(&self, id: PortId) -> Option<&Tunnel> {
+        match &self.ports.get(&id)?.view.kind {
+            PortKind::Tunnel(tunnel) => Some(tunnel),
+            _ => None,
+        }
     }
     /// A connection's role, as OFPT_ROLE_REQUEST numbers it.
     pub fn role(&self, conn: ConnId) -> Option<u32> {

@@ -194,6 +194,8 @@ impl Daemon {
             "fdb/flush" => self.fdb_flush(&request.args),
             "fdb/show" => self.fdb_show(&request.args),
             "coverage/show" => Ok(self.coverage()),
+            "tnl/ports/show" => Ok(self.tunnel_ports_show()),
+            "tunnel/show" => self.tunnel_show(&request.args),
             _ => Err(format!(
                 "\"{}\" is not a valid command (use \"list-commands\")",
                 request.method

@@ -9,6 +9,7 @@ mod events;
 mod managers;
 mod openflow;
 mod ports;
+mod show;
 mod status;
 
 use crate::args::Args;

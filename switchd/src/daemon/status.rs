@@ -2,6 +2,7 @@
 
 use super::{DATABASE, Daemon};
 use crate::config::{effect, port::Kind};
+use datapath::model::tunnel_stats::{TunnelCounter, TunnelTotals};
 use ofp::bpdu::BpduStats;
 use ofp::message::PortStats;
 use ovsdb::{Datum, Result, Txn, Uuid};
@@ -249,6 +250,9 @@ impl Daemon {
             if let Some(bpdus) = self.switch.bpdu_counters(id) {
                 pairs.extend(bpdu_pairs(&bpdus, &stats));
             }
+            if let Some(totals) = self.switch.tunnel_counters(id) {
+                pairs.extend(tunnel_pairs(&totals));
+            }
             pairs.extend(custom.drain(..).map(|(name, value)| (name, value as i64)));
             rows.push((
                 port.config.interface,
@@ -335,6 +339,16 @@ fn bpdu_pairs(bpdus: &BpduStats, stats: &PortStats) -> Vec<(String, i64)> {
     let gpw = bpdus.gpw(stats).into_iter().flatten();
     pairs.extend(gpw.map(|(name, value)| (name.to_owned(), value as i64)));
     pairs
+}
+
+/// What happened to a tunnel's packets: how many there were, and what else there was.
+fn tunnel_pairs(totals: &TunnelTotals) -> Vec<(String, i64)> {
+    const MAIN_LEN: usize = TunnelCounter::TxBytes as usize + 1;
+    let counters = totals.iter().enumerate();
+    let shown = counters.filter(|(index, (_, count))| *index < MAIN_LEN || *count > 0);
+    shown
+        .map(|(_, (name, count))| (format!("tunnel_{name}"), count as i64))
+        .collect()
 }
 
 /// Where settings without effect are listed for `vsctl`.

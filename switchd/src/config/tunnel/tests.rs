@@ -281,3 +281,24 @@ fn aliases_and_those_without_effect_are_options() {
     );
     assert!(has_effect("exts") && !has_effect("bogus"));
 }
+
+#[test]
+fn the_page_about_tunnels_tells_all() {
+    let page = include_str!("../../../../docs/tunnels.md");
+    let has_row = |name: &str, text: &str| {
+        let start = format!("| `{name}` |");
+        page.lines()
+            .any(|line| line.starts_with(&start) && line.contains(text))
+    };
+    for row in OPTIONS {
+        assert!(
+            has_row(row.name, row.values),
+            "{}: {}",
+            row.name,
+            row.values
+        );
+    }
+    for (_, name, _, text) in datapath::model::tunnel_stats::TUNNEL_COUNTERS {
+        assert!(has_row(name, text), "{name}: {text}");
+    }
+}

@@ -1,0 +1,116 @@
+//! What `ovs-appctl` shows of tunnels and fragments.
+
+use super::Daemon;
+use super::ports::{LivePort, port_word};
+use crate::config::port::Kind;
+use crate::config::tunnel::TunnelOptions;
+use datapath::model::PortId;
+use datapath::model::tunnel::{Remote, Tunnel};
+use datapath::model::tunnel_stats::TUNNEL_COUNTERS;
+use datapath::tunnel::Outer;
+use packet::{Wire, ethernet, ipproto};
+use std::collections::BTreeMap;
+
+impl Daemon {
+    /// The tunnels, by name, with their numbers if they are in the switch.
+    fn tunnels(&self) -> impl Iterator<Item = (&String, &LivePort, &TunnelOptions)> {
+        self.ports
+            .iter()
+            .filter_map(|(name, port)| match &port.config.kind {
+                Kind::Tunnel(tunnel) => Some((name, port, tunnel)),
+                _ => None,
+            })
+    }
+
+    /// `tunnel/show [port]`
+    pub fn tunnel_show(&self, args: &[String]) -> Result<String, String> {
+        let wanted = match args {
+            [] => None,
+            [name] => Some(name),
+            _ => return Err("\"tunnel/show\" takes at most one argument: a tunnel".into()),
+        };
+        let of = |name: &String| wanted.is_none_or(|wanted| wanted == name);
+        let texts: Vec<String> = self
+            .tunnels()
+            .filter(|(name, ..)| of(name))
+            .map(|(name, port, _)| self.tunnel_text(name, port))
+            .collect();
+        match wanted {
+            Some(name) if texts.is_empty() => Err(format!("no tunnel named {name}")),
+            _ => Ok(texts.join("\n")),
+        }
+    }
+
+    fn tunnel_text(&self, name: &str, port: &LivePort) -> String {
+        let mut text = format!("{name}: bridge {}", port.bridge);
+        let Some((id, number)) = port.live else {
+            let error = port.error.as_deref().unwrap_or("not in the switch");
+            return format!("{text}\n  error: {error}\n");
+        };
+        let tunnel = self.switch.tunnel(id);
+        let kind = tunnel.map_or("?", |tunnel| tunnel.config.kind().row().name);
+        text += &format!(", port {}, type {kind}\n", port_word(number));
+        let options = port.config.options.iter();
+        let options: Vec<String> = options.map(|(key, word)| format!("{key}={word}")).collect();
+        text += &format!("  options: {}\n", options.join(", "));
+        for (key, word) in self.underlay.status(id).pairs {
+            text += &format!("  {key}: {word}\n");
+        }
+        text += &tunnel.map(sizes).unwrap_or_default();
+        text + &self.tunnel_counters(id)
+    }
+
+    fn tunnel_counters(&self, id: PortId) -> String {
+        let Some(totals) = self.switch.tunnel_counters(id) else {
+            return String::new();
+        };
+        let rows = TUNNEL_COUNTERS.iter();
+        rows.map(|(counter, name, _, about)| {
+            format!("  {name:<22} {:>12}  {about}\n", totals.get(*counter))
+        })
+        .collect()
+    }
+
+    /// `tnl/ports/show`
+    pub fn tunnel_ports_show(&self) -> String {
+        let mut listening: BTreeMap<(String, u16), Vec<&str>> = BTreeMap::new();
+        for (name, port, TunnelOptions { config, .. }) in self.tunnels() {
+            if port.live.is_some() {
+                let row = config.kind().row();
+                let carrier = match (config.remote_ip(), config.local_port, row.protocol) {
+                    (_, port, _) if port != 0 => format!("{} UDP", row.name),
+                    (None, _, _) if config.remote != Remote::Flow => {
+                        format!("{} Ethernet", row.name)
+                    }
+                    (.., ipproto::UDP) => format!("{} IP", row.name),
+                    (.., protocol) => format!("{} IP protocol {protocol}", row.name),
+                };
+                let tunnels = listening.entry((carrier, config.local_port));
+                tunnels.or_default().push(name);
+            }
+        }
+        let mut text = "Listening ports:\n".to_owned();
+        for ((carrier, port), tunnels) in listening {
+            let port = if port == 0 {
+                String::new()
+            } else {
+                format!(" {port}")
+            };
+            text += &format!("  {carrier}{port}: {}\n", tunnels.join(", "));
+        }
+        text
+    }
+}
+
+/// What the outer header costs, and what fits beside it.
+fn sizes(tunnel: &Tunnel) -> String {
+    let outer = tunnel
+        .route
+        .as_ref()
+        .and_then(|route| Outer::new(&tunnel.config, route));
+    outer.map_or_else(String::new, |outer| {
+        let (limit, room) = (outer.limit(), outer.room());
+        let size = (limit + ethernet::Header::SIZE).saturating_sub(room);
+        format!("  outer header: {size} bytes, Ethernet included\n  sent whole: frames of up to {room} bytes\n")
+    })
+}
