@@ -7,13 +7,15 @@ use crate::edge::{BURST, Frame, Pool, Segmentation};
 use crate::fragment::{DontFragment, Refusal};
 use crate::model::event::Event;
 use crate::model::port::{PortId, PortKind, PortView};
-use crate::model::tunnel::{Exit, Fragmentation, Peer, Received, Route, Tunnel};
+use crate::model::tunnel::{Encap, Exit, Fragmentation, Peer, Received};
+use crate::model::tunnel::{Route, Tunnel, TunnelConfig};
 use crate::model::tunnel_stats::TunnelCounter;
 use crate::model::{BridgeId, DropReason, Snapshot};
 use crate::time::Time;
 use crate::tunnel::{self, Outer, Tunnelled};
 use ofp::key::word;
 use ofp::types::PortNo;
+use packet::gpw::Part;
 use packet::gso::Segments;
 use packet::{MacAddr, Wire, bpdu, ethernet, ethertype, ipv4, ipv6};
 use std::collections::VecDeque;
@@ -86,7 +88,7 @@ impl<F> Waiting<F> {
             .as_ref()
             .is_none_or(|(made, _)| !Arc::ptr_eq(made, tunnel))
         {
-            *slot = Outer::new(&tunnel.config, route).map(|outer| (tunnel.clone(), outer));
+            *slot = Outer::new(&tunnel.config, route, None).map(|outer| (tunnel.clone(), outer));
         }
         slot.as_ref().map(|(_, outer)| outer)
     }
@@ -200,9 +202,8 @@ impl<P: Pool> Executor<P> {
         let id = outer
             .ids_of()
             .map_or(0, |hosts| self.splitter.next_id(hosts));
-        if let Err(reason) = outer.encapsulate(&mut frame, &tunnel.config, words[0], id) {
-            self.stats.ports.add(port.id.0 as usize, 5, 1);
-            return self.drop(frame, reason, o);
+        if let Err(reason) = outer.encapsulate(&mut frame, tunnel, words, Part::Whole, id) {
+            return self.not_sent(port.id, frame, reason, o);
         }
         self.count_sent(port.id, size as u64);
         o.note(format_args!("encapsulated by {}", port.name));
@@ -249,16 +250,40 @@ impl<P: Pool> Executor<P> {
             }
             Err((refusal, frame)) => {
                 o.note(format_args!("not split: {}", refusal.text()));
-                self.stats.ports.add(port.id.0 as usize, 5, 1);
-                let (counter, reason) = match refusal {
-                    Refusal::NoMemory => (TunnelCounter::NoMemory, DropReason::NoMemory),
-                    _ => (TunnelCounter::TxTooBig, DropReason::TunnelTooBig),
+                let reason = match refusal {
+                    Refusal::NoMemory => DropReason::NoMemory,
+                    _ => DropReason::TunnelTooBig,
                 };
-                self.stats.tunnel(port.id, counter, 1);
-                self.drop(frame, reason, o);
+                self.not_sent(port.id, frame, reason, o);
             }
         }
         self.parts = parts;
+    }
+    /// Drops what a tunnel port was to send.
+    #[cold]
+    pub fn not_sent<O: Observer>(
+        &mut self,
+        port: PortId,
+        frame: P::Frame,
+        reason: DropReason,
+        o: &mut O,
+    ) {
+        self.stats.ports.add(port.0 as usize, 5, 1);
+        self.stats.tunnel(port, TunnelCounter::sent(reason), 1);
+        self.drop(frame, reason, o);
+    }
+    /// Drops what a tunnel port received.
+    #[cold]
+    pub fn not_received<O: Observer>(
+        &mut self,
+        port: PortId,
+        frame: P::Frame,
+        reason: DropReason,
+        o: &mut O,
+    ) {
+        self.stats.ports.add(port.0 as usize, 4, 1);
+        self.stats.tunnel(port, TunnelCounter::received(reason), 1);
+        self.drop(frame, reason, o);
     }
     /// Sends a tunnel packet on its way.
     fn depart<O: Observer>(
@@ -337,8 +362,8 @@ impl<P: Pool> Executor<P> {
         let known = &mut self.known;
         known.refresh(cx.snapshot);
         let is_ours = |ip: &IpAddr| known.is_ours(cx.snapshot, port.bridge, ip);
-        let found = tunnel::recognise(&frame, port.mac, &cx.snapshot.tunnels, is_ours);
-        let tunnelled = match &found {
+        let mut found = tunnel::recognise(&frame, port.mac, &cx.snapshot.tunnels, is_ours);
+        let tunnelled = match &mut found {
             None => return self.transmit(port, frame, o),
             Some(Err(reason)) => return self.drop(frame, *reason, o),
             Some(Ok(tunnelled)) => tunnelled,
@@ -347,7 +372,7 @@ impl<P: Pool> Executor<P> {
             // Nobody's: the host may know it, or say that it does not.
             return self.transmit(port, frame, o);
         };
-        self.decapsulated(cx, nesting, to, tunnelled, frame, o);
+        self.decapsulated(cx, nesting, port, to, tunnelled, frame, o);
     }
     /// A tunnel packet that came from the host's stack, or by a pseudowire's link.
     pub fn leave_tunnel<O: Observer>(
@@ -360,8 +385,8 @@ impl<P: Pool> Executor<P> {
     ) {
         let nesting = Nesting { depth: 0, origin };
         self.known.refresh(cx.snapshot);
-        let found = tunnel::recognise(&frame, MacAddr::ZERO, &cx.snapshot.tunnels, |_| true);
-        let tunnelled = match &found {
+        let mut found = tunnel::recognise(&frame, MacAddr::ZERO, &cx.snapshot.tunnels, |_| true);
+        let tunnelled = match &mut found {
             Some(Ok(tunnelled)) => Ok(tunnelled),
             Some(Err(reason)) => Err(*reason),
             None => Err(DropReason::TunnelUnknown),
@@ -372,32 +397,41 @@ impl<P: Pool> Executor<P> {
                 .ok_or(DropReason::TunnelUnknown)
         });
         match found {
-            Ok((to, tunnelled)) => self.decapsulated(cx, nesting, to, tunnelled, frame, o),
+            Ok((to, tunnelled)) => self.decapsulated(cx, nesting, port, to, tunnelled, frame, o),
             Err(reason) => {
                 self.stats.ports.add(port.id.0 as usize, 4, 1);
                 self.drop(frame, reason, o);
             }
         }
     }
-    /// A tunnel's packet has reached its port.
+    /// A tunnel's packet, which `by` received, has reached its port.
+    #[allow(clippy::too_many_arguments, reason = "they are the packet's")]
     fn decapsulated<O: Observer>(
         &mut self,
         cx: Context<'_>,
         nesting: Nesting,
+        by: &PortView,
         to: PortId,
-        tunnelled: &Tunnelled,
+        tunnelled: &mut Tunnelled,
         mut frame: P::Frame,
         o: &mut O,
     ) {
-        let Some(to) = cx.snapshot.port(to) else {
+        let to = cx.snapshot.port(to);
+        let found = to.and_then(|to| Some((to, to.kind.tunnel()?)));
+        let Some((to, tunnel)) = found else {
             return self.drop(frame, DropReason::TunnelUnknown, o);
         };
+        let accepted = tunnelled.accept(tunnel, frame.head());
+        if accepted == Err(DropReason::TunnelProtocol) && matches!(by.kind, PortKind::Internal) {
+            // The host may know what to do with it.
+            return self.transmit(by, frame, o);
+        }
         let outer_size = frame.size() as u64;
         self.stats
             .tunnel_packet(to.id, TunnelCounter::RxPackets, outer_size);
-        if let Err(reason) = decapsulate(&mut frame, tunnelled) {
-            self.stats.ports.add(to.id.0 as usize, 4, 1);
-            return self.drop(frame, reason, o);
+        let stripped = accepted.and_then(|()| strip(&mut frame, tunnelled));
+        if let Err(reason) = stripped.and_then(|()| finish(&mut frame, tunnelled, &tunnel.config)) {
+            return self.not_received(to.id, frame, reason, o);
         }
         self.count_received(to.id, frame.size() as u64);
         o.note(format_args!("decapsulated by {}", to.name));
@@ -520,8 +554,9 @@ fn copy_range<F: Frame>(frame: &F, start: usize, target: &mut [u8]) {
     });
 }
 
-/// Takes the outer headers off; congestion marks go over to the inner one.
-fn decapsulate<F: Frame>(frame: &mut F, tunnelled: &Tunnelled) -> Result<(), DropReason> {
+/// Takes the outer headers off. An IP packet that was not in an Ethernet frame gets a header, with addresses of zeros, as Open
+/// vSwitch does it.
+fn strip<F: Frame>(frame: &mut F, tunnelled: &Tunnelled) -> Result<(), DropReason> {
     frame.trim(tunnelled.end);
     if !frame.pull(tunnelled.start) {
         return Err(DropReason::TunnelMalformed);
@@ -533,7 +568,34 @@ fn decapsulate<F: Frame>(frame: &mut F, tunnelled: &Tunnelled) -> Result<(), Dro
         // What was pending was the outer headers'.
         offload = Default::default();
     }
+    if tunnelled.payload != ethertype::TEB {
+        let bytes = frame.push(ethernet::Header::SIZE);
+        let header = ethernet::Header {
+            dst: MacAddr::ZERO,
+            src: MacAddr::ZERO,
+            ether_type: tunnelled.payload.into(),
+        };
+        header.emit(bytes.ok_or(DropReason::NoMemory)?);
+        if offload.csum_start != 0 {
+            offload.shift(ethernet::Header::SIZE as isize);
+        }
+    }
     frame.set_offload(offload);
+    Ok(())
+}
+
+/// Lets the inner frame have what only the outer headers said: congestion marks go over to it, and the service tag of a VLAN
+/// pseudowire becomes ours.
+fn finish<F: Frame>(
+    frame: &mut F,
+    tunnelled: &Tunnelled,
+    config: &TunnelConfig,
+) -> Result<(), DropReason> {
+    if let Encap::L2tpv3(settings) = &config.encap
+        && let Some(vid) = settings.service_vid
+    {
+        tunnel::l2tpv3::rewrite_service_tag(frame, vid)?;
+    }
     let head = frame.head_mut();
     let Some(payload) = ethernet::payload(head, 2) else {
         return Err(DropReason::TunnelMalformed);
@@ -582,5 +644,5 @@ fn fill_words(words: &mut TunnelWords, tunnelled: &Tunnelled) {
         _ => {}
     }
     let meta = u64::from(tunnelled.ttl) << 24 | u64::from(tunnelled.tos) << 16;
-    set(word::TUN_META, meta);
+    set(word::TUN_META, meta | tunnelled.meta);
 }

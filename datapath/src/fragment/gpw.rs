@@ -4,7 +4,7 @@
 use super::bytes;
 use crate::edge::{Frame, Pool};
 use crate::time::Time;
-use packet::gpw::{FIRST_SIZE, Ids, Part};
+use packet::gpw::{FIRST_SIZE, Part};
 
 macro_rules! outcomes {
     ($($variant:ident $name:literal $text:literal;)*) => {
@@ -47,13 +47,13 @@ impl Outcome {
 }
 
 /// Splits the inner frame if it is larger than `whole_max` bytes ([`packet::gpw::ETHERNET_WHOLE_MAX`] or the like), and
-/// appends each part to `out` with its control word. Only the second part is copied. A frame that cannot be split
-/// is given back unchanged.
+/// appends each part to `out` with its control word. Only the second part is copied; `next_id` is called if the frame is
+/// split. A frame that cannot be split is given back unchanged.
 pub fn split<P: Pool>(
     pool: &mut P,
     mut frame: P::Frame,
     whole_max: usize,
-    ids: &mut Ids,
+    next_id: impl FnOnce() -> u16,
     out: &mut Vec<(Part, P::Frame)>,
 ) -> Result<Outcome, (Outcome, P::Frame)> {
     let size = frame.size();
@@ -72,7 +72,7 @@ pub fn split<P: Pool>(
     };
     bytes::copy(pool, &frame, FIRST_SIZE..size, &mut second, 0);
     frame.trim(FIRST_SIZE);
-    let id = ids.next_id();
+    let id = next_id();
     out.push((Part::First(id), frame));
     out.push((Part::Second(id), second));
     Ok(Outcome::Split)
@@ -128,6 +128,10 @@ impl<F: Frame> Reassembler<F> {
     /// How often an outcome was.
     pub fn count(&self, outcome: Outcome) -> u64 {
         self.counts[outcome as usize]
+    }
+    /// The same of all outcomes, since the last call.
+    pub fn take_counts(&mut self) -> [u64; Outcome::LEN] {
+        std::mem::replace(&mut self.counts, [0; Outcome::LEN])
     }
 
     /// Takes the bytes behind a control word. Returns the inner frame, or what happened instead; the frame is then

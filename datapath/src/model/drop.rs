@@ -34,6 +34,13 @@ drop_reasons! {
     TunnelQueueFull    "tunnel_queue_full"     "too many packets wait for the tunnel's neighbour";
     TunnelMalformed    "tunnel_malformed"      "a tunnel header that is short, or has unknown flags or a bad checksum";
     TunnelUnknown      "tunnel_unknown"      "a tunnel packet of no tunnel (address, key, port or session)";
+    TunnelControl      "tunnel_control"        "a tunnel's control message, and tunnels are static";
+    TunnelVersion      "tunnel_version"        "a tunnel header of an unknown version";
+    TunnelCookie       "tunnel_cookie"         "with another cookie than the L2TPv3 session's";
+    TunnelSequence     "tunnel_sequence"       "out of order in its L2TPv3 session, or without the number that it must have";
+    TunnelOption       "tunnel_option"         "with a critical Geneve option that is not known (RFC 8926)";
+    TunnelProtocol     "tunnel_protocol"       "something that the tunnel does not carry (see packet_type)";
+    TunnelVlan         "tunnel_vlan"           "without the service tag that every frame of the pseudowire must have";
     TunnelEcn          "tunnel_ecn"            "congestion was marked outside a packet that cannot say so (RFC 6040)";
     TunnelTooBig       "tunnel_too_big"        "encapsulated, the packet exceeds the underlay's MTU";
     MtuExceeded        "mtu_exceeded"          "larger than the output port's MTU";

@@ -57,6 +57,17 @@ pub enum PortKind {
     Host,
 }
 
+impl PortKind {
+    /// The tunnel, if it is one.
+    #[inline]
+    pub fn tunnel(&self) -> Option<&Arc<Tunnel>> {
+        match self {
+            PortKind::Tunnel(tunnel) => Some(tunnel),
+            _ => None,
+        }
+    }
+}
+
 /// A port.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PortView {

@@ -3,6 +3,7 @@
 
 use super::port::PortId;
 use super::snapshot::BridgeId;
+use ofp::key::word;
 use packet::MacAddr;
 use packet::l2tpv3::{Cookie, Sublayer};
 use rustc_hash::FxHashMap;
@@ -300,6 +301,9 @@ impl PartialEq for Tunnel {
             && Arc::ptr_eq(&self.state, &other.state)
     }
 }
+
+/// What a packet says of its tunnel: the words `TUN_ID` to `TUN_META` of its key.
+pub type Words = [u64; word::METADATA - word::TUN_ID];
 
 /// The ends of a tunnel packet that names its own remote end: remote, and local if it is given.
 pub type Ends = (IpAddr, Option<IpAddr>);

@@ -1,5 +1,7 @@
 //! What is counted per tunnel: one row each. The workers count ([`super::stats::WorkerStats::tunnels`]), control shows it.
 
+use super::drop::DropReason;
+
 /// What a counter says of the packets that it counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -60,6 +62,30 @@ tunnel_counters! {
 }
 
 impl TunnelCounter {
+    /// What counts received packets that are dropped for this reason.
+    pub fn received(reason: DropReason) -> TunnelCounter {
+        match reason {
+            DropReason::TunnelCookie => TunnelCounter::RxCookie,
+            DropReason::TunnelSequence => TunnelCounter::RxSequence,
+            DropReason::TunnelOption => TunnelCounter::RxOption,
+            DropReason::TunnelControl => TunnelCounter::RxControl,
+            DropReason::TunnelProtocol => TunnelCounter::RxProtocol,
+            DropReason::TunnelVlan => TunnelCounter::RxVlan,
+            DropReason::TunnelEcn => TunnelCounter::RxEcn,
+            DropReason::NoMemory => TunnelCounter::NoMemory,
+            _ => TunnelCounter::RxMalformed,
+        }
+    }
+    /// The same of packets that are to be sent.
+    pub fn sent(reason: DropReason) -> TunnelCounter {
+        match reason {
+            DropReason::TunnelProtocol => TunnelCounter::TxProtocol,
+            DropReason::TunnelVlan => TunnelCounter::TxVlan,
+            DropReason::TunnelTooBig => TunnelCounter::TxTooBig,
+            DropReason::NoMemory => TunnelCounter::NoMemory,
+            _ => TunnelCounter::TxUnresolved,
+        }
+    }
     /// Number of counters.
     pub const LEN: usize = TUNNEL_COUNTERS.len();
     /// Its name.

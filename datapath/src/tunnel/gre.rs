@@ -1,9 +1,15 @@
-//! GRE (RFC 2784) with its key (RFC 2890), carrying Ethernet frames, directly over IP.
+//! GRE (RFC 2784) with key and sequence number (RFC 2890), directly over IP.
 
-use super::Header;
-use crate::model::tunnel::{TunnelConfig, TunnelKey};
+use super::{Header, Inside};
+use crate::model::DropReason;
+use crate::model::tunnel::{Encap, Tunnel, TunnelConfig, TunnelKey, Words};
 use packet::ethertype;
 use packet::gre::{CHECKSUM, Gre};
+use std::sync::atomic::Ordering::Relaxed;
+
+fn numbers(config: &TunnelConfig) -> bool {
+    matches!(config.encap, Encap::Gre { sequence: true })
+}
 
 /// See [`super::Row::prepare`].
 pub fn prepare(config: &TunnelConfig, bytes: &mut [u8]) -> usize {
@@ -16,7 +22,7 @@ pub fn prepare(config: &TunnelConfig, bytes: &mut [u8]) -> usize {
             TunnelKey::Value(key) => Some(key as u32),
             TunnelKey::Flow => Some(0),
         },
-        sequence: None,
+        sequence: numbers(config).then_some(0),
     };
     let size = gre.size();
     if !config.csum {
@@ -30,19 +36,34 @@ pub fn prepare(config: &TunnelConfig, bytes: &mut [u8]) -> usize {
     size + 4
 }
 
-/// See [`super::Row::set_key`]: the key is what comes last.
-pub fn set_key(header: &mut [u8], key: u64) {
-    if let Some(field) = header.last_chunk_mut::<4>() {
-        *field = (key as u32).to_be_bytes();
+/// See [`super::Row::patch`]: key and sequence number are what comes last.
+pub fn patch(header: &mut [u8], tunnel: &Tunnel, words: &Words, inside: &Inside) {
+    let config = &tunnel.config;
+    if let Some(field) = header.get_mut(2..4) {
+        field.copy_from_slice(&inside.payload.to_be_bytes());
+    }
+    let mut words_behind = header.rchunks_exact_mut(4);
+    if numbers(config)
+        && let Some(field) = words_behind.next()
+    {
+        let number = tunnel.state.sequence.fetch_add(1, Relaxed);
+        field.copy_from_slice(&number.to_be_bytes());
+    }
+    if config.out_key == TunnelKey::Flow
+        && let Some(field) = words_behind.next()
+    {
+        field.copy_from_slice(&(words[0] as u32).to_be_bytes());
     }
 }
 
-/// See [`super::Row::parse`].
-pub fn parse(bytes: &[u8]) -> Option<Header> {
-    let (gre, payload) = Gre::parse(bytes)?;
-    (gre.protocol == ethertype::TEB).then(|| Header {
+/// See [`super::Row::parse`]. Received numbers are not looked at: neither Open vSwitch nor RFC 2890 asks for it.
+pub fn parse(bytes: &[u8]) -> Result<Header, DropReason> {
+    let (gre, payload) = Gre::parse(bytes).ok_or(DropReason::TunnelMalformed)?;
+    Ok(Header {
         key: gre.key.map(u64::from),
         size: bytes.len() - payload.len(),
         csum: gre.checksum,
+        payload: gre.protocol,
+        is_plain: gre.protocol == ethertype::TEB,
     })
 }

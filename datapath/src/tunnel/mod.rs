@@ -2,8 +2,11 @@
 //! frame and patches what differs; decapsulation recognises, checks and measures it.
 //! Pure functions over frames; who is called when is `forward`'s business.
 
+mod geneve;
+mod gpw;
 mod gre;
 mod inner;
+pub mod l2tpv3;
 mod outer;
 pub mod too_big;
 mod vxlan;
@@ -13,22 +16,44 @@ pub use outer::{Outer, Received as Tunnelled, recognise};
 
 use crate::edge::Frame;
 use crate::model::DropReason;
-use crate::model::tunnel::{TunnelConfig, TunnelType};
+use crate::model::tunnel::{Encap, Tunnel, TunnelConfig, TunnelKey, TunnelType, Words};
+use ofp::key::word;
 use packet::checksum::Sum;
-use packet::ipproto;
+use packet::l2tpv3 as l2tp;
+use packet::{gpw as part, ipproto};
 
-/// What a tunnel header says.
+/// Of a packet's tunnel words: the one with flags and group policy, and where these are in it.
+const META: usize = word::TUN_META - word::TUN_ID;
+const GBP_ID: u32 = 48;
+const FLAG_OAM: u64 = 1 << 32;
+const GBP_FLAGS: u32 = 8;
+
+/// What a tunnel header says, as far as it can be read without knowing whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Its key; `None`: it has none.
+    /// Its key (session id); `None`: it has none.
     pub key: Option<u64>,
-    /// Its size in bytes.
+    /// Its size in bytes, as far as it is known.
     pub size: usize,
     /// Whether a checksum over itself and the payload has to be verified.
     pub csum: bool,
+    /// EtherType of what is inside.
+    pub payload: u16,
+    /// Nothing is left to look at: an Ethernet frame follows, whatever the tunnel's settings.
+    pub is_plain: bool,
+}
+
+/// What is put into a tunnel.
+#[derive(Clone, Copy, Debug)]
+pub struct Inside {
+    /// Its EtherType.
+    pub payload: u16,
+    /// Which part of a frame it is (gpw).
+    pub part: part::Part,
 }
 
 /// A tunnel type.
+#[derive(Debug)]
 pub struct Row {
     /// Which one.
     pub kind: TunnelType,
@@ -38,42 +63,122 @@ pub struct Row {
     pub protocol: u8,
     /// Writes the header for these settings to the start of `bytes`; returns its size.
     pub prepare: fn(&TunnelConfig, &mut [u8]) -> usize,
-    /// Puts a key into a prepared header.
-    pub set_key: fn(&mut [u8], u64),
-    /// Reads a received header.
-    pub parse: fn(&[u8]) -> Option<Header>,
+    /// Puts into a prepared header what differs from packet to packet, if [`varies`].
+    pub patch: fn(&mut [u8], &Tunnel, &Words, &Inside),
+    /// Reads a received header, to find the tunnel.
+    pub parse: fn(&[u8]) -> Result<Header, DropReason>,
+    /// Reads what only the found tunnel's settings and state explain; for headers that are not plain. The bytes are those from the
+    /// tunnel header on.
+    pub accept: fn(&Tunnel, &mut Tunnelled, &[u8]) -> Result<(), DropReason>,
     /// Where the checksum is, in bytes from the end of the IP header.
     pub csum_offset: usize,
+    /// The other end brings congestion marks back in (RFC 6040).
+    pub knows_ecn: bool,
 }
 
-/// The types, in the order of the enum.
+/// The types. L2TPv3 has two forms.
 pub const TUNNELS: &[Row] = &[
     Row {
         kind: TunnelType::Vxlan,
         name: "vxlan",
         protocol: ipproto::UDP,
         prepare: vxlan::prepare,
-        set_key: vxlan::set_key,
+        patch: vxlan::patch,
         parse: vxlan::parse,
-        csum_offset: 6,
+        accept: vxlan::accept,
+        csum_offset: UDP_CSUM,
+        knows_ecn: true,
     },
     Row {
         kind: TunnelType::Gre,
         name: "gre",
         protocol: ipproto::GRE,
         prepare: gre::prepare,
-        set_key: gre::set_key,
+        patch: gre::patch,
         parse: gre::parse,
+        accept: nothing_more,
         csum_offset: 4,
+        knows_ecn: true,
+    },
+    Row {
+        kind: TunnelType::Geneve,
+        name: "geneve",
+        protocol: ipproto::UDP,
+        prepare: geneve::prepare,
+        patch: geneve::patch,
+        parse: geneve::parse,
+        accept: geneve::accept,
+        csum_offset: UDP_CSUM,
+        knows_ecn: true,
+    },
+    Row {
+        kind: TunnelType::L2tpv3,
+        name: "l2tpv3",
+        protocol: ipproto::UDP,
+        prepare: l2tpv3::prepare,
+        patch: l2tpv3::patch,
+        parse: l2tpv3::parse_udp,
+        accept: l2tpv3::accept,
+        csum_offset: UDP_CSUM,
+        knows_ecn: false,
+    },
+    Row {
+        kind: TunnelType::L2tpv3,
+        name: "l2tpv3",
+        protocol: ipproto::L2TP,
+        prepare: l2tpv3::prepare,
+        patch: l2tpv3::patch,
+        parse: l2tpv3::parse_ip,
+        accept: l2tpv3::accept,
+        csum_offset: 0,
+        knows_ecn: false,
+    },
+    Row {
+        kind: TunnelType::Gpw,
+        name: "gpw",
+        protocol: ipproto::GPW,
+        prepare: gpw::prepare,
+        patch: gpw::patch,
+        parse: gpw::parse,
+        accept: gpw::accept,
+        csum_offset: 0,
+        knows_ecn: false,
     },
 ];
 
-impl TunnelType {
-    /// The type's row.
+const UDP_CSUM: usize = 6;
+
+/// An [`Row::accept`] that has nothing to look at.
+fn nothing_more(_: &Tunnel, _: &mut Tunnelled, _: &[u8]) -> Result<(), DropReason> {
+    Ok(())
+}
+
+impl Encap {
+    /// Its row.
     #[inline]
-    pub const fn row(self) -> &'static Row {
-        &TUNNELS[self as usize]
+    pub const fn row(&self) -> &'static Row {
+        &TUNNELS[match self {
+            Encap::Vxlan { .. } => 0,
+            Encap::Gre { .. } => 1,
+            Encap::Geneve => 2,
+            Encap::L2tpv3(settings) => match settings.over {
+                l2tp::Encap::Udp => 3,
+                l2tp::Encap::Ip => 4,
+            },
+            Encap::Gpw { .. } => 5,
+        }]
     }
+}
+
+/// Whether headers of a tunnel differ from packet to packet.
+fn varies(config: &TunnelConfig) -> bool {
+    config.out_key == TunnelKey::Flow
+        || match &config.encap {
+            Encap::Vxlan { gbp, gpe } => *gbp || *gpe,
+            Encap::Gre { sequence } => *sequence || config.layer != Default::default(),
+            Encap::Geneve | Encap::Gpw { .. } => true,
+            Encap::L2tpv3(settings) => settings.sublayer == l2tp::Sublayer::Default,
+        }
 }
 
 /// The folded one's complement sum of a frame's bytes `start..end`, over all its segments.
@@ -119,9 +224,46 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_stand_in_enum_order() {
-        for (index, row) in TUNNELS.iter().enumerate() {
-            assert_eq!(row.kind as usize, index, "{}", row.name);
+    fn every_encapsulation_has_its_row() {
+        let session = |over| {
+            Encap::L2tpv3(crate::model::tunnel::L2tpv3 {
+                over,
+                cookie: l2tp::Cookie::NONE,
+                peer_cookie: l2tp::Cookie::NONE,
+                sublayer: l2tp::Sublayer::None,
+                send_sequence: false,
+                receive_sequence: false,
+                service_vid: None,
+            })
+        };
+        let rows = [
+            (
+                Encap::Vxlan {
+                    gbp: false,
+                    gpe: false,
+                },
+                "vxlan",
+                ipproto::UDP,
+            ),
+            (Encap::Gre { sequence: false }, "gre", ipproto::GRE),
+            (Encap::Geneve, "geneve", ipproto::UDP),
+            (session(l2tp::Encap::Udp), "l2tpv3", ipproto::UDP),
+            (session(l2tp::Encap::Ip), "l2tpv3", ipproto::L2TP),
+            (
+                Encap::Gpw {
+                    order: Default::default(),
+                    mode: Default::default(),
+                },
+                "gpw",
+                ipproto::GPW,
+            ),
+        ];
+        for (encap, name, protocol) in rows {
+            let row = encap.row();
+            assert_eq!(
+                (row.kind, row.name, row.protocol),
+                (encap.kind(), name, protocol)
+            );
         }
     }
 }

@@ -2,13 +2,13 @@
 //! other end.
 
 use super::inner::Summary;
-use super::{Header, Row, TUNNELS, sum};
+use super::{Header, Inside, Row, TUNNELS, l2tpv3, sum, varies};
 use crate::edge::{Frame, HEADROOM};
 use crate::model::DropReason;
-use crate::model::tunnel::{
-    ByteChoice, Fragmentation, Peer, Route, TunnelConfig, TunnelKey, TunnelMap,
-};
+use crate::model::tunnel::{ByteChoice, Encap, Fragmentation, Layer, Peer, Remote, Route};
+use crate::model::tunnel::{Tunnel, TunnelConfig, TunnelMap, TunnelType, Words};
 use packet::checksum::{self, Sum};
+use packet::gpw::Part;
 use packet::{MacAddr, Wire, ethernet, ethertype, ipproto, ipv4, ipv6, udp};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -18,7 +18,7 @@ const L3: usize = ethernet::Header::SIZE;
 /// RFC 8200 section 5: every link carries packets of this size.
 const MIN_MTU_V6: usize = 1280;
 
-/// A prepared outer header: Ethernet, IP, perhaps UDP, and the tunnel's.
+/// A prepared outer header: Ethernet, IP (but for a pseudowire over Ethernet), perhaps UDP, and the tunnel's.
 #[derive(Clone, Debug)]
 pub struct Outer {
     bytes: [u8; HEADROOM],
@@ -28,6 +28,15 @@ pub struct Outer {
     /// Where the tunnel's own header is.
     tunnel: usize,
     is_v6: bool,
+    row: &'static Row,
+    /// The tunnel's header differs from packet to packet.
+    varies: bool,
+    /// UDP source port; 0: as the packet's flow says.
+    source_port: u16,
+    /// Every frame has this service tag.
+    service_vid: Option<u16>,
+    /// Bytes that are taken off a frame: its Ethernet header, where IP packets are sent without one.
+    stripped: usize,
     /// Of what never changes below the checksum: IPv4 header, or pseudo-header.
     pseudo: u16,
     /// Of the prepared IPv4 header, in which everything that is patched is 0.
@@ -41,36 +50,53 @@ pub struct Outer {
 }
 
 impl Outer {
-    /// The header of a tunnel's packets on this route. `None`: addresses of different families.
-    pub fn new(config: &TunnelConfig, route: &Route) -> Option<Outer> {
-        let row = config.kind().row();
-        let remote = config.remote_ip()?;
+    /// The header of a tunnel's packets on this route. `flow` is the remote end that a packet names, for tunnels whose packets do.
+    /// `None`: addresses of different families.
+    pub fn new(config: &TunnelConfig, route: &Route, flow: Option<IpAddr>) -> Option<Outer> {
+        let row = config.encap.row();
+        let remote = match config.remote {
+            Remote::Ip(ip) => Some(ip),
+            Remote::Flow => Some(flow?),
+            Remote::Link(_) => None,
+        };
         let mut outer = Outer {
             bytes: [0; HEADROOM],
             size: 0,
             l4: 0,
             tunnel: 0,
-            is_v6: remote.is_ipv6(),
+            is_v6: remote.is_some_and(|ip| ip.is_ipv6()),
+            row,
+            varies: varies(config),
+            source_port: 0,
+            service_vid: None,
+            stripped: match config.layer {
+                Layer::Ip => L3,
+                Layer::Ethernet | Layer::Any => 0,
+            },
             pseudo: 0,
             header_sum: 0,
-            limit: limit(config, route),
+            limit: limit(config, route, remote),
             df: config.df && config.fragmentation != Fragmentation::Always,
             hosts: [0; 5],
         };
-        let source = config.local_ip().or(route.source)?;
+        if let Encap::L2tpv3(settings) = &config.encap {
+            (outer.source_port, outer.service_vid) = (config.local_port, settings.service_vid);
+        }
+        let source = config.local_ip().or(route.source);
+        let (dst, ether_type) = match (config.remote, remote) {
+            (Remote::Link(mac), _) => (mac, ethertype::GPW),
+            (_, Some(IpAddr::V6(_))) => (route.next_hop_mac, ethertype::IPV6),
+            _ => (route.next_hop_mac, ethertype::IPV4),
+        };
         let link = ethernet::Header {
-            dst: route.next_hop_mac,
+            dst,
             src: route.source_mac,
-            ether_type: if outer.is_v6 {
-                ethertype::IPV6
-            } else {
-                ethertype::IPV4
-            }
-            .into(),
+            ether_type: ether_type.into(),
         };
         let rest = link.emit(&mut outer.bytes)?;
         match (source, remote) {
-            (IpAddr::V4(src), IpAddr::V4(dst)) => {
+            (_, None) => outer.l4 = L3,
+            (Some(IpAddr::V4(src)), Some(IpAddr::V4(dst))) => {
                 let mut header = ipv4::Header::new(src, dst, row.protocol, 0);
                 header.fragment.set(if outer.df { ipv4::DF } else { 0 });
                 (header.tos, header.ttl) = (0, 0);
@@ -85,7 +111,7 @@ impl Outer {
                 let ends = u64::from(src.to_bits()) << 32 | u64::from(dst.to_bits());
                 outer.hosts = [ends, row.protocol.into(), 0, 0, 4];
             }
-            (IpAddr::V6(src), IpAddr::V6(dst)) => {
+            (Some(IpAddr::V6(src)), Some(IpAddr::V6(dst))) => {
                 ipv6::Header::new(src, dst, row.protocol, 0).emit(rest)?;
                 outer.l4 = L3 + ipv6::Header::SIZE;
                 outer.pseudo = checksum::pseudo_v6(src, dst, row.protocol, 0).fold();
@@ -107,7 +133,7 @@ impl Outer {
     }
     /// Bytes of an inner frame that needs not be split, at most.
     pub fn room(&self) -> usize {
-        (self.limit + L3).saturating_sub(self.size)
+        (self.limit + L3 + self.stripped).saturating_sub(self.size)
     }
     /// What the ids of its packets are drawn for, if they may be fragmented on their way (RFC 6864 section 4: that of an
     /// atomic datagram means nothing).
@@ -119,20 +145,40 @@ impl Outer {
     pub fn encapsulate<F: Frame>(
         &self,
         frame: &mut F,
-        config: &TunnelConfig,
-        tun_id: u64,
+        tunnel: &Tunnel,
+        words: &Words,
+        part: Part,
         ip_id: u16,
     ) -> Result<(), DropReason> {
+        let config = &tunnel.config;
         let inner = Summary::of(frame.head());
-        let packet_size = self.size - L3 + frame.size();
+        let mut inside = Inside {
+            payload: ethertype::TEB,
+            part,
+        };
+        if self.stripped != 0 {
+            inside.payload = ip_type(frame.head())?;
+        }
+        let packet_size = self.size - L3 + frame.size() - self.stripped;
         if packet_size > usize::from(u16::MAX) {
             return Err(DropReason::TunnelTooBig);
         }
+        if let Some(vid) = self.service_vid
+            && !l2tpv3::has_service_tag(frame, vid)
+        {
+            return Err(DropReason::TunnelVlan);
+        }
+        if self.stripped != 0 {
+            frame.pull(self.stripped);
+        }
         let bytes = frame.push(self.size).ok_or(DropReason::NoMemory)?;
         bytes.copy_from_slice(&self.bytes[..self.size]);
-        let (below, tunnel) = bytes.split_at_mut(self.tunnel);
-        if config.out_key == TunnelKey::Flow {
-            (config.kind().row().set_key)(tunnel, tun_id);
+        let (below, header) = bytes.split_at_mut(self.tunnel);
+        if self.varies {
+            (self.row.patch)(header, tunnel, words, &inside);
+        }
+        if self.l4 == L3 {
+            return Ok(());
         }
         let (link_and_ip, transport) = below.split_at_mut(self.l4);
         self.patch_ip(&mut link_and_ip[L3..], packet_size, config, &inner, ip_id);
@@ -141,10 +187,13 @@ impl Outer {
         if is_udp && let Some((header, _)) = udp::Header::parse_mut(transport) {
             let ports = SOURCE_PORTS.end - SOURCE_PORTS.start;
             let offset = (u64::from(inner.hash) * u64::from(ports)) >> 32;
-            header.src.set((SOURCE_PORTS.start + offset as u32) as u16);
+            header.src.set(match self.source_port {
+                0 => (SOURCE_PORTS.start + offset as u32) as u16,
+                port => port,
+            });
             header.size.set(l4_size);
         }
-        if config.csum {
+        if config.csum && self.row.csum_offset != 0 {
             let body = sum(frame, self.l4, frame.size());
             let checksum = if is_udp {
                 let pseudo = Sum::new().u16(self.pseudo).u16(l4_size);
@@ -152,7 +201,7 @@ impl Outer {
             } else {
                 !body
             };
-            let at = self.l4 + config.kind().row().csum_offset;
+            let at = self.l4 + self.row.csum_offset;
             if let Some(field) = frame.head_mut().get_mut(at..at + 2) {
                 field.copy_from_slice(&checksum.to_be_bytes());
             }
@@ -167,8 +216,12 @@ impl Outer {
         inner: &Summary,
         ip_id: u16,
     ) {
-        // RFC 6040 section 4.1: "normal mode": the ECN field is copied to the outer header.
-        let ecn = inner.tos.unwrap_or(0) & 3;
+        // RFC 6040 section 4.1: in "normal mode" the ECN field is copied to the outer header; in "compatibility mode", for
+        // receivers that would lose a mark, it is Not-ECT.
+        let ecn = match self.row.knows_ecn {
+            true => inner.tos.unwrap_or(0) & 3,
+            false => 0,
+        };
         let tos = ecn
             | 0xfc
                 & match config.tos {
@@ -200,9 +253,9 @@ impl Outer {
 }
 
 /// Bytes of a packet that is sent whole, at most.
-fn limit(config: &TunnelConfig, route: &Route) -> usize {
+fn limit(config: &TunnelConfig, route: &Route, remote: Option<IpAddr>) -> usize {
     let path = usize::from(route.mtu);
-    match (config.fragmentation, config.remote_ip()) {
+    match (config.fragmentation, remote) {
         (Fragmentation::Auto | Fragmentation::Never, _) => path,
         (Fragmentation::Mtu(mtu), _) => path.min(mtu.into()),
         (Fragmentation::Always, Some(IpAddr::V6(_))) => MIN_MTU_V6,
@@ -223,6 +276,54 @@ pub struct Received {
     pub tos: u8,
     /// Of the outer IP header.
     pub ttl: u8,
+    /// Where the tunnel's own header is.
+    pub header: usize,
+    /// EtherType of what is inside.
+    pub payload: u16,
+    /// Which part of a frame it is (gpw).
+    pub part: Part,
+    /// Further bits of the key's word `TUN_META`.
+    pub meta: u64,
+    /// See [`Header::is_plain`].
+    pub is_plain: bool,
+}
+
+impl Received {
+    /// Reads the rest of the packet, as the tunnel's settings explain it.
+    #[inline]
+    pub fn accept(&mut self, tunnel: &Tunnel, head: &[u8]) -> Result<(), DropReason> {
+        if !self.is_plain || tunnel.config.layer != Layer::Ethernet {
+            self.accept_specific(tunnel, head)?;
+        }
+        let least = match (self.payload, self.part) {
+            (_, Part::First(_) | Part::Second(_)) => 1,
+            (ethertype::IPV4, _) => ipv4::Header::SIZE,
+            (ethertype::IPV6, _) => ipv6::Header::SIZE,
+            _ => ethernet::Header::SIZE,
+        };
+        if self.start + least > self.end {
+            return Err(DropReason::TunnelMalformed);
+        }
+        Ok(())
+    }
+    #[cold]
+    fn accept_specific(&mut self, tunnel: &Tunnel, head: &[u8]) -> Result<(), DropReason> {
+        let bytes = head.get(self.header..self.end.min(head.len()));
+        let accept = tunnel.config.encap.row().accept;
+        accept(tunnel, self, bytes.ok_or(DropReason::TunnelMalformed)?)?;
+        match (tunnel.config.layer, self.payload) {
+            (Layer::Ethernet | Layer::Any, ethertype::TEB) => Ok(()),
+            (Layer::Ip | Layer::Any, ethertype::IPV4 | ethertype::IPV6) => Ok(()),
+            _ => Err(DropReason::TunnelProtocol),
+        }
+    }
+}
+
+/// The EtherType of a frame without tags that holds an IP packet.
+fn ip_type(head: &[u8]) -> Result<u16, DropReason> {
+    let link = ethernet::Header::parse(head).map(|(link, _)| link.ether_type.get());
+    link.filter(|ether_type| matches!(*ether_type, ethertype::IPV4 | ethertype::IPV6))
+        .ok_or(DropReason::TunnelProtocol)
 }
 
 struct Ip {
@@ -314,7 +415,9 @@ pub fn recognise<F: Frame>(
     if dst != mac && !mac.is_zero() {
         return None;
     }
-    let ip = parse_ip(head, frame.size())?;
+    let Some(ip) = parse_ip(head, frame.size()) else {
+        return recognise_link(frame, tunnels);
+    };
     if !is_ours(&ip.dst) {
         return None;
     }
@@ -328,6 +431,38 @@ pub fn recognise<F: Frame>(
     let listens = |row: &&Row| row.protocol == ip.protocol && tunnels.listens(row.kind, port);
     let row = TUNNELS.iter().find(listens)?;
     Some(open(frame, &ip, row, port, before))
+}
+
+/// The same for a pseudowire over Ethernet.
+#[cold]
+fn recognise_link<F: Frame>(
+    frame: &F,
+    tunnels: &TunnelMap,
+) -> Option<Result<Received, DropReason>> {
+    let (link, rest) = ethernet::Header::parse(frame.head())?;
+    let kind = TunnelType::Gpw;
+    if link.ether_type.get() != ethertype::GPW || !tunnels.listens(kind, 0) {
+        return None;
+    }
+    let row = TUNNELS.iter().find(|row| row.kind == kind)?;
+    Some((row.parse)(rest).map(|header| Received {
+        lookup: crate::model::tunnel::Received {
+            kind,
+            port: 0,
+            remote: Peer::Link(link.src),
+            local: None,
+            key: header.key,
+        },
+        start: L3 + header.size,
+        end: frame.size(),
+        tos: 0,
+        ttl: 0,
+        header: L3,
+        payload: header.payload,
+        part: Part::Whole,
+        meta: 0,
+        is_plain: header.is_plain,
+    }))
 }
 
 /// Checks the rest of a packet that is a tunnel's.
@@ -365,14 +500,17 @@ fn open<F: Frame>(
     let tunnel = head
         .get(ip.l4 + before..end.min(head.len()))
         .ok_or(malformed)?;
-    let Header { key, size, csum } = (row.parse)(tunnel).ok_or(malformed)?;
+    let Header {
+        key,
+        size,
+        csum,
+        payload,
+        is_plain,
+    } = (row.parse)(tunnel)?;
     if csum && !pending && sum(frame, ip.l4, end) != 0xffff {
         return Err(malformed);
     }
-    let start = ip.l4 + before + size;
-    if start + ethernet::Header::SIZE > end {
-        return Err(malformed);
-    }
+    let header = ip.l4 + before;
     Ok(Received {
         lookup: crate::model::tunnel::Received {
             kind: row.kind,
@@ -381,10 +519,15 @@ fn open<F: Frame>(
             local: Some(ip.dst),
             key,
         },
-        start,
+        start: header + size,
         end,
         tos: ip.tos,
         ttl: ip.ttl,
+        header,
+        payload,
+        part: Part::Whole,
+        meta: 0,
+        is_plain,
     })
 }
 
@@ -394,9 +537,10 @@ mod tests {
     use crate::edge::Pool;
     use crate::model::port::PortId;
     use crate::model::snapshot::BridgeId;
-    use crate::model::tunnel::{Encap, Exit, Remote, TunnelType};
+    use crate::model::tunnel::{Encap, Exit, Remote, TunnelKey, TunnelType};
     use crate::sim::{SimFrame, SimPool};
     use proptest::prelude::*;
+    use std::sync::Arc;
 
     const VXLAN: Encap = Encap::Vxlan {
         gbp: false,
@@ -461,8 +605,11 @@ mod tests {
                 egress_mtu: 1500,
             };
             let mut frame = frame(&inner);
-            let outer = Outer::new(&config, &route).expect("one family");
-            outer.encapsulate(&mut frame, &config, key, 7).expect("it fits");
+            let outer = Outer::new(&config, &route, None).expect("one family");
+            let tunnel = Tunnel { config, route: None, state: Arc::default() };
+            let words = [key, 0, 0, 0, 0, 0, 0];
+            outer.encapsulate(&mut frame, &tunnel, &words, Part::Whole, 7).expect("it fits");
+            let config = tunnel.config.clone();
             if v6 && limit {
                 frame = self::frame(&with_encapsulation_limit(frame.bytes().to_vec()));
             }
@@ -470,7 +617,8 @@ mod tests {
             let mut tunnels = TunnelMap::default();
             tunnels.insert(&TunnelConfig { remote: Remote::Ip(address(v6, 1)), ..config }, PortId(5));
             let received = recognise(&frame, MAC, &tunnels, |ip| *ip == address(v6, 2));
-            let received = received.expect("a tunnel's").expect("well formed");
+            let mut received = received.expect("a tunnel's").expect("well formed");
+            received.accept(&tunnel, &frame.bytes()).expect("well formed");
             let sent = match form {
                 TunnelKey::None if is_gre => None,
                 TunnelKey::None => Some(0),

@@ -7,7 +7,8 @@ use datapath::model::port::{PortId, PortKind, PortView, VlanMode};
 use datapath::model::reserved::Policy;
 use datapath::model::snapshot::{BridgeConfig, BridgeId, Change, Miss};
 use datapath::model::tunnel::{
-    ByteChoice, Encap, Exit, Fragmentation, Local, Remote, Route, Tunnel, TunnelConfig, TunnelKey,
+    ByteChoice, Encap, Exit, Fragmentation, L2tpv3, Layer, Local, Remote, Route, Tunnel,
+    TunnelConfig, TunnelKey,
 };
 use datapath::model::{Rule, RuleId};
 use datapath::sim::{Options, Sim};
@@ -16,6 +17,7 @@ use flow::frametext;
 use ofp::message::{FlowModCommand, port_config};
 use ofp::text::{PortMap, read_actions, read_flow_mod, read_match};
 use ofp::types::{Cookie, PortNo, TableId};
+use packet::l2tpv3;
 use packet::{MacAddr, checksum, ipproto};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -238,15 +240,8 @@ impl<'t> Case<'t> {
         for setting in &settings {
             self.port_setting(&mut view, setting)?;
         }
-        if let Some(kind) = settings.iter().find_map(|word| match *word {
-            "vxlan" => Some(Encap::Vxlan {
-                gbp: false,
-                gpe: false,
-            }),
-            "gre" => Some(Encap::Gre { sequence: false }),
-            _ => None,
-        }) {
-            view.kind = PortKind::Tunnel(Arc::new(self.tunnel(kind, &settings)?));
+        if let Some(encap) = encapsulation(&settings)? {
+            view.kind = PortKind::Tunnel(Arc::new(self.tunnel(encap, &settings)?));
         }
         self.views.insert(id, view.clone());
         self.sim.set_port(view);
@@ -295,18 +290,13 @@ impl<'t> Case<'t> {
                     tagged: false,
                 }
             }
-            ("vxlan" | "gre" | "remote" | "local" | "key" | "in_key" | "out_key", _) => {}
-            ("csum" | "ttl" | "tos" | "no-df" | "dst_port", _) => {}
-            ("route" | "source" | "source-mac" | "next-hop" | "path-mtu" | "fragment", _) => {}
+            (word, _) if TUNNEL_SETTINGS.contains(&word) => {}
             _ => return Err(format!("no such port setting: \"{word}\"")),
         }
         Ok(())
     }
     fn tunnel(&self, encap: Encap, settings: &[&str]) -> Result<Tunnel> {
-        let value = |name: &str| {
-            let words = settings.iter().filter_map(|word| word.split_once('='));
-            words.filter(|(key, _)| *key == name).map(|(_, v)| v).next()
-        };
+        let value = |name: &str| value(settings, name);
         let key = |name: &str| -> Result<TunnelKey> {
             Ok(match value(name).or(value("key")) {
                 None => TunnelKey::None,
@@ -325,15 +315,32 @@ impl<'t> Case<'t> {
             let text = value(name).map(|text| text.parse().map_err(err("mac")));
             text.unwrap_or(Ok(MacAddr::from_u64(default)))
         };
-        let remote = parse(value("remote").ok_or("a tunnel needs remote=")?)?;
-        let port = match encap {
-            Encap::Vxlan { .. } => value("dst_port").map_or(Ok(4789), parse)?,
+        let remote = match value("remote").ok_or("a tunnel needs remote=")? {
+            "flow" => Remote::Flow,
+            text => match text.parse() {
+                Ok(ip) => Remote::Ip(ip),
+                Err(_) => Remote::Link(text.parse().map_err(err("remote"))?),
+            },
+        };
+        let default_port = match &encap {
+            Encap::Vxlan { .. } => 4789,
+            Encap::Geneve => 6081,
+            Encap::L2tpv3(L2tpv3 { over, .. }) if *over == l2tpv3::Encap::Udp => 1701,
             _ => 0,
         };
+        let port = value("dst_port").map_or(Ok(default_port), parse)?;
         let config = TunnelConfig {
             local: match value("local") {
+                Some("flow") => Local::Flow,
                 Some(text) => Local::Ip(parse(text)?),
                 None => Local::Any,
+            },
+            port,
+            local_port: value("local_port").map_or(Ok(port), parse)?,
+            layer: match value("layer") {
+                Some("ip") => Layer::Ip,
+                Some("any") => Layer::Any,
+                _ => Layer::Ethernet,
             },
             in_key: key("in_key")?,
             out_key: key("out_key")?,
@@ -347,19 +354,20 @@ impl<'t> Case<'t> {
                 Some("never") => Fragmentation::Never,
                 Some(mtu) => Fragmentation::Mtu(parse(mtu)?),
             },
-            ..TunnelConfig::new(encap, Remote::Ip(remote)).with_port(port)
+            ..TunnelConfig::new(encap, remote)
         };
-        // A bridge, or one of the ports that are no bridge's.
-        let exit = match value("route") {
-            None => None,
-            Some("host") => Some(Exit::Port(self.port_id("host")?)),
-            Some(bridge) => Some(Exit::Bridge(self.place(&format!("{bridge}/local"))?.0)),
+        // A bridge, one of the ports that are no bridge's, or a port as a pseudowire's link.
+        let exit = match (value("route"), value("via")) {
+            (None, None) => None,
+            (None, Some(port)) => Some(Exit::Port(self.port_id(port)?)),
+            (Some("host"), _) => Some(Exit::Port(self.port_id("host")?)),
+            (Some(bridge), _) => Some(Exit::Bridge(self.place(&format!("{bridge}/local"))?.0)),
         };
         let route = match exit {
             None => None,
             Some(exit) => Some(Route {
                 exit,
-                source: Some(parse(value("source").ok_or("a route needs source=")?)?),
+                source: value("source").map(parse).transpose()?,
                 source_mac: mac("source-mac", 0x0a)?,
                 next_hop_mac: mac("next-hop", 0x0b)?,
                 mtu: value("path-mtu").map_or(Ok(1500), parse)?,
@@ -615,6 +623,106 @@ impl<'t> Case<'t> {
             None => Ok(()),
         }
     }
+}
+
+/// What [`Case::tunnel`] and [`encapsulation`] read.
+const TUNNEL_SETTINGS: &[&str] = &[
+    "vxlan",
+    "gre",
+    "geneve",
+    "l2tpv3",
+    "gpw",
+    "remote",
+    "local",
+    "key",
+    "in_key",
+    "out_key",
+    "csum",
+    "ttl",
+    "tos",
+    "no-df",
+    "dst_port",
+    "local_port",
+    "route",
+    "via",
+    "source",
+    "source-mac",
+    "next-hop",
+    "gbp",
+    "path-mtu",
+    "fragment",
+    "gpe",
+    "seq",
+    "layer",
+    "encap",
+    "cookie",
+    "peer-cookie",
+    "sublayer",
+    "send-seq",
+    "recv-seq",
+    "service-vid",
+    "big",
+    "tolerant",
+];
+
+/// The value of a setting that has one.
+fn value<'s>(settings: &[&'s str], name: &str) -> Option<&'s str> {
+    let words = settings.iter().filter_map(|word| word.split_once('='));
+    words.filter(|(key, _)| *key == name).map(|(_, v)| v).next()
+}
+
+/// The encapsulation that settings name, if they are a tunnel's.
+fn encapsulation(settings: &[&str]) -> Result<Option<Encap>> {
+    let has = |name: &str| settings.contains(&name);
+    let value = |name: &str| value(settings, name);
+    let cookie = |name: &str| -> Result<l2tpv3::Cookie> {
+        let digits = value(name).unwrap_or("");
+        let bytes = (0..digits.len() / 2)
+            .map(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).map_err(err("cookie")));
+        let bytes: Result<Vec<u8>> = bytes.collect();
+        l2tpv3::Cookie::new(&bytes?).ok_or("a cookie has 0, 4 or 8 bytes".into())
+    };
+    let kind = settings
+        .iter()
+        .find(|word| ["vxlan", "gre", "geneve", "l2tpv3", "gpw"].contains(word));
+    Ok(Some(match kind {
+        None => return Ok(None),
+        Some(&"vxlan") => Encap::Vxlan {
+            gbp: has("gbp"),
+            gpe: has("gpe"),
+        },
+        Some(&"gre") => Encap::Gre {
+            sequence: has("seq"),
+        },
+        Some(&"geneve") => Encap::Geneve,
+        Some(&"gpw") => Encap::Gpw {
+            order: if has("big") {
+                packet::gpw::Order::Big
+            } else {
+                packet::gpw::Order::Little
+            },
+            mode: if has("tolerant") {
+                datapath::fragment::gpw::Mode::Tolerant
+            } else {
+                datapath::fragment::gpw::Mode::InOrder
+            },
+        },
+        Some(_) => Encap::L2tpv3(L2tpv3 {
+            over: match value("encap") {
+                Some("ip") => l2tpv3::Encap::Ip,
+                _ => l2tpv3::Encap::Udp,
+            },
+            cookie: cookie("cookie")?,
+            peer_cookie: cookie("peer-cookie")?,
+            sublayer: match value("sublayer") {
+                Some("none") => l2tpv3::Sublayer::None,
+                _ => l2tpv3::Sublayer::Default,
+            },
+            send_sequence: has("send-seq"),
+            receive_sequence: has("recv-seq"),
+            service_vid: value("service-vid").map(parse).transpose()?,
+        }),
+    }))
 }
 
 fn counter_prefix(port: &str) -> String {

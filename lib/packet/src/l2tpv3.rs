@@ -244,7 +244,32 @@ pub struct Sequence {
 /// So many packets in a row that are not due, but in order among themselves, move the sequence to them.
 const RESYNC_LEN: u8 = 5;
 
+/// Of [`Sequence::to_bits`]: there is a number that is due, or a stray.
+const HAS_DUE: u64 = 1 << 48;
+const HAS_STRAY: u64 = 1 << 49;
+const STRAYS_AT: u32 = 50;
+
 impl Sequence {
+    /// Everything in the lower 53 bits, for an atomic; 0 stands for the default.
+    pub fn to_bits(self) -> u64 {
+        let number = |number: Option<u32>| u64::from(number.unwrap_or(0));
+        let bit = |number: Option<u32>, bit: u64| if number.is_some() { bit } else { 0 };
+        number(self.due)
+            | number(self.stray) << 24
+            | bit(self.due, HAS_DUE)
+            | bit(self.stray, HAS_STRAY)
+            | u64::from(self.strays) << STRAYS_AT
+    }
+    /// The same the other way round; other bits are ignored.
+    pub fn from_bits(bits: u64) -> Sequence {
+        let number =
+            |at: u32, bit: u64| (bits & bit != 0).then_some((bits >> at) as u32 & SEQUENCE_MASK);
+        Sequence {
+            due: number(0, HAS_DUE),
+            stray: number(24, HAS_STRAY),
+            strays: (bits >> STRAYS_AT) as u8 & 7,
+        }
+    }
     /// Whether to take the packet with this number.
     #[inline]
     pub fn accept(&mut self, number: u32) -> bool {
@@ -397,10 +422,12 @@ mod tests {
     fn sequences() {
         let mut sequence = Sequence::default();
         let mut accepted = |numbers: &[u32]| {
-            numbers
-                .iter()
-                .map(|n| sequence.accept(*n))
-                .collect::<Vec<_>>()
+            let one = |number: &u32| {
+                let is_taken = sequence.accept(*number);
+                assert_eq!(Sequence::from_bits(sequence.to_bits()), sequence);
+                is_taken
+            };
+            numbers.iter().map(one).collect::<Vec<_>>()
         };
         assert_eq!(
             accepted(&[SEQUENCE_MASK, 0, 1, 1, 0, 3, 2, 3]),

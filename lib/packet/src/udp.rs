@@ -40,6 +40,8 @@ pub struct Header {
 
 /// Where VXLAN listens (RFC 7348).
 pub const VXLAN_PORT: u16 = 4789;
+/// Where L2TP listens, versions 2 and 3 (RFC 3931).
+pub const L2TP_PORT: u16 = 1701;
 /// Where Geneve listens (RFC 8926).
 pub const GENEVE_PORT: u16 = 6081;
 

@@ -39,6 +39,23 @@ pub struct Header {
 
 /// The identifier is valid.
 pub const FLAG_VNI: u8 = 0x08;
+/// Group policy (draft-smith-vxlan-group-policy-05 section 2.1): the reserved bytes are flags and a 16-bit id.
+pub const FLAG_POLICY: u8 = 0x80;
+/// Of the first reserved byte: "don't learn" and "policy applied".
+pub const POLICY_FLAGS: u8 = 0x48;
+/// Generic protocol extension (draft-ietf-nvo3-vxlan-gpe-13 section 3): the last reserved byte is the next protocol.
+pub const FLAG_PROTOCOL: u8 = 0x04;
+/// The same: an OAM packet.
+pub const FLAG_OAM: u8 = 0x01;
+/// The same: the version, which is 0.
+pub const VERSION_MASK: u8 = 0x30;
+
+/// EtherTypes and what the generic protocol extension says instead.
+pub const NEXT_PROTOCOLS: &[(u16, u8)] = &[
+    (crate::ethertype::TEB, 3),
+    (crate::ethertype::IPV4, 1),
+    (crate::ethertype::IPV6, 2),
+];
 
 impl Header {
     /// A header with this identifier.

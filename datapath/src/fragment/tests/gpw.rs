@@ -24,7 +24,13 @@ impl Wire {
     }
     fn send(&mut self, bytes: &[u8], whole_max: usize) -> Vec<(Part, Vec<u8>)> {
         let (frame, mut out) = (self.pool.frame(bytes), Vec::new());
-        let done = split(&mut self.pool, frame, whole_max, &mut self.ids, &mut out);
+        let done = split(
+            &mut self.pool,
+            frame,
+            whole_max,
+            || self.ids.next_id(),
+            &mut out,
+        );
         let expected = if bytes.len() > whole_max {
             Outcome::Split
         } else {
@@ -83,7 +89,7 @@ fn what_cannot_be_split() {
         };
         frame.set_offload(offload);
         let mut out = Vec::new();
-        let result = split(&mut wire.pool, frame, 1498, &mut wire.ids, &mut out);
+        let result = split(&mut wire.pool, frame, 1498, || wire.ids.next_id(), &mut out);
         let (outcome, frame) = result.expect_err("refused");
         assert_eq!(frame.bytes(), payload(size));
         wire.pool.free(&mut vec![frame]);
@@ -159,7 +165,7 @@ fn without_a_buffer() {
     let mut pool = Scarce(SimPool::default(), 0);
     let frame = pool.0.frame(&payload(1500));
     let (mut ids, mut out) = (Ids::default(), Vec::new());
-    let result = split(&mut pool, frame, 1498, &mut ids, &mut out);
+    let result = split(&mut pool, frame, 1498, || ids.next_id(), &mut out);
     let (outcome, frame) = result.expect_err("refused");
     assert_eq!((outcome, frame.bytes()), (Outcome::NoMemory, payload(1500)));
     let mut table = Reassembler::new(Mode::InOrder);

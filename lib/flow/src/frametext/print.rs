@@ -251,9 +251,11 @@ fn following(row: &Row, header: &[u8], rest: &[u8]) -> Option<&'static str> {
             // The second one is Linux's choice before the port was assigned.
             udp::VXLAN_PORT | 8472 => Some("vxlan"),
             udp::GENEVE_PORT => Some("geneve"),
+            udp::L2TP_PORT => Some("l2tpv3"),
             _ => None,
         },
         "vxlan" => Some("eth"),
+        "gpw" if row.get(header, "control") == 0 => Some("eth"),
         "mpls" if row.get(header, "bos") == 0 => Some("mpls"),
         "mpls" => match rest.first()? >> 4 {
             4 => Some("ipv4"),

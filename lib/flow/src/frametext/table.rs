@@ -374,6 +374,25 @@ pub const ROWS: &[Row] = &[
             field("version", 13, 3, Decimal, ZERO),
         ],
     ),
+    row(
+        "l2tpv3", // over UDP; cookie and sublayer are the session's, and written as hex
+        8,
+        &[
+            field("session", 32, 32, Decimal, ZERO),
+            field("flags", 0, 16, Hex, Value(3)),
+            field("reserved", 16, 16, Hex, ZERO),
+        ],
+    ),
+    row(
+        "l2tpip", // the same over IP
+        4,
+        &[field("session", 0, 32, Decimal, ZERO)],
+    ),
+    row(
+        "gpw",
+        2,
+        &[field("control", 0, 16, Hex, ZERO)], // as its bytes lie
+    ),
     with_options(row(
         "geneve",
         8,
@@ -406,6 +425,7 @@ pub const ETHER_TYPES: &[(u16, &str)] = &[
     (ethertype::MPLS, "mpls"),
     (ethertype::MPLS_MULTICAST, "mpls"),
     (ethertype::TEB, "eth"),
+    (ethertype::GPW, "gpw"),
 ];
 
 /// As [`ETHER_TYPES`], by IP protocol.
@@ -424,6 +444,8 @@ pub const PROTOCOLS: &[(u8, &str)] = &[
     (ipproto::FRAGMENT, "frag"),
     (ipproto::IPIP, "ipv4"),
     (ipproto::IPV6, "ipv6"),
+    (ipproto::L2TP, "l2tpip"),
+    (ipproto::GPW, "gpw"),
 ];
 
 /// The EtherType for bare payload: "local experimental" (IEEE 802).
