@@ -115,7 +115,7 @@ fn pseudowire(pool: &mut MbufPool) -> [Vec<u64>; 2] {
         fill(pool, &bytes, &mut frames);
         let start = tsc();
         for frame in frames.drain(..) {
-            assert!(gpw::split(pool, frame, 1498, &mut ids, &mut parts).is_ok());
+            assert!(gpw::split(pool, frame, 1498, || ids.next_id(), &mut parts).is_ok());
         }
         let middle = tsc();
         for (part, frame) in parts.drain(..) {
