@@ -153,6 +153,14 @@ fn nothing_more(_: &Tunnel, _: &mut Tunnelled, _: &[u8]) -> Result<(), DropReaso
     Ok(())
 }
 
+impl TunnelType {
+    /// As the Interface table's `type` has it.
+    pub fn name(self) -> &'static str {
+        let row = TUNNELS.iter().find(|row| row.kind == self);
+        row.map_or("?", |row| row.name)
+    }
+}
+
 impl Encap {
     /// Its row.
     #[inline]

@@ -311,7 +311,7 @@ pub fn find_clashes(config: &Config, problems: &mut Vec<Problem>) {
                 .entry(tunnel.local_port)
                 .or_insert((tunnel.kind(), &port.name));
             if kind != tunnel.kind() {
-                let (name, number) = (kind.row().name, tunnel.local_port);
+                let (name, number) = (kind.name(), tunnel.local_port);
                 wrong(format!(
                     "receives at UDP port {number}, where {name} tunnel {other} does: change one of them"
                 ));

@@ -48,7 +48,7 @@ impl Daemon {
             return format!("{text}\n  error: {error}\n");
         };
         let tunnel = self.switch.tunnel(id);
-        let kind = tunnel.map_or("?", |tunnel| tunnel.config.kind().row().name);
+        let kind = tunnel.map_or("?", |tunnel| tunnel.config.encap.row().name);
         text += &format!(", port {}, type {kind}\n", port_word(number));
         let options = port.config.options.iter();
         let options: Vec<String> = options.map(|(key, word)| format!("{key}={word}")).collect();
@@ -76,7 +76,7 @@ impl Daemon {
         let mut listening: BTreeMap<(String, u16), Vec<&str>> = BTreeMap::new();
         for (name, port, TunnelOptions { config, .. }) in self.tunnels() {
             if port.live.is_some() {
-                let row = config.kind().row();
+                let row = config.encap.row();
                 let carrier = match (config.remote_ip(), config.local_port, row.protocol) {
                     (_, port, _) if port != 0 => format!("{} UDP", row.name),
                     (None, _, _) if config.remote != Remote::Flow => {
@@ -107,7 +107,7 @@ fn sizes(tunnel: &Tunnel) -> String {
     let outer = tunnel
         .route
         .as_ref()
-        .and_then(|route| Outer::new(&tunnel.config, route));
+        .and_then(|route| Outer::new(&tunnel.config, route, None));
     outer.map_or_else(String::new, |outer| {
         let (limit, room) = (outer.limit(), outer.room());
         let size = (limit + ethernet::Header::SIZE).saturating_sub(room);
