@@ -3,7 +3,7 @@
 
 use crate::edge::{Frame, HEADROOM, Offload, Pool, Rx, Tx};
 use crate::forward::trace::Observer;
-use crate::forward::worker::{Seat, Worker};
+use crate::forward::worker::{Team, Worker};
 use crate::fragment::Secret;
 use crate::model::event::{COMMANDS, Command, EVENTS, Event, PacketOut};
 use crate::model::mac::MacTable;
@@ -226,7 +226,7 @@ impl Sim {
     pub fn new(options: Options) -> Sim {
         let (stats, publisher) = (Stats::default(), Publisher::default());
         let outstanding = Outstanding::default();
-        let make = |index| {
+        let make = |team| {
             let (events_in, events) = rtrb::RingBuffer::new(EVENTS);
             let (commands, commands_out) = rtrb::RingBuffer::new(COMMANDS);
             let pool = SimPool {
@@ -234,19 +234,15 @@ impl Sim {
                 buffer_size: options.buffer_size,
             };
             let (reader, counters) = (publisher.reader(), stats.register_worker());
-            let seat = Seat {
-                index,
-                workers: options.workers,
-                secret: Secret::new(1),
-            };
-            let worker = Worker::new(seat, reader, counters, pool, events_in, commands_out);
+            let worker = Worker::new(reader, counters, pool, events_in, commands_out, team);
             SimWorker {
                 worker: worker.with_cache_entries(options.cache_entries),
                 commands,
                 events,
             }
         };
-        let workers = (0..options.workers).map(make).collect();
+        let team = Team::of(options.workers, Secret::new(0));
+        let workers = team.into_iter().map(make).collect();
         Sim {
             workers,
             stats,
@@ -402,6 +398,8 @@ impl Sim {
         for worker in &mut self.workers {
             let _ = worker.commands.push(Command::Stop);
         }
+        // Twice, for what one that stopped later sent to one that had stopped.
+        self.poll(&mut ());
         self.poll(&mut ());
         assert!(self.workers.iter().all(|w| w.worker.is_stopped()));
     }

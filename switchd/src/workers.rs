@@ -3,7 +3,7 @@
 
 use crate::clock::Clock;
 use datapath::edge::{Port, Rx, Tx};
-use datapath::forward::worker::{Seat, Worker};
+use datapath::forward::worker::{Team, Worker};
 use datapath::fragment::Secret;
 use datapath::model::PortId;
 use datapath::model::event::{COMMANDS, Command, EVENTS, Event, PacketOut};
@@ -74,16 +74,21 @@ impl Workers {
     /// Starts one worker on each of the CPUs.
     pub fn start(cpus: &[usize], context: &Context<'_>) -> Result<Workers, String> {
         let sleep_max_micros = Arc::new(AtomicU64::new(SLEEP_MAX_MICROS));
-        let secret = secret();
-        let seat = |index| Seat {
-            index,
-            workers: cpus.len(),
-            secret,
-        };
-        let handles = cpus
-            .iter()
-            .enumerate()
-            .map(|(index, &cpu)| start(seat(index), cpu, &sleep_max_micros, context));
+        let team = Team::of(cpus.len(), secret());
+        let polls: Vec<Poll> = (0..cpus.len())
+            .map(|_| Poll::new().map_err(|error| error.to_string()))
+            .collect::<Result<_, _>>()?;
+        let wakers: Arc<[Waker]> = polls.iter().map(Poll::waker).collect();
+        let handles = cpus.iter().zip(team).zip(polls);
+        let handles = handles.map(|((&cpu, team), poll)| {
+            let seat = Seat {
+                cpu,
+                team,
+                poll,
+                wakers: wakers.clone(),
+            };
+            start(seat, &sleep_max_micros, context)
+        });
         Ok(Workers {
             handles: handles.collect::<Result<_, _>>()?,
             sleep_max_micros,
@@ -188,20 +193,29 @@ fn secret() -> Secret {
     Secret::new(word() << 64 | word())
 }
 
-fn start(
-    seat: Seat,
+/// What is one worker's among all of them.
+struct Seat {
     cpu: usize,
-    sleep_max: &Arc<AtomicU64>,
-    context: &Context<'_>,
-) -> Result<Handle, String> {
+    team: Team<Mbuf>,
+    poll: Poll,
+    /// All workers'.
+    wakers: Arc<[Waker]>,
+}
+
+fn start(seat: Seat, sleep_max: &Arc<AtomicU64>, context: &Context<'_>) -> Result<Handle, String> {
+    let Seat {
+        cpu,
+        team,
+        poll,
+        wakers,
+    } = seat;
+    let index = team.mailbox.index();
     let (commands, mailbox) = rtrb::RingBuffer::new(COMMANDS);
     let (ring, events) = rtrb::RingBuffer::new(EVENTS);
-    let poll = Poll::new().map_err(|error| error.to_string())?;
     let waker = poll.waker();
     let reader = context.publisher.reader();
     let stats = context.stats.register_worker();
     let pool = MbufPool::new(context.pools.clone());
-    let index = seat.index;
     let (clock, control, sleep_max) = (context.clock, context.control.clone(), sleep_max.clone());
     let run = move || {
         pin(cpu);
@@ -209,19 +223,20 @@ fn start(
         if let Err(error) = &registered {
             tracing::warn!(%error, worker = index, "DPDK does not know this thread: it has no buffer cache");
         }
-        let worker = Worker::new(seat, reader, stats, pool, ring, mailbox);
+        let worker = Worker::new(reader, stats, pool, ring, mailbox, team);
         Loop {
             worker,
             poll,
             clock,
             control,
+            wakers,
             sleep_max,
             watched: (0, 0),
         }
         .run();
     };
     let thread = std::thread::Builder::new()
-        .name(format!("worker-{}", seat.index))
+        .name(format!("worker-{index}"))
         .spawn(run);
     let thread = thread.map_err(|error| format!("cannot start a worker: {error}"))?;
     Ok(Handle {
@@ -255,6 +270,8 @@ struct Loop {
     poll: Poll,
     clock: Clock,
     control: Waker,
+    /// All workers'.
+    wakers: Arc<[Waker]>,
     sleep_max: Arc<AtomicU64>,
     /// How many descriptors are in `poll`, and the worker's version of them.
     watched: (usize, u64),
@@ -268,6 +285,12 @@ impl Loop {
             let frames = self.worker.poll(self.clock.now());
             if self.worker.take_notified() {
                 self.control.wake();
+            }
+            let mailed = self.worker.take_mailed();
+            if mailed != 0 {
+                let theirs = self.wakers.iter().enumerate();
+                let theirs = theirs.filter(|(index, _)| mailed >> index & 1 != 0);
+                theirs.for_each(|(_, waker)| waker.wake());
             }
             if frames > 0 {
                 idle = 0;

@@ -8,7 +8,6 @@ use ofp::message::{AsyncConfig, SwitchConfig};
 use ofp::types::Version;
 
 /// OFPC_FRAG_*.
-const FRAG_REASSEMBLE: u8 = 2;
 const FRAG_NX_MATCH: u8 = 3;
 
 impl Switch {
@@ -22,7 +21,7 @@ impl Switch {
     }
     /// OFPT_SET_CONFIG. Fragment handling is the bridge's, the rest is the connection's.
     pub(super) fn set_config(&mut self, conn: ConnId, config: SwitchConfig) -> Result<(), OfError> {
-        if config.frag == FRAG_REASSEMBLE || config.frag > FRAG_NX_MATCH {
+        if config.frag > FRAG_NX_MATCH {
             return Err(OfError::ConfigFlags);
         }
         let connection = self.connections.get_mut(&conn).expect("dispatched");

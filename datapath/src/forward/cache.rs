@@ -20,9 +20,27 @@ pub const ENTRIES: usize = 32_768;
 /// Bytes that the programs may take: 4 KiB for each of [`ENTRIES`], of which most need a few hundred.
 const MAX_MEMORY: usize = 128 << 20;
 
+/// What a program is looked for by.
+#[derive(Clone, Copy)]
+pub struct Query<'a> {
+    /// Of the rest, see [`hash`].
+    pub hash: u64,
+    /// The packet's bridge.
+    pub bridge: BridgeId,
+    /// The continuation with which the packet goes on there; 0: it begins.
+    pub continuation: u64,
+    /// The bridge.
+    pub view: &'a BridgeView,
+    /// The published version.
+    pub version: u64,
+    /// The packet's key.
+    pub key: &'a Key,
+}
+
 #[derive(Default)]
 struct Entry {
     bridge: BridgeId,
+    continuation: u64,
     plan: u64,
     /// Of the bridge's ports and settings.
     generation: u64,
@@ -44,11 +62,11 @@ pub struct Cache {
     memory: usize,
 }
 
-/// The hash of what a bridge's rules look at in a packet. Never 0.
+/// The hash of what a bridge's rules look at in a packet that goes on with a continuation (0: it begins). Never 0.
 #[inline]
-pub fn hash(bridge: BridgeId, view: &BridgeView, key: &Key) -> u64 {
+pub fn hash(bridge: BridgeId, continuation: u64, view: &BridgeView, key: &Key) -> u64 {
     const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut hash = u64::from(bridge.0);
+    let mut hash = continuation << 16 ^ u64::from(bridge.0);
     for &(index, mask) in &view.plan.arrival {
         hash = (hash.rotate_left(23) ^ key.0[usize::from(index)] & mask).wrapping_mul(MULTIPLIER);
     }
@@ -87,14 +105,10 @@ impl Cache {
     }
     /// The entry of a packet, if there is one and it is still true.
     #[inline]
-    pub fn find(
-        &mut self,
-        hash: u64,
-        bridge: BridgeId,
-        view: &BridgeView,
-        version: u64,
-        key: &Key,
-    ) -> Option<usize> {
+    pub fn find(&mut self, query: &Query<'_>) -> Option<usize> {
+        let Query {
+            hash, view, key, ..
+        } = *query;
         let set = self.set_of(hash);
         for way in 0..WAYS {
             if self.tags[set][way] != hash {
@@ -102,7 +116,10 @@ impl Cache {
             }
             let index = set * WAYS + way;
             let entry = &mut self.entries[index];
-            if entry.bridge != bridge || entry.plan != view.plan.generation {
+            if entry.bridge != query.bridge
+                || entry.plan != view.plan.generation
+                || entry.continuation != query.continuation
+            {
                 continue;
             }
             let words = &self.words[index * self.stride..][..view.plan.arrival.len()];
@@ -113,27 +130,22 @@ impl Cache {
             {
                 continue;
             }
-            if entry.checked != version {
+            if entry.checked != query.version {
                 if !is_current(entry, view) {
                     self.tags[set][way] = 0;
                     return None;
                 }
-                entry.checked = version;
+                entry.checked = query.version;
             }
             return Some(index);
         }
         None
     }
     /// Keeps a program; `program` gets an old one's memory in exchange.
-    pub fn insert(
-        &mut self,
-        hash: u64,
-        bridge: BridgeId,
-        view: &BridgeView,
-        version: u64,
-        key: &Key,
-        program: &mut Program,
-    ) -> usize {
+    pub fn insert(&mut self, query: &Query<'_>, program: &mut Program) -> usize {
+        let Query {
+            hash, view, key, ..
+        } = *query;
         self.memory += program.memory();
         if self.memory > MAX_MEMORY {
             self.tags.fill([0; WAYS]);
@@ -154,10 +166,11 @@ impl Cache {
         }
         let entry = &mut self.entries[index];
         self.memory -= entry.program.memory();
-        entry.bridge = bridge;
+        entry.bridge = query.bridge;
+        entry.continuation = query.continuation;
         entry.plan = view.plan.generation;
         entry.generation = view.generation;
-        entry.checked = version;
+        entry.checked = query.version;
         std::mem::swap(&mut entry.program, program);
         index
     }
@@ -198,9 +211,16 @@ mod tests {
             program.steps.resize(16_384, Step::PopVlan);
             let mut key = Key::default();
             key.0[0] = port << 32;
-            let hash = hash(id, view, &key);
-            let index = cache.insert(hash, id, view, 1, &key, &mut program);
-            assert_eq!(cache.find(hash, id, view, 1, &key), Some(index));
+            let query = Query {
+                hash: hash(id, 0, view, &key),
+                bridge: id,
+                continuation: 0,
+                view,
+                version: 1,
+                key: &key,
+            };
+            let index = cache.insert(&query, &mut program);
+            assert_eq!(cache.find(&query), Some(index));
             assert_eq!(cache.entry(index).1.steps.len(), 16_384);
             assert!(cache.memory <= MAX_MEMORY);
         }

@@ -1,15 +1,17 @@
 //! Runs programs on frames: rewriting, sending through ports of every kind, punting. Holds what that
 //! needs and is a worker's own: its pool, its sending queues, its counters, its rings.
 
+use super::continuation::Continuation;
+use super::mail::Mailbox;
 use super::pipeline::refusal;
-use super::program::{Step, TunId};
+use super::program::{Overlay, Step};
+use super::reassembly::Reassembly;
 use super::rewrite;
 use super::too_big::Answers;
 use super::trace::Observer;
 use super::underlay::{Known, Waiting};
-use super::worker::Seat;
 use crate::edge::{Frame, Pool, Segmentation, Tx};
-use crate::fragment::{FRAGMENTS_MAX, Ids, Splitter};
+use crate::fragment::{FRAGMENTS_MAX, Ids, Secret, Splitter};
 use crate::model::event::{Event, Punt};
 use crate::model::port::{PortId, PortKind, PortView};
 use crate::model::stats::WorkerStats;
@@ -32,7 +34,7 @@ const MAX_CONTINUATIONS: u16 = 4096;
 const FLUSH_LEN: usize = 64;
 
 /// The tunnel words of a key, `word::TUN_ID` to `word::TUN_META`.
-pub(super) type TunnelWords = [u64; word::METADATA - word::TUN_ID];
+pub(super) type TunnelWords = [u64; Overlay::WORDS.end - Overlay::WORDS.start];
 /// No tunnel words.
 pub(super) const NO_WORDS: u32 = u32::MAX;
 
@@ -44,6 +46,22 @@ pub(super) struct Item<F> {
     /// Index of its tunnel words, or [`NO_WORDS`].
     pub words: u32,
     pub nesting: Nesting,
+    /// What remains of its way there; `None`: it begins.
+    pub resume: Option<Arc<Continuation>>,
+}
+
+impl Item<()> {
+    /// The same for a frame.
+    pub fn with<F>(self, frame: F) -> Item<F> {
+        Item {
+            frame,
+            bridge: self.bridge,
+            in_port: self.in_port,
+            words: self.words,
+            nesting: self.nesting,
+            resume: self.resume,
+        }
+    }
 }
 
 /// Where a frame comes from, by which everything that it becomes is bounded.
@@ -65,9 +83,25 @@ pub(super) struct Context<'s> {
 /// Where a frame is.
 pub(super) struct Place<'s> {
     pub view: &'s BridgeView,
+    pub bridge: BridgeId,
+    pub in_port: PortNo,
     pub words: u32,
     pub nesting: Nesting,
     pub layout: Layout,
+}
+
+impl Place<'_> {
+    /// What goes on there with a continuation, or from the first table.
+    pub fn item<F>(&self, frame: F, then: Option<&Arc<Continuation>>) -> Item<F> {
+        Item {
+            frame,
+            bridge: self.bridge,
+            in_port: self.in_port,
+            words: self.words,
+            nesting: self.nesting,
+            resume: then.cloned(),
+        }
+    }
 }
 
 /// A port's sending queue, with what waits for it.
@@ -103,18 +137,20 @@ pub(super) struct Executor<P: Pool> {
     pub known: Known,
     /// What the frame is whose program runs.
     pub bpdu: bpdu::Kind,
+    pub mailbox: Mailbox<P::Frame>,
+    pub reassembly: Reassembly<P::Frame>,
 }
 
 impl<P: Pool> Executor<P> {
     pub fn new(
-        seat: Seat,
         pool: P,
         stats: Arc<WorkerStats>,
         events: rtrb::Producer<Event>,
+        secret: Secret,
+        mailbox: Mailbox<P::Frame>,
     ) -> Executor<P> {
+        let (index, workers) = (mailbox.index(), mailbox.workers());
         Executor {
-            splitter: Splitter::new(Ids::new(seat.secret, seat.index, seat.workers)),
-            parts: Vec::with_capacity(FRAGMENTS_MAX),
             inner_parts: Vec::with_capacity(FRAGMENTS_MAX),
             answers: Answers::default(),
             pool,
@@ -132,6 +168,10 @@ impl<P: Pool> Executor<P> {
             waiting: Waiting::default(),
             known: Known::default(),
             bpdu: bpdu::Kind::None,
+            mailbox,
+            reassembly: Reassembly::new(secret, workers),
+            splitter: Splitter::new(Ids::new(secret, index, workers)),
+            parts: Vec::with_capacity(FRAGMENTS_MAX),
         }
     }
     pub fn add_queue(&mut self, port: PortId, tx: Box<dyn Tx<P::Frame>>) {
@@ -159,6 +199,7 @@ impl<P: Pool> Executor<P> {
         }
         self.dirty.clear();
         self.trash.extend(self.waiting.take());
+        self.let_go();
         self.pool.free(&mut self.trash);
     }
     /// Hands over what waits for ports, and what is done with.
@@ -169,6 +210,7 @@ impl<P: Pool> Executor<P> {
         if !self.trash.is_empty() {
             self.pool.free(&mut self.trash);
         }
+        self.publish_outcomes();
     }
     fn flush_port(&mut self, port: PortId) {
         if let Some(Some(queue)) = self.queues.get_mut(port.0 as usize)
@@ -219,36 +261,52 @@ impl<P: Pool> Executor<P> {
                 Step::PopVlan => rewrite::pop_vlan(&mut frame, &mut at.layout),
                 Step::Output {
                     port,
-                    tun_id,
+                    tunnel,
                     max_size,
                 } => {
                     if is_last {
-                        return self.emit(cx, at, *port, *tun_id, *max_size, frame, o);
+                        return self.emit(cx, at, *port, tunnel, *max_size, frame, o);
                     }
                     if let Some(copy) = self.copy(&frame, o) {
-                        self.emit(cx, at, *port, *tun_id, *max_size, copy, o);
+                        self.emit(cx, at, *port, tunnel, *max_size, copy, o);
                     }
                 }
                 Step::Flood {
                     in_port,
                     all,
-                    tun_id,
-                } => match self.flood(cx, at, *in_port, *all, *tun_id, frame, is_last, o) {
+                    tunnel,
+                } => match self.flood(cx, at, *in_port, *all, tunnel, frame, is_last, o) {
                     Some(kept) => frame = kept,
                     None => return,
                 },
                 Step::Normal {
                     in_port,
                     reserved,
-                    tun_id,
+                    tunnel,
                 } => {
                     let from = (*in_port, *reserved);
-                    match self.normal(cx, at, from, *tun_id, frame, is_last, o) {
+                    match self.normal(cx, at, from, tunnel, frame, is_last, o) {
                         Some(kept) => frame = kept,
                         None => return,
                     }
                 }
-                Step::Punt { punt, tun_id } => self.punt(at, punt, *tun_id, &frame, o),
+                Step::Fragment { mtu, df, then } => {
+                    if is_last {
+                        return self.fragment(at, (*mtu, *df), then, frame, o);
+                    }
+                    if let Some(copy) = self.copy(&frame, o) {
+                        self.fragment(at, (*mtu, *df), then, copy, o);
+                    }
+                }
+                Step::Reassemble { then } => {
+                    if is_last {
+                        return self.reassemble(cx, at, then, frame, o);
+                    }
+                    if let Some(copy) = self.copy(&frame, o) {
+                        self.reassemble(cx, at, then, copy, o);
+                    }
+                }
+                Step::Punt { punt, tunnel } => self.punt(at, punt, tunnel, &frame, o),
                 Step::Clone { len } => {
                     let part = &steps[next..next + len];
                     next += len;
@@ -274,7 +332,7 @@ impl<P: Pool> Executor<P> {
         at: &Place<'_>,
         in_port: PortNo,
         all: bool,
-        tun_id: TunId,
+        tunnel: &Overlay,
         frame: P::Frame,
         is_last: bool,
         o: &mut O,
@@ -295,11 +353,11 @@ impl<P: Pool> Executor<P> {
         }
         while let Some(port) = targets.next() {
             if is_last && targets.peek().is_none() {
-                self.emit(cx, at, port.id, tun_id, u32::MAX, frame, o);
+                self.emit(cx, at, port.id, tunnel, u32::MAX, frame, o);
                 return None;
             }
             if let Some(copy) = self.copy(&frame, o) {
-                self.emit(cx, at, port.id, tun_id, u32::MAX, copy, o);
+                self.emit(cx, at, port.id, tunnel, u32::MAX, copy, o);
             }
         }
         Some(frame)
@@ -313,7 +371,7 @@ impl<P: Pool> Executor<P> {
         cx: Context<'_>,
         at: &Place<'_>,
         port: PortId,
-        tun_id: TunId,
+        tunnel: &Overlay,
         max_size: u32,
         mut frame: P::Frame,
         o: &mut O,
@@ -334,16 +392,14 @@ impl<P: Pool> Executor<P> {
                 }
             }
             PortKind::Patch { peer } => self.through_patch(cx, at, port, *peer, frame, o),
-            PortKind::Tunnel(tunnel) => {
+            PortKind::Tunnel(to) => {
                 let mut words = self
                     .words
                     .get(at.words as usize)
                     .copied()
                     .unwrap_or_default();
-                if let TunId::Set(id) = tun_id {
-                    words[0] = id;
-                }
-                self.enter_tunnel(cx, at.nesting, port, tunnel, &words, frame, o);
+                tunnel.lay(&mut words, word::TUN_ID);
+                self.enter_tunnel(cx, at.nesting, port, to, &words, frame, o);
             }
             // It is no member of a bridge, and no output names it.
             PortKind::Host => self.drop(frame, DropReason::NoPort, o),
@@ -352,7 +408,6 @@ impl<P: Pool> Executor<P> {
     /// Puts a frame into a port's queue.
     #[inline]
     pub fn transmit<O: Observer>(&mut self, port: &PortView, frame: P::Frame, o: &mut O) {
-        let index = port.id.0 as usize;
         let (size, mtu) = (frame.size(), usize::from(port.mtu));
         // Tags are looked for only in a frame that would be too large without any.
         if size > mtu + ethernet::Header::SIZE
@@ -360,9 +415,15 @@ impl<P: Pool> Executor<P> {
             && size > mtu + link_size(frame.head())
             && frame.offload().segmentation == Segmentation::None
         {
-            self.stats.ports.add(index, 5, 1);
+            self.stats.ports.add(port.id.0 as usize, 5, 1);
             return self.drop(frame, DropReason::MtuExceeded, o);
         }
+        self.transmit_any(port, frame, o);
+    }
+    /// The same for frames of any size.
+    #[inline]
+    pub fn transmit_any<O: Observer>(&mut self, port: &PortView, frame: P::Frame, o: &mut O) {
+        let index = port.id.0 as usize;
         let Some(Some(queue)) = self.queues.get_mut(index) else {
             self.stats.ports.add(index, 5, 1);
             return self.drop(frame, DropReason::PortDown, o);
@@ -447,25 +508,29 @@ impl<P: Pool> Executor<P> {
         frame: P::Frame,
         o: &mut O,
     ) {
-        let Nesting { depth, origin } = nesting;
-        if depth >= MAX_DEPTH {
-            return self.drop(frame, DropReason::PatchDepth, o);
-        }
-        let spent = &mut self.spent[usize::from(origin) % crate::edge::BURST];
-        if *spent >= MAX_CONTINUATIONS {
-            return self.drop(frame, DropReason::Resubmits, o);
-        }
-        *spent += 1;
-        self.pending.push(Item {
+        let item = Item {
             frame,
             bridge,
             in_port,
             words,
-            nesting: Nesting {
-                depth: depth + 1,
-                origin,
-            },
-        });
+            nesting,
+            resume: None,
+        };
+        self.continue_with(item, o);
+    }
+    /// Continues a frame, which is one level deeper from now on.
+    pub fn continue_with<O: Observer>(&mut self, mut item: Item<P::Frame>, o: &mut O) {
+        let Nesting { depth, origin } = &mut item.nesting;
+        if *depth >= MAX_DEPTH {
+            return self.drop(item.frame, DropReason::PatchDepth, o);
+        }
+        let spent = &mut self.spent[usize::from(*origin) % crate::edge::BURST];
+        if *spent >= MAX_CONTINUATIONS {
+            return self.drop(item.frame, DropReason::Resubmits, o);
+        }
+        *spent += 1;
+        *depth += 1;
+        self.pending.push(item);
     }
 
     /// Sends a copy to the controllers.
@@ -473,7 +538,7 @@ impl<P: Pool> Executor<P> {
         &mut self,
         at: &Place<'_>,
         template: &Punt,
-        tun_id: TunId,
+        tunnel: &Overlay,
         frame: &P::Frame,
         o: &mut O,
     ) {
@@ -486,11 +551,9 @@ impl<P: Pool> Executor<P> {
         punt.data = bytes(frame, punt.controller.max_len.into());
         let mut key = Key::default();
         if let Some(words) = self.words.get(at.words as usize) {
-            key.0[word::TUN_ID..word::METADATA].copy_from_slice(words);
+            key.0[Overlay::WORDS].copy_from_slice(words);
         }
-        if let TunId::Set(id) = tun_id {
-            key.0[word::TUN_ID] = id;
-        }
+        tunnel.lay(&mut key.0, 0);
         for field in TUNNEL_FIELDS {
             let value = key.get(field.place());
             if value != 0 {
@@ -530,12 +593,15 @@ impl Events {
 }
 
 /// What a packet-in says of the tunnel that a packet came through.
-const TUNNEL_FIELDS: [Field; 5] = [
+const TUNNEL_FIELDS: [Field; 8] = [
     Field::TunId,
     Field::TunSrc,
     Field::TunDst,
     Field::TunIpv6Src,
     Field::TunIpv6Dst,
+    Field::TunFlags,
+    Field::TunGbpId,
+    Field::TunGbpFlags,
 ];
 
 /// At most `max_size` bytes of a frame, with its checksum finished.
@@ -568,6 +634,6 @@ fn cut<F: Frame>(frame: &mut F, size: usize) {
 }
 
 /// Bytes of the Ethernet header with its tags.
-fn link_size(head: &[u8]) -> usize {
+pub(super) fn link_size(head: &[u8]) -> usize {
     ethernet::payload(head, 2).map_or(ethernet::Header::SIZE, |payload| payload.offset)
 }

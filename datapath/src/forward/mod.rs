@@ -5,10 +5,15 @@
 mod action_set;
 mod bpdu;
 mod cache;
+pub mod continuation;
+mod enter;
 mod execute;
+mod fragment;
+pub mod mail;
 mod normal;
 pub mod pipeline;
 pub mod program;
+mod reassembly;
 mod rewrite;
 mod set;
 mod too_big;

@@ -3,7 +3,7 @@
 
 use super::execute::{Context, Executor, Place};
 use super::pipeline::refusal;
-use super::program::TunId;
+use super::program::Overlay;
 use super::rewrite;
 use super::trace::Observer;
 use crate::edge::{Frame, Pool};
@@ -91,7 +91,7 @@ impl<P: Pool> Executor<P> {
         cx: Context<'_>,
         at: &Place<'_>,
         (in_port, reserved): (PortNo, bool),
-        tun_id: TunId,
+        tunnel: &Overlay,
         frame: P::Frame,
         is_last: bool,
         o: &mut O,
@@ -131,11 +131,11 @@ impl<P: Pool> Executor<P> {
                     headers.dst, port.name
                 ));
                 if is_last {
-                    self.leave(cx, at, port, tags, tun_id, frame, o);
+                    self.leave(cx, at, port, tags, tunnel, frame, o);
                     return None;
                 }
                 if let Some(copy) = self.copy(&frame, o) {
-                    self.leave(cx, at, port, tags, tun_id, copy, o);
+                    self.leave(cx, at, port, tags, tunnel, copy, o);
                 }
                 Some(frame)
             }
@@ -158,11 +158,11 @@ impl<P: Pool> Executor<P> {
                 }
                 while let Some(port) = targets.next() {
                     if is_last && targets.peek().is_none() {
-                        self.leave(cx, at, port, tags, tun_id, frame, o);
+                        self.leave(cx, at, port, tags, tunnel, frame, o);
                         return None;
                     }
                     if let Some(copy) = self.copy(&frame, o) {
-                        self.leave(cx, at, port, tags, tun_id, copy, o);
+                        self.leave(cx, at, port, tags, tunnel, copy, o);
                     }
                 }
                 Some(frame)
@@ -193,7 +193,7 @@ impl<P: Pool> Executor<P> {
         at: &Place<'_>,
         port: &PortView,
         (vlan, tci): (u16, Option<u16>),
-        tun_id: TunId,
+        tunnel: &Overlay,
         mut frame: P::Frame,
         o: &mut O,
     ) {
@@ -218,7 +218,7 @@ impl<P: Pool> Executor<P> {
         if !has_room {
             return self.drop(frame, DropReason::NoMemory, o);
         }
-        self.emit(cx, at, port.id, tun_id, u32::MAX, frame, o);
+        self.emit(cx, at, port.id, tunnel, u32::MAX, frame, o);
     }
 }
 

@@ -6,13 +6,15 @@
 //! that has the same key.
 //! Design: no recursion. A list of actions is a level on an explicit stack; resubmit pushes one, goto
 //! replaces the top one, clone pushes one that restores the state when it ends. The action set is a
-//! list of its own at the very end, and at that of each clone (as Open vSwitch has it).
+//! list of its own at the very end, and at that of each clone (as Open vSwitch has it). What happens to the packet
+//! before it goes on ends a branch with a continuation.
 //! Invariants: the outcome depends on the key's bits in the bridge's plan, its tables and its ports,
 //! and on nothing else. Open vSwitch's limits hold; exceeding one drops the packet with its reason.
 
 use super::action_set::ActionSet;
-use super::program::{Program, Step, TunId, Visit};
+use super::program::{Overlay, Program, Step, Visit};
 use super::trace::Observer;
+use crate::fragment::DontFragment;
 use crate::model::event::Punt;
 use crate::model::port::PortView;
 use crate::model::rule::Rule;
@@ -34,20 +36,20 @@ const MAX_STACK_LEN: usize = 65_536 / 16;
 const MAX_STEPS: usize = 16_384;
 
 /// A list of actions on its way.
-struct Level<'s> {
-    actions: &'s [Action],
-    next: usize,
-    table: TableId,
-    cookie: Cookie,
-    deepens: bool,
-    clone: Option<Box<Saved<'s>>>,
+pub(super) struct Level<'s> {
+    pub actions: &'s [Action],
+    pub next: usize,
+    pub table: TableId,
+    pub cookie: Cookie,
+    pub deepens: bool,
+    pub clone: Option<Box<Saved<'s>>>,
 }
 
 /// What a clone does not change: the state before it, and where its step is.
-struct Saved<'s> {
+pub(super) struct Saved<'s> {
     key: Key,
     set: ActionSet<'s>,
-    tun_id: TunId,
+    tunnel: Overlay,
     reserved: bool,
     stack_len: usize,
     step: usize,
@@ -55,7 +57,7 @@ struct Saved<'s> {
 
 /// How a table is entered.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Entry {
+pub(super) enum Entry {
     /// At the start, by goto, or by a packet-out's `output:table`: a miss is honoured.
     Ordinary,
     /// By resubmit: a miss has no effect.
@@ -66,24 +68,26 @@ enum Entry {
 pub struct Walk<'s, 'w, O> {
     snapshot: &'s Snapshot,
     bridge: BridgeId,
-    view: &'s BridgeView,
+    pub(super) view: &'s BridgeView,
     pub(super) key: Key,
     pub(super) program: &'w mut Program,
-    levels: SmallVec<[Level<'s>; 4]>,
-    set: ActionSet<'s>,
+    pub(super) levels: SmallVec<[Level<'s>; 4]>,
+    pub(super) set: ActionSet<'s>,
     /// While the action set is executed: on top of how many levels.
-    in_set: Option<usize>,
+    pub(super) in_set: Option<usize>,
     set_ended: bool,
-    packet_out: bool,
+    /// This branch goes on elsewhere: nothing follows here, up to the end of the innermost clone.
+    pub(super) ended: bool,
+    pub(super) packet_out: bool,
     pub(super) stack: Vec<u128>,
-    pub(super) tun_id: TunId,
+    pub(super) tunnel: Overlay,
     /// NORMAL forwards to reserved destinations too.
     pub(super) reserved: bool,
-    depth: usize,
-    lookups: usize,
+    pub(super) depth: usize,
+    pub(super) lookups: usize,
     pub(super) exit: bool,
-    table: TableId,
-    cookie: Cookie,
+    pub(super) table: TableId,
+    pub(super) cookie: Cookie,
     observer: &'w mut O,
 }
 
@@ -111,9 +115,10 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             set: ActionSet::default(),
             in_set: None,
             set_ended: false,
+            ended: false,
             packet_out: false,
             stack: Vec::new(),
-            tun_id: TunId::Unchanged,
+            tunnel: Overlay::default(),
             reserved: false,
             depth: 0,
             lookups: 0,
@@ -144,7 +149,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         let outcome = self.finish();
         self.conclude(outcome);
     }
-    fn conclude(&mut self, outcome: Outcome) {
+    pub(super) fn conclude(&mut self, outcome: Outcome) {
         if let Err(reason) = outcome {
             self.program.steps.clear();
             self.program.drop = reason;
@@ -154,7 +159,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             self.program.steps.pop();
         }
     }
-    fn finish(&mut self) -> Outcome {
+    pub(super) fn finish(&mut self) -> Outcome {
         self.run(0)?;
         self.run_set()
     }
@@ -172,7 +177,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         self.depth += deepens;
         let before = self.in_set.replace(len);
         for action in actions {
-            if self.exit || self.set_ended {
+            if self.exit || self.set_ended || self.ended {
                 break;
             }
             self.apply(action)?;
@@ -183,11 +188,15 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         Ok(())
     }
     /// Until no more than `len` levels are left.
-    fn run(&mut self, len: usize) -> Outcome {
+    pub(super) fn run(&mut self, len: usize) -> Outcome {
         while self.levels.len() > len
             && let Some(level) = self.levels.last_mut()
         {
-            let Some(action) = level.actions.get(level.next).filter(|_| !self.exit) else {
+            let Some(action) = level
+                .actions
+                .get(level.next)
+                .filter(|_| !self.exit && !self.ended)
+            else {
                 if level.clone.is_some() {
                     self.run_set()?;
                 }
@@ -219,8 +228,9 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
                 steps[saved.step] = Step::Clone { len };
             }
             (self.key, self.set) = (saved.key, saved.set);
-            (self.tun_id, self.reserved) = (saved.tun_id, saved.reserved);
+            (self.tunnel, self.reserved) = (saved.tunnel, saved.reserved);
             self.stack.truncate(saved.stack_len);
+            self.ended = false;
         }
     }
     fn in_port(&self) -> PortNo {
@@ -239,7 +249,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
     }
 
     /// Looks up a table; the rule's actions become the top level.
-    fn enter(
+    pub(super) fn enter(
         &mut self,
         table: TableId,
         in_port: Option<PortNo>,
@@ -377,6 +387,18 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             }
             Action::DecTtl(ids) => self.dec_ttl(ids),
             Action::Bpdu(action) => self.bpdu(*action),
+            Action::Fragment { mtu, ignore_df } => {
+                let df = match ignore_df {
+                    true => DontFragment::Ignore,
+                    false => DontFragment::Obey,
+                };
+                let (mtu, then) = (*mtu, self.suspend(None));
+                self.push(Step::Fragment { mtu, df, then })
+            }
+            Action::Reassemble(table) => {
+                let then = self.suspend(Some(*table));
+                self.push(Step::Reassemble { then })
+            }
             _ => self.set(action),
         }
     }
@@ -388,7 +410,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         let saved = Saved {
             key: self.key.clone(),
             set: self.set.clone(),
-            tun_id: self.tun_id,
+            tunnel: self.tunnel.clone(),
             reserved: self.reserved,
             stack_len: self.stack.len(),
             step: self.program.steps.len(),
@@ -428,19 +450,19 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
     }
 
     fn output(&mut self, port: PortNo, max_len: u16, max_size: u32) -> Outcome {
-        let (in_port, tun_id) = (self.in_port(), self.tun_id);
+        let in_port = self.in_port();
         match port {
             PortNo::IN_PORT => self.send(in_port, max_size),
             PortNo::TABLE => self.enter(self.view.config.first_table, None, Entry::Ordinary, true),
             PortNo::NORMAL => self.push(Step::Normal {
                 in_port,
                 reserved: self.reserved,
-                tun_id,
+                tunnel: self.tunnel.clone(),
             }),
             PortNo::FLOOD | PortNo::ALL => self.push(Step::Flood {
                 in_port,
                 all: port == PortNo::ALL,
-                tun_id,
+                tunnel: self.tunnel.clone(),
             }),
             PortNo::CONTROLLER => {
                 let reason = match (self.packet_out, self.in_set.is_some()) {
@@ -473,7 +495,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             Some(reason) => self.suppress(reason),
             None => self.push(Step::Output {
                 port: port.id,
-                tun_id: self.tun_id,
+                tunnel: self.tunnel.clone(),
                 max_size,
             }),
         }
@@ -489,8 +511,8 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             total_len: 0,
             data: Vec::new(),
         });
-        let tun_id = self.tun_id;
-        self.push(Step::Punt { punt, tun_id })
+        let tunnel = self.tunnel.clone();
+        self.push(Step::Punt { punt, tunnel })
     }
 }
 

@@ -1,11 +1,16 @@
 //! What a walk through the pipeline comes down to for one kind of packet: concrete steps, and who is
 //! credited. Made by `pipeline`, kept by `cache`, run by `execute`. The only lowered form of actions.
 
+use super::continuation::Continuation;
+use crate::fragment::DontFragment;
 use crate::model::port::PortId;
 use crate::model::rule::RuleId;
 use crate::model::{DropReason, event::Punt};
+use ofp::key::{Match, MatchWord, Place, word};
 use ofp::types::{PortNo, TableId};
 use packet::bpdu;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// The lowered form of everything that happens to a packet in one bridge.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,13 +39,14 @@ impl Default for Program {
 impl Program {
     /// Bytes of memory that it takes.
     pub fn memory(&self) -> usize {
-        let punts = self
-            .steps
-            .iter()
-            .filter(|step| matches!(step, Step::Punt { .. }));
+        let owned = self.steps.iter().map(|step| match step {
+            Step::Punt { .. } => size_of::<Punt>(),
+            Step::Fragment { then, .. } | Step::Reassemble { then } => then.memory(),
+            _ => 0,
+        });
         self.steps.capacity() * size_of::<Step>()
             + self.visits.capacity() * size_of::<Visit>()
-            + punts.count() * size_of::<Punt>()
+            + owned.sum::<usize>()
     }
     /// Makes it empty; its memory is kept.
     pub fn clear(&mut self) {
@@ -80,8 +86,8 @@ pub enum Step {
     Output {
         /// Which one.
         port: PortId,
-        /// For a tunnel whose key is the flow's.
-        tun_id: TunId,
+        /// For a tunnel.
+        tunnel: Overlay,
         /// Bytes of the frame at most.
         max_size: u32,
     },
@@ -92,7 +98,7 @@ pub enum Step {
         /// Also through those that do not flood.
         all: bool,
         /// As above.
-        tun_id: TunId,
+        tunnel: Overlay,
     },
     /// The learning switch.
     Normal {
@@ -101,14 +107,28 @@ pub enum Step {
         /// Reserved destinations too, as `bpdu(forward)` said.
         reserved: bool,
         /// As above.
-        tun_id: TunId,
+        tunnel: Overlay,
     },
     /// A copy to the controllers.
     Punt {
         /// Everything but the frame, and what the tunnel that it came through says.
         punt: Box<Punt>,
         /// As above.
-        tun_id: TunId,
+        tunnel: Overlay,
+    },
+    /// What is too large becomes fragments; each of them, or the frame as it is, goes on by itself.
+    Fragment {
+        /// Bytes of a fragment at most, from the IP header on.
+        mtu: u16,
+        /// What to do with IPv4's DF.
+        df: DontFragment,
+        /// What follows.
+        then: Arc<Continuation>,
+    },
+    /// A fragment is held; the packet that it belongs to goes on, or the frame as it is.
+    Reassemble {
+        /// What follows.
+        then: Arc<Continuation>,
     },
     /// The next `len` steps happen to a copy.
     Clone {
@@ -117,13 +137,38 @@ pub enum Step {
     },
 }
 
-/// The tunnel id at an output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TunId {
-    /// As the packet came with it.
-    Unchanged,
-    /// Set by an action.
-    Set(u64),
+/// What actions wrote to the key's tunnel words: laid over those that the packet came with. Free if that is nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overlay(Option<Arc<Match>>);
+
+impl Overlay {
+    /// The key words that are a tunnel's.
+    pub const WORDS: Range<usize> = word::TUN_ID..word::METADATA;
+
+    /// An action wrote to a field, which may be another one than a tunnel's.
+    pub fn set(&mut self, place: Place, value: u128, mask: u128) {
+        if Self::WORDS.contains(&usize::from(place.word)) {
+            Arc::make_mut(self.0.get_or_insert_default()).set(place, value, mask);
+        }
+    }
+    /// Writes it to a key's words, of which `words` are those from number `first` on.
+    #[inline]
+    pub fn lay(&self, words: &mut [u64], first: usize) {
+        let Some(written) = &self.0 else {
+            return;
+        };
+        for MatchWord { index, mask, value } in written.words() {
+            if let Some(word) = words.get_mut(usize::from(*index) - first) {
+                *word = *word & !mask | value;
+            }
+        }
+    }
+    /// Bytes of memory that it takes.
+    pub fn memory(&self) -> usize {
+        self.0.as_ref().map_or(0, |written| {
+            size_of::<Match>() + size_of_val(written.words())
+        })
+    }
 }
 
 impl Step {

@@ -2,7 +2,7 @@
 //! A field that the packet does not have is left alone, as in Open vSwitch.
 
 use super::pipeline::{Outcome, Walk};
-use super::program::{Spot, Step, TunId, Write};
+use super::program::{Spot, Step, Write};
 use super::trace::Observer;
 use ofp::action::Action;
 use ofp::field::{Field, Prereq, Subfield};
@@ -179,9 +179,7 @@ impl<O: Observer> Walk<'_, '_, O> {
         let mask = mask & place.ones();
         let value = value & mask;
         self.key.set(place, value, mask);
-        if field == Field::TunId {
-            self.tun_id = TunId::Set(self.key.0[word::TUN_ID]);
-        }
+        self.tunnel.set(place, value, mask);
         match spot(field, eth_type(&self.key) == ethertype::IPV6) {
             None => Ok(()),
             Some((spot, above)) => {

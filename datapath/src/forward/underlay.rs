@@ -2,6 +2,8 @@
 //! tunnel's route and neighbour are known.
 
 use super::execute::{Context, Executor, NO_WORDS, Nesting, TunnelWords};
+use super::mail::Then;
+use super::reassembly::Purpose;
 use super::trace::Observer;
 use crate::edge::{BURST, Frame, Pool, Segmentation};
 use crate::fragment::{DontFragment, Refusal};
@@ -16,7 +18,6 @@ use crate::tunnel::{self, Outer, Tunnelled};
 use ofp::key::word;
 use ofp::types::PortNo;
 use packet::gpw::Part;
-use packet::gso::Segments;
 use packet::{MacAddr, Wire, bpdu, ethernet, ethertype, ipv4, ipv6};
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -119,7 +120,7 @@ impl Known {
         }
     }
     #[inline]
-    fn is_ours(&mut self, snapshot: &Snapshot, bridge: BridgeId, ip: &IpAddr) -> bool {
+    pub fn is_ours(&mut self, snapshot: &Snapshot, bridge: BridgeId, ip: &IpAddr) -> bool {
         if self
             .ours
             .as_ref()
@@ -172,7 +173,10 @@ impl<P: Pool> Executor<P> {
             return self.wait(cx, port, words, frame, o);
         };
         if frame.offload().segmentation != Segmentation::None {
-            return self.split(cx, nesting, port, tunnel, route, words, frame, o);
+            // Each part becomes a tunnel packet of its own.
+            return self.segments(frame, o, |to, part, o| {
+                to.encapsulate(cx, nesting, port, tunnel, route, words, part, o);
+            });
         }
         match tunnel::finish_checksum(&mut frame) {
             Ok(()) => self.encapsulate(cx, nesting, port, tunnel, route, words, frame, o),
@@ -308,49 +312,7 @@ impl<P: Pool> Executor<P> {
             },
         }
     }
-    /// Cuts a large segment before encapsulation: each part becomes a tunnel packet of its own.
-    #[allow(clippy::too_many_arguments, reason = "they are the step's fields")]
-    #[cold]
-    fn split<O: Observer>(
-        &mut self,
-        cx: Context<'_>,
-        nesting: Nesting,
-        port: &PortView,
-        tunnel: &Arc<Tunnel>,
-        route: &Route,
-        words: &TunnelWords,
-        frame: P::Frame,
-        o: &mut O,
-    ) {
-        let offload = frame.offload();
-        let Some(plan) = Segments::new(frame.head(), frame.size(), &offload) else {
-            return self.drop(frame, DropReason::Malformed, o);
-        };
-        for index in 0..plan.len() {
-            let payload = plan.payload(index);
-            let size = plan.header_size() + payload.len();
-            let Some(mut part) = self.pool.alloc(size) else {
-                o.drop(DropReason::NoMemory);
-                self.stats.dropped(DropReason::NoMemory);
-                continue;
-            };
-            part.set_offload(Default::default());
-            let is_whole = part.head().len() == size;
-            if is_whole {
-                let (headers, body) = part.head_mut().split_at_mut(plan.header_size());
-                headers.copy_from_slice(&frame.head()[..plan.header_size()]);
-                copy_range(&frame, payload.start, body);
-            }
-            if is_whole && plan.patch(index, part.head_mut()).is_some() {
-                self.encapsulate(cx, nesting, port, tunnel, route, words, part, o);
-            } else {
-                self.drop(part, DropReason::TunnelTooBig, o);
-            }
-        }
-        self.trash.push(frame);
-    }
-
-    /// A frame for the host: a tunnel packet goes on inside instead.
+    /// A frame for the host: a tunnel packet goes on inside instead; parts of one are held.
     pub fn reach_host<O: Observer>(
         &mut self,
         cx: Context<'_>,
@@ -359,20 +321,58 @@ impl<P: Pool> Executor<P> {
         frame: P::Frame,
         o: &mut O,
     ) {
+        let Some(frame) = self.open_for_host(cx, nesting, port, frame, o) else {
+            return;
+        };
+        if !self.is_tunnel_part(cx, port, frame.head()) {
+            return self.transmit(port, frame, o);
+        }
+        let then = Then::Host(port.id, nesting);
+        if let Some(frame) = self.hold(cx, Purpose::Host, port.bridge, then, frame, o) {
+            self.transmit(port, frame, o);
+        }
+    }
+    /// A packet for the host that was put together here: what is no tunnel's reaches it as large as it is.
+    pub fn reach_host_whole<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        nesting: Nesting,
+        port: &PortView,
+        frame: P::Frame,
+        o: &mut O,
+    ) {
+        if let Some(frame) = self.open_for_host(cx, nesting, port, frame, o) {
+            self.transmit_any(port, frame, o);
+        }
+    }
+    /// Opens a tunnel packet for the host; gives back what is none.
+    #[inline]
+    fn open_for_host<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        nesting: Nesting,
+        port: &PortView,
+        frame: P::Frame,
+        o: &mut O,
+    ) -> Option<P::Frame> {
         let known = &mut self.known;
         known.refresh(cx.snapshot);
         let is_ours = |ip: &IpAddr| known.is_ours(cx.snapshot, port.bridge, ip);
         let mut found = tunnel::recognise(&frame, port.mac, &cx.snapshot.tunnels, is_ours);
         let tunnelled = match &mut found {
-            None => return self.transmit(port, frame, o),
-            Some(Err(reason)) => return self.drop(frame, *reason, o),
+            None => return Some(frame),
+            Some(Err(reason)) => {
+                self.drop(frame, *reason, o);
+                return None;
+            }
             Some(Ok(tunnelled)) => tunnelled,
         };
         let Some(to) = self.known.port(cx.snapshot, &tunnelled.lookup) else {
             // Nobody's: the host may know it, or say that it does not.
-            return self.transmit(port, frame, o);
+            return Some(frame);
         };
         self.decapsulated(cx, nesting, port, to, tunnelled, frame, o);
+        None
     }
     /// A tunnel packet that came from the host's stack, or by a pseudowire's link.
     pub fn leave_tunnel<O: Observer>(
@@ -540,18 +540,6 @@ impl<P: Pool> Executor<P> {
             self.enter_tunnel(cx, nesting, port, tunnel, &words, frame, o);
         }
     }
-}
-
-/// Copies a frame's bytes from `start` on until `target` is full.
-fn copy_range<F: Frame>(frame: &F, start: usize, target: &mut [u8]) {
-    let (mut at, end) = (0, start + target.len());
-    frame.for_each_segment(&mut |segment| {
-        let (from, to) = (start.max(at), end.min(at + segment.len()));
-        if from < to {
-            target[from - start..to - start].copy_from_slice(&segment[from - at..to - at]);
-        }
-        at += segment.len();
-    });
 }
 
 /// Takes the outer headers off. An IP packet that was not in an Ethernet frame gets a header, with addresses of zeros, as Open

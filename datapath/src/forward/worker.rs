@@ -1,10 +1,17 @@
 //! A worker: owns its queues, its cache and its rings; handles what arrives, to completion.
 //! The rim calls [`Worker::poll`] in a loop with the time, and [`Worker::idle`] before it sleeps.
 
-use super::cache::{self, Cache, ENTRIES};
+use super::cache::{self, Cache, ENTRIES, Query};
+use super::continuation::Continuation;
+use super::enter::{
+    FRAG_NORMAL, FRAG_REASSEMBLE, RUNT, begin, credit, execute, hide_ports, is_blind,
+    is_pseudowire, refuse, takes_fragments,
+};
 use super::execute::{Context, Executor, Item, NO_WORDS, Nesting, Place};
+use super::mail::{Mailbox, Then};
 use super::pipeline::Walk;
 use super::program::{Program, Step};
+use super::reassembly::Purpose;
 use super::trace::Observer;
 use crate::edge::{BURST, Frame, Pool, Rx};
 use crate::fragment::Secret;
@@ -13,29 +20,41 @@ use crate::model::plan::VLAN_LIMIT;
 use crate::model::port::{PortId, PortKind, PortView};
 use crate::model::publish::Reader;
 use crate::model::snapshot::Snapshot;
-use crate::model::stats::{WorkerStats, table_index};
-use crate::model::{BridgeId, BridgeView, DropReason};
+use crate::model::stats::WorkerStats;
+use crate::model::{BridgeId, DropReason};
 use crate::time::Time;
 use flow::extract::{self, Depth, Layout};
-use ofp::key::{FRAG_ANY, FRAG_LATER, Key, word};
+use ofp::key::Key;
 use ofp::message::port_config;
 use ofp::types::PortNo;
-use packet::Wire as _;
-use packet::{bpdu, ethernet, ethertype};
+use packet::bpdu;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-
-/// Values of [`crate::model::snapshot::BridgeConfig::frag`].
-const FRAG_NORMAL: u8 = 0;
-const FRAG_DROP: u8 = 1;
-/// Shorter frames are dropped.
-const RUNT: usize = ethernet::Header::SIZE;
 
 /// A queue with a descriptor costs a system call to ask. While frames arrive elsewhere, one that was
 /// empty is asked once in so many polls: some 15 microseconds late at most, under full load.
 /// Measured: the idle tap of one bridge, asked at each poll, took 30 of 165 cycles per packet.
 const RARELY: usize = 16;
+
+/// Frames of other workers that are handled between bursts of its own.
+const MAIL_MAX: usize = 4 * BURST;
+
+/// What the workers of one switch have in common.
+pub struct Team<F> {
+    /// The same for all, and known to nobody else.
+    pub secret: Secret,
+    /// This worker's, see [`Mailbox::connect`]. It says which one of how many it is.
+    pub mailbox: Mailbox<F>,
+}
+
+impl<F: Frame> Team<F> {
+    /// Of so many workers, in the order of their numbers.
+    pub fn of(workers: usize, secret: Secret) -> Vec<Team<F>> {
+        let mailboxes = Mailbox::connect(workers).into_iter();
+        mailboxes.map(|mailbox| Team { secret, mailbox }).collect()
+    }
+}
 
 struct Receiver<F> {
     port: PortId,
@@ -92,35 +111,25 @@ struct Run {
     hits: u64,
 }
 
-/// A worker's place among all.
-#[derive(Clone, Copy)]
-pub struct Seat {
-    /// Its number.
-    pub index: usize,
-    /// How many there are.
-    pub workers: usize,
-    /// What hashes of outside bytes are keyed with: the same for all workers, not to be guessed by others.
-    pub secret: Secret,
-}
-
 impl<P: Pool> Worker<P> {
     /// A worker without ports.
     pub fn new(
-        seat: Seat,
         reader: Reader,
         stats: Arc<WorkerStats>,
         pool: P,
         events: rtrb::Producer<Event>,
         commands: rtrb::Consumer<Command<P::Frame>>,
+        team: Team<P::Frame>,
     ) -> Worker<P> {
+        let Team { secret, mailbox } = team;
         Worker {
-            index: seat.index,
+            index: mailbox.index(),
             reader,
             receivers: Vec::new(),
             receivers_version: 0,
             commands,
             core: Core {
-                executor: Executor::new(seat, pool, stats, events),
+                executor: Executor::new(pool, stats, events, secret, mailbox),
                 cache: Cache::new(ENTRIES),
                 version: 0,
                 scratch: Program::default(),
@@ -174,6 +183,10 @@ impl<P: Pool> Worker<P> {
     pub fn take_notified(&mut self) -> bool {
         self.core.executor.events.take_pushed()
     }
+    /// Other workers that got mail since the last call, bit by number: the rim wakes them.
+    pub fn take_mailed(&mut self) -> u128 {
+        self.core.executor.mailbox.take_mailed()
+    }
     /// Whether frames wait for something else than a port, so that it has to poll again within
     /// milliseconds.
     pub fn has_waiting(&self) -> bool {
@@ -196,7 +209,7 @@ impl<P: Pool> Worker<P> {
         let snapshot = self.reader.snapshot();
         let cx = Context { snapshot, now };
         self.core.refresh(snapshot);
-        let mut handled = 0;
+        let mut handled = self.core.open_mail(cx, o);
         self.turn = self.turn.wrapping_add(1);
         for (index, receiver) in self.receivers.iter_mut().enumerate() {
             if receiver.is_quiet && self.is_busy && !(self.turn + index).is_multiple_of(RARELY) {
@@ -214,7 +227,11 @@ impl<P: Pool> Worker<P> {
             self.core.executor.retry_waiting(cx, o);
             self.core.settle(cx, o);
         }
+        self.core.executor.expire(cx, o);
         self.core.executor.flush();
+        if self.is_stopped {
+            self.core.executor.close();
+        }
         self.is_busy = handled > 0;
         handled
     }
@@ -315,6 +332,7 @@ impl<P: Pool> Core<P> {
                     depth: 0,
                     origin: origin as u8,
                 },
+                resume: None,
             });
         self.batch.extend(items);
         self.executor.spent = [0; BURST];
@@ -330,8 +348,15 @@ impl<P: Pool> Core<P> {
         };
         let key = &mut self.keys[0];
         begin(key, in_port, None);
-        let hash = cache::hash(id, view, key);
-        let Some(entry) = self.cache.find(hash, id, view, cx.snapshot.version, key) else {
+        let query = Query {
+            hash: cache::hash(id, 0, view, key),
+            bridge: id,
+            continuation: 0,
+            view,
+            version: cx.snapshot.version,
+            key,
+        };
+        let Some(entry) = self.cache.find(&query) else {
             return false;
         };
         let (_, program) = self.cache.entry(entry);
@@ -375,6 +400,26 @@ impl<P: Pool> Core<P> {
         }
         self.settle(cx, o);
     }
+    /// Handles what other workers sent, a burst of each at most; returns how much it was.
+    fn open_mail<O: Observer>(&mut self, cx: Context<'_>, o: &mut O) -> usize {
+        let mut handled = 0;
+        while let Some(mail) = self.executor.mailbox.receive() {
+            let origin = handled % BURST;
+            if origin == 0 {
+                self.settle(cx, o);
+                self.executor.spent = [0; BURST];
+            }
+            self.executor.open_mail(cx, origin as u8, mail, o);
+            handled += 1;
+            if handled == MAIL_MAX {
+                break;
+            }
+        }
+        if handled > 0 {
+            self.settle(cx, o);
+        }
+        handled
+    }
     /// Handles continuations until there are none.
     fn settle<O: Observer>(&mut self, cx: Context<'_>, o: &mut O) {
         while !self.executor.pending.is_empty() {
@@ -405,7 +450,8 @@ impl<P: Pool> Core<P> {
             let has_only_port = view.plan.arrival.len() == 1;
             let words = if has_only_port { NO_WORDS } else { item.words };
             let came = (item.bridge, item.in_port, words);
-            if !O::EXPLAINS && before == Some(came) && is_blind(view) {
+            let then = item.resume.as_deref();
+            if !O::EXPLAINS && before == Some(came) && then.is_none() && is_blind(view) {
                 // No rule looks at packets, so that this one's key is that of the one before.
                 self.hashes[index] = AS_BEFORE;
                 self.layouts[index] = Layout::default();
@@ -414,24 +460,36 @@ impl<P: Pool> Core<P> {
             let key = &mut self.keys[index];
             let words = self.executor.words.get(item.words as usize);
             begin(key, item.in_port, words);
-            let plan = if config.frag == FRAG_DROP {
-                extract::Plan::new(view.plan.words, Depth::L3).with_max_tags(VLAN_LIMIT)
-            } else {
-                view.plan.extract
+            let cached_as = then.map_or(Some(0), |then| then.cached_as(view));
+            let plan = match cached_as {
+                None => extract::Plan::FULL.with_max_tags(VLAN_LIMIT),
+                Some(_) if takes_fragments(config.frag) => {
+                    extract::Plan::new(view.plan.words, Depth::L3).with_max_tags(VLAN_LIMIT)
+                }
+                Some(_) => view.plan.extract,
             };
+            if let Some(then) = then {
+                then.lay(key);
+            }
             let frame = &item.frame;
             let layout = extract::extract(frame.head(), frame.size(), &plan, key);
             if layout.frag != 0 && config.frag == FRAG_NORMAL {
                 hide_ports(key);
             }
             self.layouts[index] = layout;
-            self.hashes[index] = cache::hash(item.bridge, view, key);
+            self.hashes[index] = cache::hash(item.bridge, cached_as.unwrap_or(0), view, key);
             // A runt is refused before its program is looked for.
-            before = (frame.head().len() >= RUNT).then_some(came);
+            let is_usual = frame.head().len() >= RUNT && then.is_none();
+            before = is_usual.then_some(came);
         }
         let mut batch = std::mem::take(&mut self.batch);
-        for (index, item) in batch.drain(..).enumerate() {
-            self.packet(cx, index, item, o);
+        for (index, mut item) in batch.drain(..).enumerate() {
+            if let Some(then) = item.resume.take() {
+                self.resumed(cx, index, item, &then, o);
+                Continuation::lift(&mut self.keys[index]);
+            } else {
+                self.packet(cx, index, item, o);
+            }
         }
         self.batch = batch;
         self.credit_run(cx.now);
@@ -464,9 +522,11 @@ impl<P: Pool> Core<P> {
         o: &mut O,
     ) {
         let Item {
-            frame,
+            mut frame,
             bridge,
             in_port,
+            words,
+            nesting,
             ..
         } = item;
         let Some(view) = cx.snapshot.bridge(bridge) else {
@@ -478,30 +538,113 @@ impl<P: Pool> Core<P> {
         );
         self.executor.look_for_bpdu(cx, view, in_port, frame.head());
         let layout = self.layouts[index];
-        if let Some(reason) = refuse(cx, view, &item.in_port, frame.head(), &layout, item.nesting) {
+        if let Some(reason) = refuse(cx, view, &in_port, frame.head(), &layout, nesting) {
             return self.executor.drop(frame, reason, o);
         }
         let mut at = Place {
             view,
-            words: item.words,
-            nesting: item.nesting,
+            bridge,
+            in_port,
+            words,
+            nesting,
             layout,
         };
+        if layout.frag != 0 && view.config.frag == FRAG_REASSEMBLE {
+            let (then, executor) = (Then::Bridge(at.item((), None)), &mut self.executor);
+            match executor.hold(cx, Purpose::Arrival, bridge, then, frame, o) {
+                Some(other) => frame = other,
+                None => return,
+            }
+        }
         let (key, hash, version) = (&self.keys[index], self.hashes[index], cx.snapshot.version);
         if O::EXPLAINS {
             if let Some(walk) = Walk::new(cx.snapshot, bridge, key, &mut self.scratch, o) {
                 walk.tables();
             }
-            return self.run_scratch(cx, bridge, in_port, &mut at, frame, o);
+            return self.run_scratch(cx, &mut at, frame, o);
         }
+        let query = Query {
+            hash,
+            bridge,
+            continuation: 0,
+            view,
+            version,
+            key,
+        };
         let found = match hash {
             AS_BEFORE => Some(self.run.entry),
-            _ => self.cache.find(hash, bridge, view, version, key),
+            _ => self.cache.find(&query),
         };
+        self.run_cached(cx, index, found, &mut at, None, frame, o);
+    }
+    /// Handles a frame that goes on with a continuation.
+    fn resumed<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        index: usize,
+        item: Item<P::Frame>,
+        then: &Continuation,
+        o: &mut O,
+    ) {
+        let Item { frame, bridge, .. } = item;
+        let Some(view) = cx.snapshot.bridge(bridge) else {
+            return self.executor.drop(frame, DropReason::NoPort, o);
+        };
+        o.enters(view, format_args!("{} bytes go on", frame.size()));
+        if frame.head().len() < RUNT {
+            return self.executor.drop(frame, DropReason::Malformed, o);
+        }
+        self.executor.bpdu = match bpdu::recognise_frame(frame.head()) {
+            bpdu::Kind::None => then.bpdu(),
+            kind => kind,
+        };
+        let mut at = Place {
+            view,
+            bridge,
+            in_port: item.in_port,
+            words: item.words,
+            nesting: item.nesting,
+            layout: self.layouts[index],
+        };
+        let key = &self.keys[index];
+        match then.cached_as(view) {
+            Some(continuation) if !O::EXPLAINS => {
+                let query = Query {
+                    hash: self.hashes[index],
+                    bridge,
+                    continuation,
+                    view,
+                    version: cx.snapshot.version,
+                    key,
+                };
+                let found = self.cache.find(&query);
+                self.run_cached(cx, index, found, &mut at, Some(then), frame, o);
+            }
+            _ => {
+                if let Some(walk) = Walk::new(cx.snapshot, bridge, key, &mut self.scratch, o) {
+                    walk.resume(then);
+                }
+                self.run_scratch(cx, &mut at, frame, o);
+            }
+        }
+    }
+    /// Runs the program that was found in the cache, or is found now.
+    #[allow(clippy::too_many_arguments, reason = "they are the packet's")]
+    #[inline]
+    fn run_cached<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        index: usize,
+        found: Option<usize>,
+        at: &mut Place<'_>,
+        then: Option<&Continuation>,
+        frame: P::Frame,
+        o: &mut O,
+    ) {
         self.run.hits += u64::from(found.is_some());
         let entry = match found {
             Some(entry) => entry,
-            None => self.walk(cx, index, bridge, view, o),
+            None => self.walk(cx, index, at, then, o),
         };
         if entry != self.run.entry {
             self.credit_run(cx.now);
@@ -510,7 +653,7 @@ impl<P: Pool> Core<P> {
         self.run.packets += 1;
         self.run.bytes += frame.size() as u64;
         let (_, program) = self.cache.entry(entry);
-        execute(&mut self.executor, cx, &mut at, in_port, program, frame, o);
+        execute(&mut self.executor, cx, at, program, frame, o);
     }
     /// Finds the program of a packet that the cache does not know, and keeps it there.
     #[cold]
@@ -518,20 +661,29 @@ impl<P: Pool> Core<P> {
         &mut self,
         cx: Context<'_>,
         index: usize,
-        bridge: BridgeId,
-        view: &BridgeView,
+        at: &Place<'_>,
+        then: Option<&Continuation>,
         o: &mut O,
     ) -> usize {
         // The entry that is replaced may be that of the run.
         self.credit_run(cx.now);
         let misses = &self.executor.stats.worker[3];
         misses.store(misses.load(Relaxed) + 1, Relaxed);
-        let (key, hash, version) = (&self.keys[index], self.hashes[index], cx.snapshot.version);
-        if let Some(walk) = Walk::new(cx.snapshot, bridge, key, &mut self.scratch, o) {
-            walk.tables();
+        let query = Query {
+            hash: self.hashes[index],
+            bridge: at.bridge,
+            continuation: then.and_then(|then| then.cached_as(at.view)).unwrap_or(0),
+            view: at.view,
+            version: cx.snapshot.version,
+            key: &self.keys[index],
+        };
+        if let Some(walk) = Walk::new(cx.snapshot, at.bridge, query.key, &mut self.scratch, o) {
+            match then {
+                Some(then) => walk.resume(then),
+                None => walk.tables(),
+            }
         }
-        self.cache
-            .insert(hash, bridge, view, version, key, &mut self.scratch)
+        self.cache.insert(&query, &mut self.scratch)
     }
     /// Runs a controller's list of actions on its packet.
     fn packet_out<O: Observer>(&mut self, cx: Context<'_>, packet: &PacketOut, o: &mut O) {
@@ -556,6 +708,8 @@ impl<P: Pool> Core<P> {
         }
         let mut at = Place {
             view,
+            bridge: packet.bridge,
+            in_port: packet.in_port,
             words: NO_WORDS,
             nesting: Nesting::default(),
             layout,
@@ -565,132 +719,19 @@ impl<P: Pool> Core<P> {
         if let Some(walk) = Walk::new(cx.snapshot, packet.bridge, &key, &mut self.scratch, o) {
             walk.packet_out(&packet.actions);
         }
-        self.run_scratch(cx, packet.bridge, packet.in_port, &mut at, frame, o);
+        self.run_scratch(cx, &mut at, frame, o);
     }
     /// Credits and runs a program that is not cached.
     fn run_scratch<O: Observer>(
         &mut self,
         cx: Context<'_>,
-        bridge: BridgeId,
-        in_port: PortNo,
         at: &mut Place<'_>,
         frame: P::Frame,
         o: &mut O,
     ) {
         let (stats, bytes) = (&self.executor.stats, frame.size() as u64);
-        credit(stats, bridge, &self.scratch, 1, bytes, cx.now);
+        credit(stats, at.bridge, &self.scratch, 1, bytes, cx.now);
         let program = &self.scratch;
-        execute(&mut self.executor, cx, at, in_port, program, frame, o);
-    }
-}
-
-/// Whether a frame is a pseudowire's over Ethernet.
-#[inline]
-fn is_pseudowire(head: &[u8]) -> bool {
-    ethernet::Header::parse(head).is_some_and(|(link, _)| link.ether_type.get() == ethertype::GPW)
-}
-
-/// Whether a bridge does not look at its packets at all.
-#[inline]
-fn is_blind(view: &BridgeView) -> bool {
-    view.plan.extract.depth() == Depth::None && view.config.frag != FRAG_DROP
-}
-
-/// Fills the words in front of the packet's own.
-#[inline]
-fn begin(key: &mut Key, in_port: PortNo, words: Option<&super::execute::TunnelWords>) {
-    key.0[word::IN_PORT] = u64::from(in_port.0) << 32 | u64::from(PortNo::UNSET.0);
-    match words {
-        Some(words) => key.0[word::TUN_ID..word::METADATA].copy_from_slice(words),
-        None => key.0[word::TUN_ID..word::METADATA].fill(0),
-    }
-}
-
-/// ovs-ofctl(8), "set-frags normal": "the transport ports of all fragments are 0".
-#[cold]
-fn hide_ports(key: &mut Key) {
-    key.0[word::L4] = 0;
-}
-
-/// Why a packet may not enter a bridge.
-#[inline]
-fn refuse(
-    cx: Context<'_>,
-    view: &BridgeView,
-    in_port: &PortNo,
-    head: &[u8],
-    layout: &Layout,
-    nesting: Nesting,
-) -> Option<DropReason> {
-    if head.len() < RUNT {
-        return Some(DropReason::Malformed);
-    }
-    if layout.frag & (FRAG_ANY | FRAG_LATER) != 0 && view.config.frag == FRAG_DROP {
-        return Some(DropReason::FragmentDropped);
-    }
-    // Received packets were checked with their burst.
-    if nesting.depth > 0
-        && let Some(port) = view.ports.get(in_port).and_then(|id| cx.snapshot.port(*id))
-        && port.config & (port_config::NO_RECV | port_config::PORT_DOWN) != 0
-        && *in_port != PortNo::LOCAL
-    {
-        return Some(DropReason::NoReceive);
-    }
-    None
-}
-
-/// Runs a program.
-#[inline]
-fn execute<P: Pool, O: Observer>(
-    executor: &mut Executor<P>,
-    cx: Context<'_>,
-    at: &mut Place<'_>,
-    in_port: PortNo,
-    program: &Program,
-    frame: P::Frame,
-    o: &mut O,
-) {
-    if program.bpdu != bpdu::Kind::None {
-        executor.count_bpdu(cx, at.view, in_port, program.bpdu);
-    }
-    match program.steps.as_slice() {
-        [] => return executor.drop(frame, program.drop, o),
-        // Most programs are this one.
-        [
-            Step::Output {
-                port,
-                tun_id,
-                max_size,
-            },
-        ] => return executor.emit(cx, at, *port, *tun_id, *max_size, frame, o),
-        _ => {}
-    }
-    // The controllers get to know of it, but the packet goes nowhere.
-    if program.drop == DropReason::TtlExpired
-        && program.steps.iter().all(|s| matches!(s, Step::Punt { .. }))
-    {
-        o.drop(program.drop);
-        executor.stats.dropped(program.drop);
-    }
-    executor.run(cx, at, &program.steps, frame, o);
-}
-
-/// Credits packets to the rules and tables of a program.
-#[inline]
-fn credit(
-    stats: &WorkerStats,
-    bridge: BridgeId,
-    program: &Program,
-    packets: u64,
-    bytes: u64,
-    now: Time,
-) {
-    for visit in &program.visits {
-        let matched = if visit.rule.is_some() { packets } else { 0 };
-        let table = table_index(bridge, visit.table);
-        stats.tables.add_from(table, 0, [packets, matched]);
-        if let Some(rule) = visit.rule {
-            stats.credit(rule, packets, bytes, now);
-        }
+        execute(&mut self.executor, cx, at, program, frame, o);
     }
 }

@@ -66,6 +66,8 @@ pub struct Reassembler<F> {
     timeouts: [Time; 2],
     counts: Counts,
     trash: Vec<F>,
+    /// Frames that went to the trash since somebody asked.
+    dropped: u64,
     parts: Vec<F>,
 }
 
@@ -99,6 +101,7 @@ impl<F: Frame> Reassembler<F> {
             timeouts: [limits.ipv4_timeout, limits.ipv6_timeout],
             counts: Counts::default(),
             trash: Vec::with_capacity(limit.fragments + 1),
+            dropped: 0,
             parts: Vec::with_capacity(FRAGMENTS_MAX),
         }
     }
@@ -108,7 +111,13 @@ impl<F: Frame> Reassembler<F> {
         &self.counts
     }
 
+    /// Frames that were dropped since the last call.
+    pub fn take_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.dropped)
+    }
+
     /// Datagrams, fragments and bytes that are held.
+    #[inline]
     pub fn held(&self) -> [usize; 3] {
         let held = self.store.total;
         [held.datagrams, held.fragments, held.bytes]
@@ -161,6 +170,7 @@ impl<F: Frame> Reassembler<F> {
 
     fn empty_trash<P: Pool<Frame = F>>(&mut self, pool: &mut P) {
         if !self.trash.is_empty() {
+            self.dropped += self.trash.len() as u64;
             pool.free(&mut self.trash);
         }
     }

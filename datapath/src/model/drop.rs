@@ -47,6 +47,11 @@ drop_reasons! {
     NoMemory           "no_memory"             "no buffer for a copy";
     PuntFull           "punt_full"             "the queue towards the controllers is full";
     FragmentDropped    "fragment_dropped"      "a fragment, and the switch is configured to drop them";
+    FragmentDf         "fragment_df"           "larger than the MTU, and its sender says not to fragment it";
+    FragmentMalformed  "fragment_malformed"    "larger than the MTU, and its IP header contradicts itself";
+    FragmentMtu        "fragment_mtu"          "the headers that each fragment repeats leave no room for payload";
+    Reassembly         "reassembly"            "a fragment that was refused, or whose others did not come (see fragment_...)";
+    MailFull           "mail_full"             "the queue to the worker that has the packet's other fragments is full";
     Bpdu               "bpdu"                  "a BPDU, and the rule's actions drop those";
     Recirculation      "output_to_ingress"     "output to the ingress port was not asked for explicitly";
 }

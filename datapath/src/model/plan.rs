@@ -211,10 +211,6 @@ fn writes(field: Field, f: &mut impl FnMut(Field)) {
     if matches!(field, Field::VlanTci | Field::VlanVid) {
         f(Field::VlanTci);
     }
-    // A tunnel id that was set in part is needed as a whole when the packet is encapsulated.
-    if matches!(field, Field::TunId) {
-        f(Field::TunId);
-    }
 }
 
 #[cfg(test)]

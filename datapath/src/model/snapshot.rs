@@ -40,7 +40,7 @@ pub struct BridgeConfig {
     pub miss: Miss,
     /// Bytes of a missed packet that controllers get.
     pub miss_send_len: u16,
-    /// OFPC_FRAG_*: 0 normal, 1 drop, 3 nx-match.
+    /// OFPC_FRAG_*: 0 normal, 1 drop, 2 reassemble, 3 nx-match.
     pub frag: u8,
     /// What NORMAL does with reserved destinations.
     pub reserved: reserved::Policy,

@@ -8,6 +8,7 @@ use super::port::{MAX_PORTS, PortId};
 use super::rule::RuleId;
 use super::snapshot::BridgeId;
 use super::tunnel_stats::{TunnelCounter, TunnelTotals};
+use crate::fragment::{Counts, OUTCOMES, Outcome};
 use crate::time::Time;
 use ofp::types::TableId;
 use packet::bpdu;
@@ -82,6 +83,8 @@ pub struct WorkerStats {
     pub tunnels: Slab<{ TunnelCounter::LEN }>,
     /// Per drop reason.
     pub drops: [AtomicU64; DropReason::LEN],
+    /// Per outcome of reassembly.
+    pub fragments: [AtomicU64; Outcome::LEN],
     /// Bursts that had frames; frames; cache hits; cache misses; nanoseconds asleep.
     pub worker: [AtomicU64; 5],
 }
@@ -104,6 +107,7 @@ impl WorkerStats {
             bpdus: Slab::new(MAX_PORTS),
             tunnels: Slab::new(MAX_PORTS),
             drops: std::array::from_fn(|_| AtomicU64::new(0)),
+            fragments: std::array::from_fn(|_| AtomicU64::new(0)),
             worker: std::array::from_fn(|_| AtomicU64::new(0)),
         }
     }
@@ -143,8 +147,20 @@ impl WorkerStats {
     /// Counts a dropped packet.
     #[inline]
     pub fn dropped(&self, reason: DropReason) {
+        self.dropped_all(reason, 1);
+    }
+    /// Counts dropped packets.
+    #[inline]
+    pub fn dropped_all(&self, reason: DropReason, len: u64) {
         let counter = &self.drops[reason as usize];
-        counter.store(counter.load(Relaxed) + 1, Relaxed);
+        counter.store(counter.load(Relaxed) + len, Relaxed);
+    }
+    /// What became of fragments so far: the sum of these.
+    pub fn set_fragments(&self, counts: [&Counts; 2]) {
+        for (counter, (outcome, ..)) in self.fragments.iter().zip(OUTCOMES) {
+            let sum = counts.iter().map(|counts| counts.get(*outcome)).sum();
+            counter.store(sum, Relaxed);
+        }
     }
 }
 
@@ -327,6 +343,12 @@ impl Stats {
     pub fn drops(&self, reason: DropReason) -> u64 {
         let mut sum = 0;
         self.each(|w| sum += w.drops[reason as usize].load(Relaxed));
+        sum
+    }
+    /// How often an outcome of reassembly was.
+    pub fn fragments(&self, outcome: Outcome) -> u64 {
+        let mut sum = 0;
+        self.each(|w| sum += w.fragments[outcome as usize].load(Relaxed));
         sum
     }
     /// Sum of the workers' own counters, see [`WorkerStats::worker`].

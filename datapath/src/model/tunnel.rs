@@ -348,6 +348,8 @@ pub struct TunnelMap {
     ports: FxHashMap<Entry, PortId>,
     /// Number of ports per (type, UDP port): is it a tunnel packet at all?
     listening: FxHashMap<(TunnelType, u16), usize>,
+    /// Number of ports per remote address; `None`: those whose packets may come from any.
+    remotes: FxHashMap<Option<IpAddr>, usize>,
 }
 
 impl TunnelMap {
@@ -375,6 +377,9 @@ impl TunnelMap {
                 .listening
                 .entry((config.kind(), config.local_port))
                 .or_default() += 1;
+            if !matches!(config.remote, Remote::Link(_)) {
+                *self.remotes.entry(config.remote_ip()).or_default() += 1;
+            }
         }
     }
     /// Removes a port.
@@ -391,6 +396,19 @@ impl TunnelMap {
                 self.listening.remove(&of);
             }
         }
+        let of = config.remote_ip();
+        if let Some(len) = self.remotes.get_mut(&of)
+            && !matches!(config.remote, Remote::Link(_))
+        {
+            *len -= 1;
+            if *len == 0 {
+                self.remotes.remove(&of);
+            }
+        }
+    }
+    /// Whether a host may be the other end of a tunnel.
+    pub fn may_come_from(&self, remote: IpAddr) -> bool {
+        self.remotes.contains_key(&Some(remote)) || self.remotes.contains_key(&None)
     }
     /// Whether there is no tunnel at all.
     #[inline]

@@ -1,7 +1,7 @@
 //! Frames, a pool and ports that take no memory once they are made.
 
 use datapath::edge::{BURST, Frame, HEADROOM, Offload, Pool, Rx, Tx};
-use datapath::forward::worker::{Seat, Worker};
+use datapath::forward::worker::{Team, Worker};
 use datapath::fragment::Secret;
 use datapath::model::event::{COMMANDS, Command, EVENTS, Event};
 use datapath::model::mac::MacTable;
@@ -143,19 +143,9 @@ impl Bed {
         let (events_in, events) = rtrb::RingBuffer::new(EVENTS);
         let (commands, commands_out) = rtrb::RingBuffer::new(COMMANDS);
         let (reader, counters) = (publisher.reader(), stats.register_worker());
-        let seat = Seat {
-            index: 0,
-            workers: 1,
-            secret: Secret::new(1),
-        };
-        let worker = Worker::new(
-            seat,
-            reader,
-            counters,
-            shelf.clone(),
-            events_in,
-            commands_out,
-        );
+        let team = Team::of(1, Secret::new(0)).remove(0);
+        let pool = shelf.clone();
+        let worker = Worker::new(reader, counters, pool, events_in, commands_out, team);
         let mut bed = Bed {
             publisher,
             stats,

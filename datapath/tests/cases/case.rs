@@ -132,6 +132,7 @@ impl<'t> Case<'t> {
     }
     fn line(&mut self, word: &str, rest: &'t str) -> Result<()> {
         match word {
+            "once" => Ok(()),
             "bridge" => self.bridge(rest),
             "port" => self.port(rest),
             "flow" => self.flow(rest),
@@ -182,7 +183,8 @@ impl<'t> Case<'t> {
                 ("miss", "controller") => config.miss = Miss::Controller,
                 ("frag", "normal") => config.frag = 0,
                 ("frag", "drop") => config.frag = 1,
-                ("frag", "nx-match") => config.frag = 2,
+                ("frag", "reassemble") => config.frag = 2,
+                ("frag", "nx-match") => config.frag = 3,
                 ("forward-bpdu", _) => config.reserved.forward = true,
                 ("forward", mac) => except(&mut config.reserved, mac, true)?,
                 ("keep", mac) => except(&mut config.reserved, mac, false)?,
@@ -584,6 +586,12 @@ impl<'t> Case<'t> {
         }
         for &(reason, name, _) in datapath::model::drop::DROP_REASONS {
             all.insert(format!("drop.{name}"), self.sim.stats.drops(reason));
+        }
+        for &(outcome, name, _) in datapath::fragment::OUTCOMES {
+            all.insert(
+                format!("fragment.{name}"),
+                self.sim.stats.fragments(outcome),
+            );
         }
         for (index, (_, rule, _)) in self.rules.iter().enumerate() {
             let totals = self.sim.stats.rule(RuleId(index as u32));

@@ -250,6 +250,12 @@ impl Daemon {
                 self.stats.drops(*reason)
             );
         }
+        for (outcome, name, about) in datapath::fragment::OUTCOMES {
+            text += &format!(
+                "fragment_{name:<20} {:>12}  {about}\n",
+                self.stats.fragments(*outcome)
+            );
+        }
         let [bursts, frames, hits, misses, _] = self.stats.workers();
         text += &format!(
             "{:<29} {bursts:>12}\n{:<29} {frames:>12}\n",

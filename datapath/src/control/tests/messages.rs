@@ -97,7 +97,7 @@ fn a_barrier_is_answered_when_every_worker_has_passed() {
 }
 
 #[test]
-fn configuration_is_kept_and_reassembly_refused() {
+fn configuration_is_kept() {
     let mut bed = bed13();
     let config = SwitchConfig {
         frag: 1,
@@ -109,7 +109,7 @@ fn configuration_is_kept_and_reassembly_refused() {
         bed.ask(1, Body::GetConfigRequest),
         [Body::GetConfigReply(config)]
     );
-    let wrong = SwitchConfig { frag: 2, ..config };
+    let wrong = SwitchConfig { frag: 4, ..config };
     assert_eq!(
         error(bed.ask(1, Body::SetConfig(wrong))).error,
         OfError::ConfigFlags

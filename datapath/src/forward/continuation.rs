@@ -1,0 +1,169 @@
+//! What remains of a walk where what happens to the packet decides what is looked up next: its fragments, or the
+//! packet that they were, re-enter the pipeline with it and a fresh key. The one way to do that.
+//!
+//! What: `Walk::suspend` ends the branch of the walk that it is in (a clone's, or all of it) and keeps its remaining
+//! actions, its action set and everything of the key that is not the packet's. `Walk::resume` goes on from there.
+//! Why an id: a continuation belongs to a program, which is kept by the cache; so what comes after it can be kept too, by
+//! the packet's key and this id. An id is never used twice: another program's continuation has another one.
+//! Invariants: it owns what it needs, as rules may go while fragments are held. Its actions may look at fields
+//! that no rule looks at any more, so what is not of the bridge's present plan is extracted in full and not cached.
+
+use super::action_set::ActionSet;
+use super::pipeline::{Entry, Level, Outcome, Walk};
+use super::program::Overlay;
+use super::trace::Observer;
+use crate::model::BridgeView;
+use ofp::action::Action;
+use ofp::key::{Key, word};
+use ofp::types::{Cookie, TableId};
+use packet::bpdu;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// The key's words that are neither a tunnel's nor the packet's: registers, metadata, marks.
+const WORDS: Range<usize> = word::METADATA..word::ETH_DST;
+
+/// What a walk's level has still to do.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Remaining {
+    pub actions: Box<[Action]>,
+    pub table: TableId,
+    pub cookie: Cookie,
+    pub deepens: bool,
+}
+
+/// See the file's description.
+#[derive(Debug, PartialEq)]
+pub struct Continuation {
+    /// Not 0.
+    id: u64,
+    /// The plan's generation for which the cache may keep what comes of it; `None`: a packet-out's, which comes once.
+    plan: Option<u64>,
+    /// This table first.
+    table: Option<TableId>,
+    /// Whose actions came last.
+    at: (TableId, Cookie),
+    /// Outermost first.
+    levels: Box<[Remaining]>,
+    set: Box<[Action]>,
+    /// The action set was being executed, or has been.
+    in_set: bool,
+    is_set_done: bool,
+    /// Ports, and the words of `WORDS`.
+    ports: u64,
+    words: [u64; WORDS.end - WORDS.start],
+    tunnel: Overlay,
+    stack: Box<[u128]>,
+    reserved: bool,
+    depth: usize,
+    lookups: usize,
+    /// The BPDU that the part before counted.
+    bpdu: bpdu::Kind,
+}
+
+impl Continuation {
+    /// What it is remembered by, if programs that begin with it may be kept for this bridge.
+    #[inline]
+    pub(super) fn cached_as(&self, view: &BridgeView) -> Option<u64> {
+        (self.plan == Some(view.plan.generation)).then_some(self.id)
+    }
+    /// Writes to a key what is not the packet's.
+    pub(super) fn lay(&self, key: &mut Key) {
+        key.0[word::IN_PORT] = self.ports;
+        key.0[WORDS].copy_from_slice(&self.words);
+        self.tunnel.lay(&mut key.0, 0);
+    }
+    /// Makes a key fit for others again.
+    pub(super) fn lift(key: &mut Key) {
+        key.0[WORDS].fill(0);
+    }
+    /// The BPDU that the part before counted.
+    pub(super) fn bpdu(&self) -> bpdu::Kind {
+        self.bpdu
+    }
+    /// Bytes of memory that it takes, roughly.
+    pub fn memory(&self) -> usize {
+        let actions: usize = self.levels.iter().map(|level| level.actions.len()).sum();
+        size_of::<Continuation>()
+            + (actions + self.set.len()) * size_of::<Action>()
+            + size_of_val(&*self.stack)
+            + self.tunnel.memory()
+    }
+}
+
+/// A number that was not used before. The workers share it, as fragments go from one to another.
+fn next_id() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Relaxed) + 1
+}
+
+impl<'s, O: Observer> Walk<'s, '_, O> {
+    /// Ends this branch of the walk; what remains of it goes on later, in `table` if that is given.
+    pub(super) fn suspend(&mut self, table: Option<TableId>) -> Arc<Continuation> {
+        let clone = self.levels.iter().rposition(|level| level.clone.is_some());
+        let first = clone.unwrap_or(0);
+        let levels = self.levels[first..].iter().map(|level| Remaining {
+            actions: level.actions[level.next.min(level.actions.len())..].into(),
+            table: level.table,
+            cookie: level.cookie,
+            deepens: level.deepens,
+        });
+        let levels = levels.collect();
+        self.ended = true;
+        Arc::new(Continuation {
+            id: next_id(),
+            plan: (!self.packet_out).then_some(self.view.plan.generation),
+            table,
+            at: (self.table, self.cookie),
+            levels,
+            set: std::mem::take(&mut self.set).in_order().cloned().collect(),
+            in_set: self.in_set.is_some(),
+            // The set of the clone is executed above its level, that of the packet above none.
+            is_set_done: self
+                .in_set
+                .is_some_and(|len| len >= clone.map_or(0, |at| at + 1)),
+            ports: self.key.0[word::IN_PORT],
+            words: std::array::from_fn(|index| self.key.0[WORDS.start + index]),
+            tunnel: self.tunnel.clone(),
+            stack: self.stack.as_slice().into(),
+            reserved: self.reserved,
+            depth: self.depth,
+            lookups: self.lookups,
+            bpdu: self.program.bpdu,
+        })
+    }
+    /// Goes on; the walk's key has been laid over.
+    pub fn resume(mut self, then: &'s Continuation) {
+        let outcome = self.go_on(then);
+        self.conclude(outcome);
+    }
+    fn go_on(&mut self, then: &'s Continuation) -> Outcome {
+        self.levels.extend(then.levels.iter().map(|level| Level {
+            actions: &level.actions,
+            next: 0,
+            table: level.table,
+            cookie: level.cookie,
+            deepens: level.deepens,
+            clone: None,
+        }));
+        self.set = ActionSet::default();
+        for action in &then.set {
+            self.set.write(action)?;
+        }
+        (self.table, self.cookie) = then.at;
+        self.packet_out = then.plan.is_none();
+        self.in_set = then.in_set.then_some(0);
+        self.stack.extend_from_slice(&then.stack);
+        self.tunnel = then.tunnel.clone();
+        self.reserved = then.reserved;
+        (self.depth, self.lookups) = (then.depth, then.lookups);
+        if let Some(table) = then.table {
+            self.enter(table, None, Entry::Ordinary, false)?;
+        }
+        match then.is_set_done {
+            true => self.run(0),
+            false => self.finish(),
+        }
+    }
+}

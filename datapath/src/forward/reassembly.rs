@@ -1,0 +1,211 @@
+//! Fragments on their way through the switch: held by the worker that owns their packet, and the packet goes on when it
+//! is whole. Three ask for it: `reassemble(...)`, a bridge that is set to do so, and tunnels whose packets arrived in parts.
+//!
+//! Where fragments of one packet met other rules, the one that came last decides how the packet goes on.
+//! Counters: each outcome by its name (`fragment::OUTCOMES`); and each frame that was dropped, as `reassembly`.
+
+use super::continuation::Continuation;
+use super::execute::{Context, Executor, Place};
+use super::mail::{Mail, Then, What};
+use super::trace::Observer;
+use crate::edge::{Frame, Pool};
+use crate::fragment::{Counts, Fragment, Limits, Reassembler, Secret};
+use crate::model::port::PortView;
+use crate::model::{BridgeId, DropReason};
+use packet::{Wire, ethernet, ethertype, ipproto, ipv4, ipv6, vlan};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// What fragments were seen for: those of one packet meet only if it is the same.
+#[derive(Clone, Copy)]
+pub(super) enum Purpose {
+    /// An action asks.
+    Action,
+    /// They arrived in a bridge that puts all packets together.
+    Arrival,
+    /// They are about to reach the host.
+    Host,
+}
+
+/// What one worker holds.
+pub(super) struct Reassembly<F> {
+    secret: Secret,
+    table: Reassembler<F>,
+    /// Of those that cannot be fragments.
+    rejected: Counts,
+    /// Whether the counters are ahead of what was published.
+    is_ahead: bool,
+}
+
+impl<F: Frame> Reassembly<F> {
+    /// One of so many workers'.
+    pub fn new(secret: Secret, workers: usize) -> Reassembly<F> {
+        Reassembly {
+            secret,
+            table: Reassembler::new(secret, Limits::for_workers(workers)),
+            rejected: Counts::default(),
+            is_ahead: false,
+        }
+    }
+}
+
+/// Where a frame's fragments may meet those of others: by purpose, bridge and outer VLAN.
+fn zone(purpose: Purpose, bridge: BridgeId, head: &[u8]) -> u32 {
+    let link = ethernet::Header::parse(head);
+    let is_tagged = link.is_some_and(|(link, _)| ethertype::is_vlan(link.ether_type.get()));
+    let tag = is_tagged.then(|| vlan::Header::at(head, ethernet::Header::SIZE));
+    let vid = tag
+        .flatten()
+        .map_or(0, |tag| tag.tci.get() & vlan::VID_MASK);
+    (purpose as u32) << 28 | u32::from(bridge.0) << 12 | u32::from(vid)
+}
+
+impl<P: Pool> Executor<P> {
+    /// Runs `reassemble(...)`.
+    pub fn reassemble<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        at: &Place<'_>,
+        then: &Arc<Continuation>,
+        frame: P::Frame,
+        o: &mut O,
+    ) {
+        let item = at.item((), Some(then));
+        if let Some(frame) = self.hold(cx, Purpose::Action, at.bridge, Then::Bridge(item), frame, o)
+        {
+            self.continue_with(at.item(frame, Some(then)), o);
+        }
+    }
+    /// Holds a fragment until its packet is whole, and goes on with that. Gives back what is no fragment.
+    pub fn hold<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        purpose: Purpose,
+        bridge: BridgeId,
+        mut then: Then,
+        frame: P::Frame,
+        o: &mut O,
+    ) -> Option<P::Frame> {
+        let fragment = match Fragment::inspect(&frame, zone(purpose, bridge, frame.head())) {
+            Ok(Some(fragment)) => fragment,
+            Ok(None) => return Some(frame),
+            Err(outcome) => {
+                self.reassembly.rejected.add(outcome);
+                self.reassembly.is_ahead = true;
+                o.note(format_args!("fragment: {}", outcome.text()));
+                self.drop(frame, DropReason::Reassembly, o);
+                return None;
+            }
+        };
+        let workers = self.mailbox.workers();
+        let owner = match workers {
+            1 => 0,
+            _ => fragment.key().owner(&self.reassembly.secret, workers),
+        };
+        if owner == self.mailbox.index() {
+            self.insert(cx, &fragment, then, frame, o);
+            return None;
+        }
+        let index = then.item().map(|item| item.words as usize);
+        let words = index.and_then(|index| self.words.get(index).copied());
+        let what = What::Fragment {
+            fragment,
+            words: words.unwrap_or_default(),
+            then,
+        };
+        self.post(owner, Mail { frame, what }, o);
+        None
+    }
+    /// Puts a fragment to the others of its packet, which this worker owns.
+    pub fn insert<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        fragment: &Fragment,
+        then: Then,
+        frame: P::Frame,
+        o: &mut O,
+    ) {
+        let table = &mut self.reassembly.table;
+        let result = table.insert(&mut self.pool, cx.now, frame, fragment);
+        self.count_lost(o);
+        let frame = match result {
+            Ok(frame) => frame,
+            Err(outcome) => return o.note(format_args!("fragment: {}", outcome.text())),
+        };
+        o.note(format_args!("reassembled: {} bytes", frame.size()));
+        match then {
+            Then::Bridge(item) => self.continue_with(item.with(frame), o),
+            Then::Host(port, nesting) => match cx.snapshot.port(port) {
+                Some(port) => self.reach_host_whole(cx, nesting, port, frame, o),
+                None => self.drop(frame, DropReason::NoPort, o),
+            },
+        }
+    }
+    /// Lets go of what waited too long. Called once per poll.
+    #[inline]
+    pub fn expire<O: Observer>(&mut self, cx: Context<'_>, o: &mut O) {
+        let table = &mut self.reassembly.table;
+        if table.held()[0] > 0 && table.expire(&mut self.pool, cx.now) > 0 {
+            o.note(format_args!("fragments waited too long"));
+            self.count_lost(o);
+        }
+    }
+    /// Counts the frames that the table dropped.
+    fn count_lost<O: Observer>(&mut self, o: &mut O) {
+        let reassembly = &mut self.reassembly;
+        reassembly.is_ahead = true;
+        let len = reassembly.table.take_dropped();
+        if len > 0 {
+            o.drop(DropReason::Reassembly);
+            self.stats.dropped_all(DropReason::Reassembly, len);
+        }
+    }
+    /// Shows the outcomes to those who read them.
+    pub fn publish_outcomes(&mut self) {
+        let Reassembly {
+            table,
+            rejected,
+            is_ahead,
+            ..
+        } = &mut self.reassembly;
+        if std::mem::take(is_ahead) {
+            self.stats.set_fragments([table.counts(), &*rejected]);
+        }
+    }
+    /// Lets go of all frames that are held, or on their way to this worker.
+    pub fn let_go(&mut self) {
+        self.reassembly.table.clear(&mut self.pool);
+        let late = std::iter::from_fn(|| self.mailbox.receive());
+        self.trash.extend(late.map(|mail| mail.frame));
+    }
+    /// Whether a frame for the host may be a part of a tunnel's packet.
+    pub fn is_tunnel_part(&mut self, cx: Context<'_>, port: &PortView, head: &[u8]) -> bool {
+        const PROTOCOLS: [u8; 4] = [ipproto::UDP, ipproto::GRE, ipproto::L2TP, ipproto::GPW];
+        let Some((link, rest)) = ethernet::Header::parse(head) else {
+            return false;
+        };
+        let (src, dst, protocol): (IpAddr, IpAddr, u8) = match link.ether_type.get() {
+            ethertype::IPV4 => match ipv4::Header::at(rest, 0) {
+                Some(ip) if ip.is_fragment() => (ip.src().into(), ip.dst().into(), ip.protocol),
+                _ => return false,
+            },
+            ethertype::IPV6 => {
+                let payload = rest.get(ipv6::Header::SIZE..).unwrap_or_default();
+                let Some(ip) = ipv6::Header::at(rest, 0) else {
+                    return false;
+                };
+                let upper = ipv6::upper(ip.next_header, payload);
+                let at = upper.and_then(|upper| upper.fragment_header);
+                match at.and_then(|at| ipv6::Fragment::at(payload, at)) {
+                    Some(part) => (ip.src().into(), ip.dst().into(), part.next_header),
+                    None => return false,
+                }
+            }
+            _ => return false,
+        };
+        link.dst == port.mac
+            && PROTOCOLS.contains(&protocol)
+            && cx.snapshot.tunnels.may_come_from(src)
+            && self.known.is_ours(cx.snapshot, port.bridge, &dst)
+    }
+}
