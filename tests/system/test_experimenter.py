@@ -1,10 +1,11 @@
 """Our experimenter actions and field: the controller in docs/experimenter.md installs them and reads them back."""
 
+import json
 import re
 import struct
 
 import pytest
-from lab import ROOT, VENV, flows, stop, until
+from lab import ROOT, VENV, flows, run, stop, until
 from wire import OpenFlow, raw_socket
 
 ADDRESS = "127.0.0.1"
@@ -86,6 +87,83 @@ def narrow(lab):
         switch.vsctl("add-port", bridge, middle, "--", "set", "Interface", middle, "ofport_request=2")
         setattr(switch, f"h{number}", host)
     return switch
+
+
+def ping(host, address, size, *how):
+    """Whether pings of a whole packet size are all answered."""
+    headers = 48 if ":" in address else 28
+    done = host.run("ping", "-n", "-q", "-c", PINGS, "-i", "0.05", "-W", "10", "-s", size - headers, *how, address,
+                    check=False)
+    return f"{PINGS} received" in done.stdout
+
+
+PINGS = 5
+
+
+def counted(switch, bridge, flow):
+    """Packets that one flow has seen."""
+    dump = json.loads(switch.ofctl("--json", "dump-flows", bridge, flow).stdout)
+    assert len(dump) == 1, dump
+    return dump[0]["n_packets"]
+
+
+@pytest.mark.parametrize("version", ["OpenFlow10", "OpenFlow13"])
+def test_large_packets_cross_a_narrow_link(narrow, controller, version):
+    """A controller's flows split at one bridge and put together at the other, in both directions."""
+    assert not ping(narrow.h1, "10.0.0.2", 3000, "-W", "1"), "3000 bytes cross a link of 1500"
+    start(narrow, controller)
+    for bridge in "br0", "br1":
+        connect(narrow, bridge, version)
+    for address in "10.0.0.2", "fc00::2":
+        until(lambda a=address: narrow.h1.ping(a), f"a ping to {address} by the controller's flows", seconds=20)
+    before = [counted(narrow, "br1", flow) for flow in ("table=0,ip,in_port=2", "table=0,ip,in_port=1")]
+    for size, fragments in (1500, 1), (1501, 2), (3000, 3), (9000, 7):
+        assert ping(narrow.h1, "10.0.0.2", size) and ping(narrow.h1, "fc00::2", size), size
+        # What arrived were fragments; what the host answered was whole.
+        after = [counted(narrow, "br1", flow) for flow in ("table=0,ip,in_port=2", "table=0,ip,in_port=1")]
+        assert [now - was for now, was in zip(after, before)] == [PINGS * fragments, PINGS], size
+        before = after
+
+
+def test_df_is_heeded(narrow):
+    """Packets that ask not to be split are dropped by that name, unless the action says otherwise."""
+    def flows_of(bridge, df):
+        for flow in ("priority=1,in_port=1,actions=output:2", "priority=1,in_port=2,actions=output:1",
+                     f"ip,in_port=1,actions=fragment(mtu=1500{df}),output:2",
+                     "ip,in_port=2,actions=reassemble(table=1)", "table=1,actions=output:1"):
+            narrow.ofctl("add-flow", bridge, flow)
+    for bridge in "br0", "br1":
+        narrow.vsctl("set-fail-mode", bridge, "secure")
+        flows_of(bridge, "")
+    assert ping(narrow.h1, "10.0.0.2", 1500, "-M", "do")
+    assert not ping(narrow.h1, "10.0.0.2", 1501, "-M", "do", "-W", "1")
+    dropped = run("ovs-appctl", "coverage/show", env=narrow.env).stdout
+    assert re.search(rf"drop_fragment_df +{PINGS}\b", dropped), dropped
+    for bridge in "br0", "br1":
+        flows_of(bridge, ",df=ignore")
+    assert ping(narrow.h1, "10.0.0.2", 1501, "-M", "do")
+
+
+@pytest.mark.parametrize("tool", ["ofctl", "stock_ofctl"])
+def test_a_bridge_reassembles_what_arrives(narrow, tool):
+    """set-frags, by our tool and by the stock one: every mode is taken and told again, and this one does it."""
+    words = getattr(narrow, tool)
+    for version in "OpenFlow10", "OpenFlow13":
+        assert "IP_REASM" in words("-O", version, "show", "br1").stdout
+        for mode in "drop", "nx-match", "normal", "reassemble":
+            words("-O", version, "set-frags", "br1", mode)
+            assert words("-O", version, "get-frags", "br1").stdout == f"{mode}\n"
+    narrow.vsctl("set-fail-mode", "br1", "secure")
+    narrow.ofctl("del-flows", "br1")
+    narrow.ofctl("add-flow", "br1", "priority=1,in_port=2,actions=output:1")
+    narrow.ofctl("add-flow", "br1", "priority=1,in_port=1,actions=output:2")
+    narrow.ofctl("add-flow", "br1", "ip,in_port=1,actions=fragment(mtu=1500,df=ignore),output:2")
+    narrow.ofctl("add-flow", "br1", "icmp,icmp_type=8,in_port=2,actions=output:1")
+    narrow.ofctl("add-flow", "br0", "ip,in_port=1,actions=fragment(mtu=1500,df=ignore),output:2")
+    narrow.ofctl("set-frags", "br0", "reassemble")
+    assert ping(narrow.h1, "10.0.0.2", 3000)
+    # The rule sees the ICMP type of each: it never saw a fragment.
+    assert counted(narrow, "br1", "icmp,icmp_type=8") == PINGS
 
 
 RSTP = bytes.fromhex("020000000001 0026 424203 0000 02 02").ljust(54, b"\0")

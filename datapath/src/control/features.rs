@@ -34,6 +34,7 @@ impl Switch {
                 | capability::TABLE_STATS
                 | capability::PORT_STATS
                 | capability::QUEUE_STATS
+                | capability::IP_REASM
                 | since_13
                 | before,
             actions: if connection.version == Version::V10 {
