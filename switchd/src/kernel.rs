@@ -7,7 +7,7 @@ use futures::{StreamExt, TryStreamExt};
 use packet::MacAddr;
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::address::AddressAttribute;
-use rtnetlink::packet_route::link::LinkAttribute;
+use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags};
 use rtnetlink::packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourExtFlags, NeighbourMessage, NeighbourState,
 };
@@ -32,6 +32,17 @@ pub struct RouteAnswer {
     pub source: Option<IpAddr>,
     /// The route's MTU, if it has one of its own.
     pub mtu: Option<u16>,
+}
+
+/// An interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its name.
+    pub name: String,
+    /// Its MTU, or the largest packet if that is smaller.
+    pub mtu: u16,
+    /// Whether it is up and has a carrier.
+    pub up: bool,
 }
 
 /// A neighbour: its interface and its IP address.
@@ -102,6 +113,26 @@ impl Kernel {
         let mut answers = self.handle.route().get(question(remote, local)).execute();
         let answer = answers.try_next().await.ok()??;
         read_route(&answer, remote)
+    }
+
+    /// An interface, if it is (still) there.
+    pub async fn link(&self, ifindex: u32) -> Option<Link> {
+        let mut answers = self.handle.link().get().match_index(ifindex).execute();
+        let message = answers.try_next().await.ok()??;
+        let flags = message.header.flags;
+        let mut link = Link {
+            name: String::new(),
+            mtu: u16::MAX,
+            up: flags.contains(LinkFlags::Up | LinkFlags::LowerUp),
+        };
+        for attribute in message.attributes {
+            match attribute {
+                LinkAttribute::IfName(name) => link.name = name,
+                LinkAttribute::Mtu(mtu) => link.mtu = u16::try_from(mtu).unwrap_or(u16::MAX),
+                _ => {}
+            }
+        }
+        Some(link)
     }
 
     /// All neighbours that the kernel knows something of.

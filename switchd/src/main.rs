@@ -5,6 +5,7 @@ mod clock;
 mod config;
 mod daemon;
 mod kernel;
+mod pmtu;
 mod rundir;
 mod target;
 mod underlay;

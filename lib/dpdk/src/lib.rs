@@ -7,6 +7,7 @@
 
 pub mod counters;
 pub mod eal;
+pub mod error_queue;
 pub mod ethdev;
 mod finish;
 pub mod host_socket;

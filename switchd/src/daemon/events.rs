@@ -4,9 +4,9 @@ use super::openflow;
 use super::ports::port_word;
 use super::{BATCH, Daemon, Event, LINK_PAUSE, LiveBridge, ROUTING_PAUSE};
 use crate::kernel::Changes;
+use crate::underlay::{Changed, Who};
 use crate::unixctl;
 use datapath::control::Output;
-use datapath::model::tunnel::Route;
 use datapath::model::{BridgeId, PortId};
 use std::net::IpAddr;
 use std::time::Instant;
@@ -15,6 +15,8 @@ use std::time::Instant;
 const STATUS_TICKS: u64 = 50;
 /// Controllers' status, ports to be retried.
 const SLOW_TICKS: u64 = 5;
+/// Path MTUs that were learnt are asked for again: what the kernel has learnt is true for ten minutes.
+const LEARNT_TICKS: u64 = 300;
 
 impl Daemon {
     /// One event of a task.
@@ -22,6 +24,7 @@ impl Daemon {
         match event {
             Event::OpenFlow(event) => self.openflow(event),
             Event::Kernel(changes) => self.kernel_changed(changes),
+            Event::PathMtu(ip) => self.underlay.resolve_remote(ip),
             Event::Command(request) => self.command(request),
         }
     }
@@ -65,7 +68,7 @@ impl Daemon {
                 Output::SendPacketIn(conn, message) => self.send_packet_in(conn, message),
                 Output::Close(conn) => self.closed(conn, "the switch closes it"),
                 Output::PacketOut(packet_out) => self.workers.packet_out(packet_out),
-                Output::Resolve(port, _) => self.underlay.resolve(port),
+                Output::Resolve(port, ends) => self.underlay.resolve(port, ends),
                 Output::SetPortUp(port, up) => self.set_port_up(port, up),
                 // Queues and devices were taken from the workers when the port was removed.
                 Output::PortGone(_) | Output::BridgeGone(_) => {}
@@ -96,10 +99,14 @@ impl Daemon {
         }
     }
 
-    fn set_routes(&mut self, routes: impl IntoIterator<Item = (PortId, Option<Route>)>) {
-        for (port, route) in routes {
-            tracing::debug!(?port, ?route, "tunnel route");
-            self.switch.set_route(port, route);
+    /// Tells the switch of ways that changed.
+    pub fn set_routes(&mut self, routes: Changed) {
+        for (who, route) in routes {
+            tracing::debug!(?who, ?route, "tunnel route");
+            match who {
+                Who::Port(port) => self.switch.set_route(port, route),
+                Who::Ends(ends) => self.switch.set_flow_route(ends, route),
+            }
             self.report = true;
         }
     }
@@ -115,9 +122,15 @@ impl Daemon {
         }
         if ticks.is_multiple_of(SLOW_TICKS) {
             self.underlay.resolve_lost();
+            if self.hosts.values().any(Result::is_err) {
+                self.set_hosts();
+            }
             self.sweep();
             self.follow_controllers();
             self.retry_listeners();
+        }
+        if ticks.is_multiple_of(LEARNT_TICKS) {
+            self.underlay.resolve_learnt();
         }
         if ticks.is_multiple_of(STATUS_TICKS) {
             self.report_status();
@@ -177,6 +190,7 @@ impl Daemon {
         if self.underlay.is_due() {
             let routes = self.underlay.refresh(&self.kernel).await;
             self.set_routes(routes);
+            self.set_hosts();
         }
     }
 
@@ -265,6 +279,17 @@ impl Daemon {
             "{:<29} {hits:>12}\n{:<29} {misses:>12}\n",
             "worker_cache_hits", "worker_cache_misses"
         );
+        for (host, live) in &self.hosts {
+            let Ok((_, device)) = live else { continue };
+            let name = host.to_string().replace(' ', "_");
+            let mut counters = Vec::new();
+            device.custom_counters(&mut counters);
+            counters.push(("rx_dropped".to_owned(), device.counters().rx_dropped));
+            counters.push(("tx_dropped".to_owned(), device.counters().tx_dropped));
+            for (counter, value) in counters {
+                text += &format!("{:<29} {value:>12}\n", format!("{name}_{counter}"));
+            }
+        }
         let control = self.switch.counters();
         text += &format!("{:<29} {:>12}\n", "control_table_full", control.table_full);
         text += &format!(

@@ -6,6 +6,7 @@ mod apply;
 mod check;
 mod controllers;
 mod events;
+mod hosts;
 mod managers;
 mod openflow;
 mod ports;
@@ -16,9 +17,10 @@ use crate::args::Args;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::kernel::{Changes, Kernel, Notifications};
+use crate::pmtu;
 use crate::rundir::RunDir;
 use crate::target::Target;
-use crate::underlay::Underlay;
+use crate::underlay::{Host, Underlay};
 use crate::unixctl;
 use crate::workers::{Context, Workers};
 use apply::LiveBridge;
@@ -29,6 +31,7 @@ use datapath::model::BridgeId;
 use datapath::model::stats::Stats;
 use dpdk::Mempools;
 use dpdk::poll::{Poll, Waker};
+use hosts::LiveHost;
 use managers::Manager;
 use openflow::{Conn, DialerId};
 use ovsdb::net::{self, Connections};
@@ -64,6 +67,8 @@ pub enum Event {
     OpenFlow(openflow::Event),
     /// From the kernel.
     Kernel(Changes),
+    /// A packet to there was too big for a router.
+    PathMtu(IpAddr),
     /// A command on the control socket, and where its answer goes.
     Command(unixctl::Request),
 }
@@ -85,6 +90,10 @@ pub struct Daemon {
     config: Config,
     bridges: BTreeMap<String, LiveBridge>,
     ports: BTreeMap<String, LivePort>,
+    /// The host's own sockets, for tunnels that the kernel routes.
+    hosts: BTreeMap<Host, LiveHost>,
+    /// Who hears of ICMP errors, by IP protocol.
+    path_mtu: BTreeMap<u8, pmtu::Watch>,
     conns: HashMap<ConnId, Conn>,
     dialers: BTreeMap<DialerId, Dialer>,
     managers: BTreeMap<String, Manager>,
@@ -193,6 +202,8 @@ impl Daemon {
             config: Config::default(),
             bridges: BTreeMap::new(),
             ports: BTreeMap::new(),
+            hosts: BTreeMap::new(),
+            path_mtu: BTreeMap::new(),
             conns: HashMap::new(),
             dialers: BTreeMap::new(),
             managers: BTreeMap::new(),
@@ -349,6 +360,7 @@ impl Daemon {
         self.dialers.clear();
         self.managers.clear();
         self.bridges.clear();
+        self.hosts.clear();
         let ports = std::mem::take(&mut self.ports);
         dpdk::types::close_all(ports.into_values().filter_map(|port| port.device).collect());
     }

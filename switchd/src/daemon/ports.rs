@@ -2,10 +2,11 @@
 
 use super::Daemon;
 use crate::config::port::{Kind, Port as PortConfig};
-use crate::underlay::Egress;
+use crate::underlay::{Egress, Via};
 use datapath::control::{PortSettings, PortType};
 use datapath::edge::{Port, PortState};
 use datapath::model::PortId;
+use datapath::model::tunnel::Exit;
 use dpdk::Mbuf;
 use dpdk::types::OpenRequest;
 use ofp::types::PortNo;
@@ -139,9 +140,9 @@ impl Daemon {
             .set_port_state(id, port.state, &mut self.outputs);
         port.live = Some((id, number));
         if let Kind::Tunnel(tunnel) = &port.config.kind {
-            self.underlay.set(id, tunnel.config.clone());
+            self.underlay.set(id, tunnel);
         }
-        if matches!(port.config.kind, Kind::Internal) {
+        if port.has_device() {
             self.links_due = Some(Instant::now());
         }
         let number = port_word(number);
@@ -203,6 +204,7 @@ impl Daemon {
         let (id, _) = port.live.take()?;
         self.switch.remove_port(id, &mut self.outputs);
         self.underlay.remove(id);
+        self.links_due = Some(Instant::now());
         // Workers must not look for the queues any more before they let go of them.
         self.publish();
         if port.device.is_some() {
@@ -237,7 +239,7 @@ impl Daemon {
         if let Kind::Tunnel(tunnel) = &port.config.kind
             && port.config.kind != old.kind
         {
-            self.underlay.set(id, tunnel.config.clone());
+            self.underlay.set(id, tunnel);
         }
         let switch = self
             .switch
@@ -331,6 +333,30 @@ impl Daemon {
         if self.set_egresses() {
             self.routing_due = Some(Instant::now());
         }
+        self.set_vias();
+        self.follow_hosts();
+    }
+
+    /// Tells the underlay of all links that tunnels over Ethernet may leave by.
+    fn set_vias(&mut self) {
+        let mut vias = BTreeMap::new();
+        for (name, port) in &self.ports {
+            let Some((id, _)) = port.live.filter(|_| port.device.is_some()) else {
+                continue;
+            };
+            let exit = match (&port.config.kind, self.bridges.get(&port.bridge)) {
+                (Kind::Internal, Some(bridge)) => Exit::Bridge(bridge.id),
+                _ => Exit::Port(id),
+            };
+            let via = Via {
+                exit,
+                mac: MacAddr(port.state.mac),
+                mtu: port.state.mtu,
+                up: port.state.link_up,
+            };
+            vias.insert(name.clone(), via);
+        }
+        self.underlay.set_vias(vias);
     }
 
     /// Tells the underlay of the internal interfaces; says whether they changed.

@@ -131,9 +131,11 @@ impl Daemon {
         let mut rows: Vec<(Uuid, Columns)> = Vec::new();
         for port in self.ports.values() {
             let number = port.live.map_or(NO_PORT, |(_, number)| port_number(number));
+            let error = port.live.and_then(|(id, _)| self.underlay.error(id));
+            let error = port.error.clone().or(error);
             let is_up = |up: bool| Datum::scalar(if up { "up" } else { "down" });
             let mut columns: Columns = vec![
-                ("error", Datum::optional(port.error.clone())),
+                ("error", Datum::optional(error)),
                 ("ofport", Datum::scalar(number)),
             ];
             if port.live.is_some() {

@@ -1,0 +1,229 @@
+"""The kernel as underlay: tunnels whose routes leave by any interface that is not a bridge's, without any set-up."""
+
+import json
+
+import pytest
+from lab import VENV, CommandFailed, until
+
+ADDRESSES = {4: ("192.168.200.101", "192.168.200.102", 24), 6: ("fd00:200::101", "fd00:200::102", 64)}
+
+
+class Sites:
+    """Our switch with a host, and a peer on the other end of a cable between eth0 and eth0."""
+
+    def __init__(self, lab, version=4, mtu=1500, addressed=True):
+        self.lab, self.version = lab, version
+        self.near, self.far, self.bits = ADDRESSES[version]
+        self.switch, self.peer = lab.switch(), lab.namespace("peer")
+        lab.veth(self.switch.namespace, "eth0", self.peer, "eth0", mtu=mtu)
+        self.peer.address("eth0", f"{self.far}/{self.bits}")
+        if addressed:
+            self.switch.namespace.address("eth0", f"{self.near}/{self.bits}")
+        self.switch.vsctl("add-br", "ovs1")
+        self.here = lab.port_host(self.switch, "ovs1", "h1", "172.31.0.1/24", "fc00:31::1/64", mtu=1400)
+
+    def kernel_vxlan(self, port=8472, key=0, mtu=1400):
+        """The peer's end is a device of its kernel."""
+        # What the cable's other end is not told of, it must not leave undone: checksums and segments inside.
+        for feature in "tx-udp_tnl-segmentation", "tx-udp_tnl-csum-segmentation", "tx":
+            self.peer.run("ethtool", "-K", "eth0", feature, "off", check=False)
+        self.peer.run("ip", "link", "add", "vx0", "type", "vxlan", "id", key, "dstport", port, "local", self.far,
+                      "remote", self.near, *(["udp6zerocsumrx"] if self.version == 6 else []))
+        self.peer.run("ip", "link", "set", "vx0", "mtu", mtu)
+        self.peer.address("vx0", "172.31.0.2/24", "fc00:31::2/64")
+
+    def tunnel(self, *words):
+        """The command line of a plain Open vSwitch host."""
+        words = words or ("type=vxlan", f"options:remote_ip={self.far}", "options:dst_port=8472")
+        return self.switch.vsctl("add-port", "ovs1", "tun_kl", "--", "set", "interface", "tun_kl", *words)
+
+    def status(self, name="tun_kl"):
+        answer = self.switch.vsctl("--format=json", "--columns=status", "list", "Interface", name).stdout
+        row = json.loads(answer)["data"][0][0]
+        return dict(row[1])
+
+    def pings(self, there=None):
+        until(lambda: self.here.ping("172.31.0.2"), "a first ping", seconds=15)
+        there = there or self.peer
+        assert self.here.ping("172.31.0.2", count=5) and there.ping("172.31.0.1", count=5)
+        assert self.here.ping("fc00:31::2", count=5) and there.ping("fc00:31::1", count=5)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_vxlan_with_no_set_up(lab, version):
+    """The verbatim command of the documentation, and a kernel's VXLAN device at the other end."""
+    sites = Sites(lab, version)
+    sites.kernel_vxlan()
+    sites.tunnel()
+    sites.pings()
+    status = sites.status()
+    assert status["tunnel_underlay"] == "kernel" and status["tunnel_egress_iface"] == "eth0"
+    assert status["tunnel_egress_iface_carrier"] == "up"
+    assert status["tunnel_local_ip"] == sites.near and status["tunnel_path_mtu"] == "1500"
+    assert status["tunnel_fragments"] == "yes"
+    # The socket goes with the last tunnel.
+    assert ":8472" in sites.switch.namespace.run("ss", "-lun").stdout
+    sites.switch.vsctl("del-port", "tun_kl")
+    assert ":8472" not in sites.switch.namespace.run("ss", "-lun").stdout
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("kind, options", [
+    ("gre", ["key=7", "csum=true"]),
+    ("vxlan", ["key=42", "csum=true"]),
+], ids=["gre", "vxlan-csum"])
+def test_open_vswitch(lab, kind, options, version):
+    """Debian's Open vSwitch at the other end, with its native underlay."""
+    near, far, bits = ADDRESSES[version]
+    ours, theirs = lab.switch(), lab.stock_switch()
+    lab.veth(ours.namespace, "eth0", theirs.namespace, "uplink", mtu=1500)
+    ours.namespace.address("eth0", f"{near}/{bits}")
+    ours.vsctl("add-br", "br0")
+    here = lab.port_host(ours, "br0", "h1", "172.31.0.1/24", "fc00:31::1/64", mtu=1400)
+    theirs.add_br("br-phys")
+    theirs.add_br("br0")
+    theirs.vsctl("add-port", "br-phys", "uplink")
+    theirs.namespace.address("br-phys", f"{far}/{bits}")
+    there = lab.namespace("h2")
+    lab.veth(theirs.namespace, "h2", there, "eth0", mtu=1400)
+    there.address("eth0", "172.31.0.2/24", "fc00:31::2/64")
+    options = [f"options:{option}" for option in options]
+    theirs.vsctl("add-port", "br0", "h2", "--", "add-port", "br0", "tun", "--", "set", "Interface", "tun",
+                 f"type={kind}", f"options:remote_ip={near}", *options)
+    ours.vsctl("add-port", "br0", "tun", "--", "set", "Interface", "tun", f"type={kind}",
+               f"options:remote_ip={far}", *options)
+    until(lambda: here.ping("172.31.0.2"), "a first ping", seconds=15)
+    for address in "172.31.0.2", "fc00:31::2":
+        assert here.ping(address, count=5)
+    assert there.ping("172.31.0.1", count=5)
+
+
+def test_addresses_and_links_come_and_go(lab):
+    sites = Sites(lab, addressed=False)
+    sites.kernel_vxlan()
+    sites.tunnel()
+    assert "no route" in sites.status()["tunnel_trouble"]
+    ours = sites.switch.namespace
+    ours.address("eth0", f"{sites.near}/24")
+    until(lambda: "tunnel_trouble" not in sites.status(), "the tunnel has a route")
+    sites.pings()
+    ours.run("ip", "link", "set", "eth0", "down")
+    until(lambda: "tunnel_trouble" in sites.status(), "the link is down")
+    ours.run("ip", "link", "set", "eth0", "up")
+    sites.pings()
+    sites.peer.run("ip", "link", "set", "eth0", "down")
+    until(lambda: sites.status()["tunnel_egress_iface_carrier"] == "down", "the carrier is gone")
+    sites.peer.run("ip", "link", "set", "eth0", "up")
+    sites.pings()
+
+
+def test_a_route_that_moves_to_a_bridge_and_back(lab):
+    """Native and kernel underlay: the tunnel follows the route, and the frames with it."""
+    sites = Sites(lab)
+    sites.kernel_vxlan()
+    sites.tunnel()
+    sites.pings()
+    ours, peer = sites.switch.namespace, sites.peer
+    sites.switch.vsctl("add-br", "br-phys")
+    lab.veth(ours, "uplink", peer, "uplink", mtu=1500)
+    sites.switch.vsctl("add-port", "br-phys", "uplink")
+    ours.address("br-phys", "192.168.201.101/24")
+    peer.address("uplink", "192.168.201.102/24")
+    for namespace, interface, gateway, remote in ((ours, "br-phys", "192.168.201.102", sites.far),
+                                                  (peer, "uplink", "192.168.201.101", sites.near)):
+        namespace.run("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0")
+        namespace.run("ip", "route", "add", f"{remote}/32", "via", gateway, "dev", interface, "src",
+                      sites.near if namespace is ours else sites.far)
+    until(lambda: sites.status().get("tunnel_underlay") == "native", "the route leaves by the bridge")
+    sites.pings()
+    ours.run("ip", "route", "del", f"{sites.far}/32")
+    peer.run("ip", "route", "del", f"{sites.near}/32")
+    until(lambda: sites.status().get("tunnel_underlay") == "kernel", "the route is back")
+    sites.pings()
+
+
+def test_a_port_that_is_taken(lab):
+    sites = Sites(lab)
+    ours = sites.switch.namespace
+    ours.run("ip", "link", "add", "taken", "type", "vxlan", "id", 9, "dstport", 8472, "local", sites.near,
+             "remote", sites.far)
+    ours.run("ip", "link", "set", "taken", "up")
+    try:
+        said = sites.tunnel().stderr
+    except CommandFailed as failed:
+        said = str(failed)
+    words = "UDP port 8472 is used by another socket"
+    assert words in said
+    assert words in sites.switch.vsctl("get", "Interface", "tun_kl", "error").stdout
+    assert words in sites.switch.vsctl("show").stdout
+    ours.run("ip", "link", "del", "taken")
+    sites.kernel_vxlan()
+    sites.pings()
+    assert words not in sites.switch.vsctl("show").stdout
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("underlay", ["kernel", "native"])
+def test_the_path_mtu_is_learnt(lab, version, underlay):
+    """A router with a narrow link behind it."""
+    switch, router, peer = lab.switch(), lab.namespace("router"), lab.namespace("peer")
+    here, there, bits, any_ = {
+        4: ("192.168.1", "192.168.2", 24, "0.0.0.0/0"), 6: ("fd00:1:", "fd00:2:", 64, "::/0")}[version]
+    dot = {4: ".", 6: ":"}[version]
+    router.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+    lab.veth(switch.namespace, "eth0", router, "near", mtu=1500)
+    lab.veth(router, "far", peer, "eth0", mtu=1300)
+    ours = "eth0"
+    if underlay == "native":
+        switch.vsctl("add-br", "br-phys", "--", "add-port", "br-phys", "eth0")
+        ours = "br-phys"
+    switch.namespace.address(ours, f"{here}{dot}1/{bits}")
+    router.address("near", f"{here}{dot}2/{bits}")
+    router.address("far", f"{there}{dot}2/{bits}")
+    peer.address("eth0", f"{there}{dot}1/{bits}")
+    switch.namespace.run("ip", "route", "add", any_, "via", f"{here}{dot}2")
+    peer.run("ip", "route", "add", any_, "via", f"{there}{dot}2")
+    switch.vsctl("add-br", "ovs1")
+    host = lab.port_host(switch, "ovs1", "h1", "172.31.0.1/24", mtu=1400)
+    switch.vsctl("add-port", "ovs1", "tun", "--", "set", "Interface", "tun", "type=vxlan",
+                 f"options:remote_ip={there}{dot}1")
+
+    def mtu():
+        return switch.vsctl("get", "Interface", "tun", "status:tunnel_path_mtu", check=False).stdout.strip().strip('"')
+
+    until(lambda: mtu() == "1500", "the tunnel has a route")
+    # Nobody answers: what counts is that large packets were sent.
+    host.run("ip", "neigh", "add", "172.31.0.2", "lladdr", "02:00:00:00:00:02", "dev", "eth0")
+    until(lambda: host.run("ping", "-n", "-q", "-c1", "-W1", "-s", 1340, "172.31.0.2", check=False) and mtu() == "1300", "the path's MTU is learnt")
+
+
+@pytest.mark.parametrize("underlay", ["kernel", "native"])
+def test_a_router_that_is_solicited(lab, underlay):
+    """IPv6 by SLAAC alone, with a router that only answers: the kernel asks, by eth0 or by a bridge's LOCAL interface."""
+    sites = Sites(lab, 6, addressed=False)
+    ours = sites.switch.namespace
+    ours.run("sysctl", "-qw", "net.ipv6.conf.default.accept_ra=2")
+    sites.tunnel()
+    assert "no route" in sites.status()["tunnel_trouble"]
+    sites.peer.start(VENV / "python", "-c", ROUTER, "eth0", "fd00:200::")
+    interface = "eth0"
+    if underlay == "native":
+        interface = "br-phys"
+        sites.switch.vsctl("add-br", "br-phys", "--", "add-port", "br-phys", "eth0")
+        ours.run("sysctl", "-qw", "net.ipv6.conf.br-phys.accept_ra=2")
+    ours.run("ip", "link", "set", interface, "down")
+    ours.run("ip", "link", "set", interface, "up")
+    until(lambda: sites.status().get("tunnel_local_ip", "").startswith("fd00:200:"), "an address", seconds=20)
+    until(lambda: sites.status().get("tunnel_underlay") == underlay, "an underlay")
+
+
+# Answers router solicitations.
+ROUTER = """
+import sys
+from scapy.all import *
+interface, prefix = sys.argv[1:]
+answer = (Ether(dst='33:33:00:00:00:01') / IPv6(dst='ff02::1', hlim=255) / ICMPv6ND_RA(routerlifetime=1800)
+          / ICMPv6NDOptPrefixInfo(prefix=prefix, prefixlen=64, L=1, A=1))
+sniff(iface=interface, store=False, lfilter=lambda p: ICMPv6ND_RS in p,
+      prn=lambda p: sendp(answer, iface=interface, verbose=False))
+"""
