@@ -70,6 +70,17 @@ const SCENES: &[(&str, &[&str])] = &[
             "br1:in_port=LOCAL,actions=output:2",
         ],
     ),
+    (
+        "fragments",
+        &["in_port=1,actions=load:1->NXM_NX_REG0[],fragment(mtu=68),dec_ttl,output:2"],
+    ),
+    (
+        "reassembly, at several workers",
+        &[
+            "in_port=1,actions=load:1->NXM_NX_REG0[],fragment(mtu=68),reassemble(table=1)",
+            "table=1,reg0=1,actions=output:2",
+        ],
+    ),
 ];
 
 #[test]

@@ -133,7 +133,12 @@ const ACTIONS: &[&str] = &[
     "resubmit(,3)",
     "clone(mod_dl_dst:00:00:00:00:00:09,output:3)",
     "exit",
+    "fragment(mtu=68)",
+    "clone(fragment(mtu=68),mod_dl_src:00:00:00:00:00:08,output:2)",
+    // Nothing may follow it: it is put last.
+    REASSEMBLE,
 ];
+const REASSEMBLE: &str = "reassemble(table=3)";
 
 fn rules() -> impl Strategy<Value = (u8, usize, Vec<usize>)> {
     let actions = prop::collection::vec(0..ACTIONS.len(), 0..5);
@@ -145,6 +150,8 @@ fn packets() -> impl Strategy<Value = (usize, String)> {
     let body = prop::sample::select(vec![
         "udp(8->7) \"hi\"",
         "udp(9->8) \"hi\"",
+        "udp(8->7) fill=130",
+        "tcp(8->7) fill=60",
         "tcp(8->7) \"hi\"",
         "icmp() \"hi\"",
     ]);
@@ -161,6 +168,7 @@ fn packets() -> impl Strategy<Value = (usize, String)> {
         )
     });
     let other = prop::sample::select(vec![
+        "ipv6(fd00::1->fd00::2,ttl=63) udp(8->7) fill=90".to_owned(),
         "arp(10.0.0.1->10.0.0.2,sha=..01)".to_owned(),
         "ipv6(fd00::1->fd00::2,ttl=63) udp(8->7) \"hi\"".to_owned(),
         "ipv4(10.0.0.1->10.0.0.2,offset=9,proto=17) \"later fragment\"".to_owned(),
@@ -198,7 +206,10 @@ proptest! {
         for event in all {
             match event {
                 Happening::Add((table, matching, actions)) => {
-                    let list: Vec<&str> = actions.iter().map(|&a| ACTIONS[a]).collect();
+                    let mut list: Vec<&str> = actions.iter().map(|&a| ACTIONS[a]).collect();
+                    let len = list.len();
+                    list.retain(|action| *action != REASSEMBLE);
+                    list.extend((list.len() < len).then_some(REASSEMBLE));
                     let list = if list.is_empty() { "drop".to_owned() } else { list.join(",") };
                     // Priorities are all different: of equal ones any may win.
                     let rule = rule(next_priority, table, MATCHES[matching], &list);

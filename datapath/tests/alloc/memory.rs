@@ -20,6 +20,8 @@ use packet::MacAddr;
 use std::sync::{Arc, Mutex};
 
 const SIZE: usize = 512;
+/// Workers: frames arrive at the first one, and fragments belong to any.
+const WORKERS: usize = 3;
 
 pub struct MemFrame {
     bytes: Box<[u8; SIZE]>,
@@ -127,11 +129,12 @@ impl Tx<MemFrame> for Wire {
 pub struct Bed {
     publisher: Publisher,
     stats: Stats,
-    worker: Worker<Shelf>,
+    /// Frames arrive at the first one.
+    workers: Vec<Worker<Shelf>>,
     shelf: Shelf,
     wires: Vec<Wire>,
-    commands: rtrb::Producer<Command<MemFrame>>,
-    _events: rtrb::Consumer<Event>,
+    commands: Vec<rtrb::Producer<Command<MemFrame>>>,
+    _events: Vec<rtrb::Consumer<Event>>,
     ports_len: u32,
     rules_len: u32,
     now: Time,
@@ -140,16 +143,21 @@ pub struct Bed {
 impl Bed {
     pub fn new() -> Bed {
         let (publisher, stats, shelf) = (Publisher::default(), Stats::default(), Shelf::new(4096));
-        let (events_in, events) = rtrb::RingBuffer::new(EVENTS);
-        let (commands, commands_out) = rtrb::RingBuffer::new(COMMANDS);
-        let (reader, counters) = (publisher.reader(), stats.register_worker());
-        let team = Team::of(1, Secret::new(0)).remove(0);
-        let pool = shelf.clone();
-        let worker = Worker::new(reader, counters, pool, events_in, commands_out, team);
+        let (mut workers, mut commands, mut events) = (Vec::new(), Vec::new(), Vec::new());
+        for team in Team::of(WORKERS, Secret::new(0)) {
+            let (events_in, events_out) = rtrb::RingBuffer::new(EVENTS);
+            let (commands_in, commands_out) = rtrb::RingBuffer::new(COMMANDS);
+            let (reader, counters) = (publisher.reader(), stats.register_worker());
+            let pool = shelf.clone();
+            let worker = Worker::new(reader, counters, pool, events_in, commands_out, team);
+            workers.push(worker);
+            commands.push(commands_in);
+            events.push(events_out);
+        }
         let mut bed = Bed {
             publisher,
             stats,
-            worker,
+            workers,
             shelf,
             wires: Vec::new(),
             commands,
@@ -196,7 +204,7 @@ impl Bed {
     }
     fn change(&mut self, change: Change) {
         self.publisher.stage(change);
-        self.worker.idle();
+        self.workers.iter_mut().for_each(Worker::idle);
         assert!(self.publisher.try_publish());
     }
     fn port(&mut self, bridge: u16, number: u32, kind: PortKind) {
@@ -209,9 +217,12 @@ impl Bed {
             sent: Arc::default(),
         };
         if kind == PortKind::Device {
-            let (rx, tx) = (Box::new(wire.clone()), Box::new(wire.clone()));
-            self.command(Command::AddTx { port: id, tx });
-            self.command(Command::AddRx { port: id, rx });
+            for worker in 0..WORKERS {
+                let tx = Box::new(wire.clone());
+                self.command(worker, Command::AddTx { port: id, tx });
+            }
+            let rx = Box::new(wire.clone());
+            self.command(0, Command::AddRx { port: id, rx });
         }
         self.wires.push(wire);
         self.change(Change::SetPort(Arc::new(PortView {
@@ -227,8 +238,9 @@ impl Bed {
             vlan: VlanMode::Trunk { trunks: None },
         })));
     }
-    fn command(&mut self, command: Command<MemFrame>) {
-        self.commands.push(command).expect("room in the ring");
+    fn command(&mut self, worker: usize, command: Command<MemFrame>) {
+        let ring = &mut self.commands[worker];
+        ring.push(command).expect("room in the ring");
     }
     /// Adds a flow; `br1:` before it means the other bridge.
     pub fn flow(&mut self, text: &str) {
@@ -260,7 +272,7 @@ impl Bed {
     pub fn frames(&self, len: u32) -> Vec<Vec<u8>> {
         let frame = |n| {
             let text = format!(
-                "eth(dst=..02,src=..01) ipv4(10.0.{}.{}->10.1.0.1) udp(5000->6000) \"12345678901234\"",
+                "eth(dst=..02,src=..01) ipv4(10.0.{}.{}->10.1.0.1) udp(5000->6000) fill=100",
                 n / 256,
                 n % 256
             );
@@ -277,7 +289,10 @@ impl Bed {
                 waiting.push(self.shelf.take(frame).expect("a frame on the shelf"));
             }
             drop(waiting);
-            handled += self.worker.poll(self.now);
+            handled += self.workers[0].poll(self.now);
+            self.workers[1..].iter_mut().for_each(|other| {
+                other.poll(self.now);
+            });
         }
         handled
     }
