@@ -9,8 +9,9 @@ use crate::model::DropReason;
 use crate::model::port::PortId;
 
 /// Entries of all rings to one worker together, and of one ring: a burst at least, and several if there are few workers.
-const LEN: usize = 2048;
-const RING_LEN: std::ops::RangeInclusive<usize> = 64..=512;
+/// Each holds a frame, of which the pool has some ten thousand for all queues.
+const LEN: usize = 512;
+const RING_LEN: std::ops::RangeInclusive<usize> = 32..=256;
 /// Most workers.
 pub const MAX_WORKERS: usize = 128;
 

@@ -28,6 +28,8 @@ pub struct Limits {
     pub fragments: usize,
     /// Bytes of their payload.
     pub bytes: usize,
+    /// Fragments in frames of more than one segment, of which there are fewer.
+    pub segmented: usize,
     /// How long an IPv4 datagram waits after its first fragment.
     pub ipv4_timeout: Time,
     /// The same for IPv6.
@@ -45,6 +47,8 @@ impl Limits {
             datagrams: fragments / 2,
             fragments,
             bytes: fragments * 1024,
+            // Each has one of the pool's large buffers: a quarter of these is enough for a 64 KiB packet.
+            segmented: 64,
             ipv4_timeout: Time::secs(30),
             ipv6_timeout: Time::secs(60),
         }
@@ -88,6 +92,7 @@ impl<F: Frame> Reassembler<F> {
             datagrams: limits.datagrams.max(SHARES),
             fragments: limits.fragments.max(SHARES * FRAGMENTS_MAX),
             bytes: limits.bytes.max(SHARES << 16),
+            segmented: limits.segmented.max(SHARES),
         };
         Reassembler {
             secret,
@@ -97,6 +102,7 @@ impl<F: Frame> Reassembler<F> {
                 datagrams: limit.datagrams / SHARES,
                 fragments: limit.fragments / SHARES,
                 bytes: limit.bytes / SHARES,
+                segmented: limit.segmented / SHARES,
             },
             timeouts: [limits.ipv4_timeout, limits.ipv6_timeout],
             counts: Counts::default(),
@@ -220,6 +226,7 @@ impl<F: Frame> Reassembler<F> {
             datagrams: 0,
             fragments: 1,
             bytes: fragment.range().len(),
+            segmented: usize::from(is_segmented(&frame)),
         };
         if let Err(outcome) = self.make_room(group, need, index) {
             self.store.remove(index, &mut self.trash);
@@ -296,6 +303,8 @@ impl<F: Frame> Reassembler<F> {
                 group.datagrams
             } else if total.fragments > self.limit.fragments {
                 group.fragments
+            } else if total.segmented > self.limit.segmented {
+                group.segmented
             } else {
                 group.bytes
             }
@@ -363,6 +372,7 @@ impl<F: Frame> Reassembler<F> {
             datagram.end = Some(range.end);
         }
         let piece = Piece {
+            is_segmented: is_segmented(&frame),
             frame: Some(frame),
             payload: if is_pulled {
                 0
@@ -389,6 +399,11 @@ impl<F: Frame> Reassembler<F> {
         self.trash.append(&mut self.parts);
         whole
     }
+}
+
+/// Whether a frame has more than one segment.
+fn is_segmented<F: Frame>(frame: &F) -> bool {
+    frame.size() > frame.head().len()
 }
 
 /// Makes the headers in the first fragment's frame those of the whole packet.

@@ -17,6 +17,8 @@ pub(super) struct Usage {
     pub datagrams: usize,
     pub fragments: usize,
     pub bytes: usize,
+    /// Fragments in frames of more than one segment.
+    pub segmented: usize,
 }
 
 impl Usage {
@@ -26,6 +28,7 @@ impl Usage {
             datagrams: self.datagrams + other.datagrams,
             fragments: self.fragments + other.fragments,
             bytes: self.bytes + other.bytes,
+            segmented: self.segmented + other.segmented,
         }
     }
     /// Without the other one, which is part of it.
@@ -34,6 +37,7 @@ impl Usage {
             datagrams: self.datagrams - other.datagrams,
             fragments: self.fragments - other.fragments,
             bytes: self.bytes - other.bytes,
+            segmented: self.segmented - other.segmented,
         }
     }
     /// All within the limit.
@@ -41,6 +45,7 @@ impl Usage {
         self.datagrams <= limit.datagrams
             && self.fragments <= limit.fragments
             && self.bytes <= limit.bytes
+            && self.segmented <= limit.segmented
     }
 }
 
@@ -110,6 +115,8 @@ pub(super) struct Piece<F> {
     /// Where its payload starts in the datagram's.
     pub start: usize,
     pub end: usize,
+    /// Its frame has more than one segment.
+    pub is_segmented: bool,
     /// Index of the next one of the datagram, or of the next free one.
     pub next: u32,
 }
@@ -230,7 +237,10 @@ impl<F> Store<F> {
         let mut at = std::mem::replace(&mut datagram.first, NONE);
         datagram.last = NONE;
         let before = datagram.held;
-        (datagram.held.fragments, datagram.held.bytes) = (0, 0);
+        datagram.held = Usage {
+            datagrams: before.datagrams,
+            ..Usage::default()
+        };
         let (group, after) = (datagram.group, datagram.held);
         self.account(group, before, after);
         while at != NONE {
@@ -248,6 +258,7 @@ impl<F> Store<F> {
         let before = datagram.held;
         datagram.held.fragments += 1;
         datagram.held.bytes += piece.end - piece.start;
+        datagram.held.segmented += usize::from(piece.is_segmented);
         let (group, after) = (datagram.group, datagram.held);
         let at = match self.free_piece {
             NONE => self.pieces.len() as u32,

@@ -59,10 +59,11 @@ impl PoolSizes {
         // Kernel ports hold no mbufs between bursts, so that hundreds of them share this; a DPDK device
         // brings its own pool, sized by its descriptors. 11,000 may be queued somewhere (a neighbour's answer,
         // a ring), and a worker has its cache (1.5 times its size) and what it lands frames in.
-        // Of the large ones, a worker lands in a burst, caches one and a half, and has one in flight.
+        // Of the large ones, a worker lands in a burst, caches one and a half, and has one in flight; reassembly holds some.
+        let held_segmented = Limits::for_workers(workers as usize).segmented as u32;
         PoolSizes {
             ordinary: 11_000 + held_max(workers as usize) + workers * 2 * CACHE_SIZE,
-            large: 128 + workers * 4 * LARGE_CACHE_SIZE,
+            large: 128 + workers * (4 * LARGE_CACHE_SIZE + held_segmented),
         }
     }
 }
