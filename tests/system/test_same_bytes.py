@@ -51,6 +51,7 @@ def ipv6(traffic_class=0, hop_limit=64):
 ARP = ethernet(struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + bytes(20) + bytes(18), 0x0806)
 TAGGED = ipv4()[:12] + b"\x81\x00\x60\x07" + ipv4()[12:]
 FRAMES = [ipv4(), ipv4(tos=0xB9, ttl=5), ipv4(tos=0x02, df=False), ipv6(0xB8 | 2, 9), ARP, TAGGED]
+PACKETS = [ipv4(), ipv4(tos=0xB9, ttl=5), ipv6(0xB8 | 2, 9)]
 
 # Type, options, action in front of the output, IP version, frames.
 CASES = {
@@ -67,7 +68,13 @@ CASES = {
     "gre-key": ("gre", ["key=7"], "", 4, FRAMES),
     "gre-flow-key": ("gre", ["key=flow"], "set_field:0x12345678->tun_id,", 4, FRAMES),
     "gre-csum": ("gre", ["key=flow", "csum=true"], "", 4, FRAMES),
+    "gre-seq": ("gre", ["key=flow", "seq=true"], "", 4, FRAMES),
+    "gre-l3": ("gre", ["key=flow", "packet_type=legacy_l3"], "", 4, PACKETS),
     "gre6": ("gre", ["key=flow", "tos=inherit"], "set_field:9->tun_id,", 6, FRAMES),
+    "geneve": ("geneve", ["key=42"], "", 4, FRAMES),
+    "geneve-flow-key": ("geneve", ["key=flow"], "set_field:0x123456->tun_id,", 4, FRAMES),
+    "geneve-csum": ("geneve", ["key=flow", "csum=true", "tos=inherit"], "", 4, FRAMES),
+    "geneve6": ("geneve", ["key=flow"], "set_field:7->tun_id,", 6, FRAMES),
 }
 
 
