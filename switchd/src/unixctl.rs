@@ -15,6 +15,7 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("exit", "[--cleanup]"),
     ("fdb/flush", "[bridge]"),
     ("fdb/show", "bridge"),
+    ("fragment/show", ""),
     ("list-commands", ""),
     ("tnl/ports/show", "[-v]"),
     ("tunnel/show", "[port]"),

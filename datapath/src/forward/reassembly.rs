@@ -169,7 +169,8 @@ impl<P: Pool> Executor<P> {
             ..
         } = &mut self.reassembly;
         if std::mem::take(is_ahead) {
-            self.stats.set_fragments([table.counts(), &*rejected]);
+            self.stats
+                .set_fragments([table.counts(), &*rejected], table.held());
         }
     }
     /// Lets go of all frames that are held, or on their way to this worker.

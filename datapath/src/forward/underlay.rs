@@ -321,7 +321,7 @@ impl<P: Pool> Executor<P> {
         frame: P::Frame,
         o: &mut O,
     ) {
-        let Some(frame) = self.open_for_host(cx, nesting, port, frame, o) else {
+        let Some(frame) = self.open_for_host(cx, nesting, port, false, frame, o) else {
             return;
         };
         if !self.is_tunnel_part(cx, port, frame.head()) {
@@ -341,17 +341,18 @@ impl<P: Pool> Executor<P> {
         frame: P::Frame,
         o: &mut O,
     ) {
-        if let Some(frame) = self.open_for_host(cx, nesting, port, frame, o) {
+        if let Some(frame) = self.open_for_host(cx, nesting, port, true, frame, o) {
             self.transmit_any(port, frame, o);
         }
     }
-    /// Opens a tunnel packet for the host; gives back what is none.
+    /// Opens a tunnel packet for the host, which may have been put together here; gives back what is none.
     #[inline]
     fn open_for_host<O: Observer>(
         &mut self,
         cx: Context<'_>,
         nesting: Nesting,
         port: &PortView,
+        was_split: bool,
         frame: P::Frame,
         o: &mut O,
     ) -> Option<P::Frame> {
@@ -371,6 +372,9 @@ impl<P: Pool> Executor<P> {
             // Nobody's: the host may know it, or say that it does not.
             return Some(frame);
         };
+        if was_split {
+            self.stats.tunnel(to, TunnelCounter::RxReassembled, 1);
+        }
         self.decapsulated(cx, nesting, port, to, tunnelled, frame, o);
         None
     }

@@ -85,6 +85,8 @@ pub struct WorkerStats {
     pub drops: [AtomicU64; DropReason::LEN],
     /// Per outcome of reassembly.
     pub fragments: [AtomicU64; Outcome::LEN],
+    /// Datagrams, fragments and bytes that are held for reassembly.
+    pub held: [AtomicU64; 3],
     /// Bursts that had frames; frames; cache hits; cache misses; nanoseconds asleep.
     pub worker: [AtomicU64; 5],
 }
@@ -108,6 +110,7 @@ impl WorkerStats {
             tunnels: Slab::new(MAX_PORTS),
             drops: std::array::from_fn(|_| AtomicU64::new(0)),
             fragments: std::array::from_fn(|_| AtomicU64::new(0)),
+            held: std::array::from_fn(|_| AtomicU64::new(0)),
             worker: std::array::from_fn(|_| AtomicU64::new(0)),
         }
     }
@@ -155,8 +158,11 @@ impl WorkerStats {
         let counter = &self.drops[reason as usize];
         counter.store(counter.load(Relaxed) + len, Relaxed);
     }
-    /// What became of fragments so far: the sum of these.
-    pub fn set_fragments(&self, counts: [&Counts; 2]) {
+    /// What became of fragments so far, the sum of these; and what is held: datagrams, fragments, bytes.
+    pub fn set_fragments(&self, counts: [&Counts; 2], held: [usize; 3]) {
+        for (place, now) in self.held.iter().zip(held) {
+            place.store(now as u64, Relaxed);
+        }
         for (counter, (outcome, ..)) in self.fragments.iter().zip(OUTCOMES) {
             let sum = counts.iter().map(|counts| counts.get(*outcome)).sum();
             counter.store(sum, Relaxed);
@@ -349,6 +355,16 @@ impl Stats {
     pub fn fragments(&self, outcome: Outcome) -> u64 {
         let mut sum = 0;
         self.each(|w| sum += w.fragments[outcome as usize].load(Relaxed));
+        sum
+    }
+    /// Datagrams, fragments and bytes that all workers hold for reassembly.
+    pub fn held(&self) -> [u64; 3] {
+        let mut sum = [0; 3];
+        self.each(|w| {
+            for (sum, held) in sum.iter_mut().zip(&w.held) {
+                *sum += held.load(Relaxed);
+            }
+        });
         sum
     }
     /// Sum of the workers' own counters, see [`WorkerStats::worker`].

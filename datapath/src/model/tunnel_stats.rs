@@ -40,7 +40,6 @@ tunnel_counters! {
     RxProtocol     "rx_protocol"         RxError  "received with something inside that this tunnel does not carry";
     RxVlan         "rx_vlan"             RxError  "received without the service tag that every frame must have";
     RxEcn          "rx_ecn"              RxError  "congestion was marked outside a packet that cannot say so (RFC 6040)";
-    RxFragments    "rx_fragments"        Good     "fragments received";
     RxReassembled  "rx_reassembled"      Good     "packets put together from fragments";
     TxFragmented   "tx_fragmented"       Good     "packets sent as fragments";
     TxFragments    "tx_fragments"        Good     "fragments sent";

@@ -193,7 +193,9 @@ impl Outer {
             });
             header.size.set(l4_size);
         }
-        if config.csum && self.row.csum_offset != 0 {
+        // RFC 8200 section 8.1: without a choice of the user's, a UDP packet over IPv6 has its checksum.
+        let is_chosen = config.remote != Remote::Flow;
+        if (config.csum || is_udp && self.is_v6 && !is_chosen) && self.row.csum_offset != 0 {
             let body = sum(frame, self.l4, frame.size());
             let checksum = if is_udp {
                 let pseudo = Sum::new().u16(self.pseudo).u16(l4_size);

@@ -208,6 +208,7 @@ impl Daemon {
             "fdb/flush" => self.fdb_flush(&request.args),
             "fdb/show" => self.fdb_show(&request.args),
             "coverage/show" => Ok(self.coverage()),
+            "fragment/show" => Ok(self.fragment_show()),
             "tnl/ports/show" => Ok(self.tunnel_ports_show()),
             "tunnel/show" => self.tunnel_show(&request.args),
             _ => Err(format!(

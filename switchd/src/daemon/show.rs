@@ -4,12 +4,14 @@ use super::Daemon;
 use super::ports::{LivePort, port_word};
 use crate::config::port::Kind;
 use crate::config::tunnel::TunnelOptions;
+use datapath::fragment::{FRAGMENTS_MAX, Limits, OUTCOMES};
 use datapath::model::PortId;
 use datapath::model::tunnel::{Remote, Tunnel};
 use datapath::model::tunnel_stats::TUNNEL_COUNTERS;
 use datapath::tunnel::Outer;
 use packet::{Wire, ethernet, ipproto};
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 impl Daemon {
     /// The tunnels, by name, with their numbers if they are in the switch.
@@ -98,6 +100,31 @@ impl Daemon {
             };
             text += &format!("  {carrier}{port}: {}\n", tunnels.join(", "));
         }
+        text
+    }
+
+    /// `fragment/show`
+    pub fn fragment_show(&self) -> String {
+        let mut text = String::new();
+        for (outcome, name, about) in OUTCOMES {
+            let count = self.stats.fragments(*outcome);
+            let _ = writeln!(text, "{name:<16} {count:>12}  {about}");
+        }
+        let len = self.workers.len();
+        let limits = Limits::for_workers(len);
+        let limit = [limits.datagrams, limits.fragments, limits.bytes];
+        let names = ["datagrams", "fragments", "bytes"];
+        for ((name, held), limit) in names.iter().zip(self.stats.held()).zip(limit) {
+            let _ = writeln!(
+                text,
+                "held_{name:<11} {held:>12}  of at most {limit} for each of {len} workers"
+            );
+        }
+        let [v4, v6] = [limits.ipv4_timeout, limits.ipv6_timeout].map(|time| time.as_secs());
+        let _ = writeln!(
+            text,
+            "at most {FRAGMENTS_MAX} fragments of a packet; {v4} s (IPv4) or {v6} s (IPv6) for all to arrive"
+        );
         text
     }
 }
