@@ -132,6 +132,8 @@ pub(super) struct Executor<P: Pool> {
     pub parts: Vec<P::Frame>,
     /// The same for packets that are split before they enter a tunnel.
     pub inner_parts: Vec<P::Frame>,
+    /// Where a packet is made that no single buffer holds.
+    pub contiguous: Vec<u8>,
     /// To senders of what is too large.
     pub answers: Answers,
     pub known: Known,
@@ -152,6 +154,7 @@ impl<P: Pool> Executor<P> {
         let (index, workers) = (mailbox.index(), mailbox.workers());
         Executor {
             inner_parts: Vec::with_capacity(FRAGMENTS_MAX),
+            contiguous: Vec::with_capacity(usize::from(u16::MAX) + 1),
             answers: Answers::default(),
             pool,
             stats,

@@ -62,16 +62,24 @@ impl<P: Pool> Executor<P> {
                 continue;
             };
             part.set_offload(Default::default());
-            let is_whole = part.head().len() == size;
-            if is_whole {
-                let (headers, body) = part.head_mut().split_at_mut(plan.header_size());
+            let fill = |bytes: &mut [u8]| {
+                let (headers, body) = bytes.split_at_mut(plan.header_size());
                 headers.copy_from_slice(&frame.head()[..plan.header_size()]);
                 copy_range(&frame, payload.start, body);
-            }
-            if is_whole && plan.patch(index, part.head_mut()).is_some() {
-                each(self, part, o);
+                plan.patch(index, bytes)
+            };
+            // Its checksum is that of contiguous bytes; a buffer may be shorter than a jumbo packet.
+            let filled = if part.head().len() == size {
+                fill(part.head_mut())
             } else {
-                self.drop(part, DropReason::TunnelTooBig, o);
+                self.contiguous.resize(size, 0);
+                let filled = fill(&mut self.contiguous);
+                self.pool.write(&mut part, 0, &self.contiguous);
+                filled
+            };
+            match filled {
+                Some(()) => each(self, part, o),
+                None => self.drop(part, DropReason::Malformed, o),
             }
         }
         self.trash.push(frame);
