@@ -12,7 +12,7 @@ use flow::extract::{Depth, Layout};
 use ofp::key::{FRAG_ANY, FRAG_LATER, Key, word};
 use ofp::message::port_config;
 use ofp::types::PortNo;
-use packet::{Wire as _, bpdu, ethernet, ethertype};
+use packet::{Wire as _, bpdu, ethernet};
 
 /// Values of [`crate::model::snapshot::BridgeConfig::frag`].
 pub(super) const FRAG_NORMAL: u8 = 0;
@@ -20,12 +20,6 @@ pub(super) const FRAG_DROP: u8 = 1;
 pub(super) const FRAG_REASSEMBLE: u8 = 2;
 /// Shorter frames are dropped.
 pub(super) const RUNT: usize = ethernet::Header::SIZE;
-
-/// Whether a frame is a pseudowire's over Ethernet.
-#[inline]
-pub(super) fn is_pseudowire(head: &[u8]) -> bool {
-    ethernet::Header::parse(head).is_some_and(|(link, _)| link.ether_type.get() == ethertype::GPW)
-}
 
 /// Whether fragments are not handled as other packets are.
 #[inline]

@@ -5,6 +5,7 @@ use super::continuation::Continuation;
 use super::mail::Mailbox;
 use super::pipeline::refusal;
 use super::program::{Overlay, Step};
+use super::pseudowire::Pseudowires;
 use super::reassembly::Reassembly;
 use super::rewrite;
 use super::too_big::Answers;
@@ -137,6 +138,7 @@ pub(super) struct Executor<P: Pool> {
     /// To senders of what is too large.
     pub answers: Answers,
     pub known: Known,
+    pub pseudowires: Pseudowires<P::Frame>,
     /// What the frame is whose program runs.
     pub bpdu: bpdu::Kind,
     pub mailbox: Mailbox<P::Frame>,
@@ -170,6 +172,7 @@ impl<P: Pool> Executor<P> {
             spent: [0; crate::edge::BURST],
             waiting: Waiting::default(),
             known: Known::default(),
+            pseudowires: Pseudowires::default(),
             bpdu: bpdu::Kind::None,
             mailbox,
             reassembly: Reassembly::new(secret, workers),
@@ -203,6 +206,7 @@ impl<P: Pool> Executor<P> {
         self.dirty.clear();
         self.trash.extend(self.waiting.take());
         self.let_go();
+        self.forget_parts();
         self.pool.free(&mut self.trash);
     }
     /// Hands over what waits for ports, and what is done with.

@@ -1,12 +1,13 @@
 //! Frames that one worker hands to another: those of which another worker holds the rest. One bounded ring per ordered
 //! pair of workers; what finds its ring full is dropped and counted.
 
-use super::execute::{Executor, Item, NO_WORDS, TunnelWords};
+use super::execute::{Executor, Item, NO_WORDS, Nesting, TunnelWords};
 use super::trace::Observer;
 use crate::edge::{Frame, Pool};
 use crate::fragment::Fragment;
 use crate::model::DropReason;
 use crate::model::port::PortId;
+use crate::tunnel::Tunnelled;
 
 /// Entries of all rings to one worker together, and of one ring: a burst at least, and several if there are few workers.
 /// Each holds a frame, of which the pool has some ten thousand for all queues.
@@ -30,6 +31,12 @@ pub(super) enum What {
         words: TunnelWords,
         then: Then,
     },
+    /// It is put to the other part of a pseudowire's frame.
+    Part {
+        to: PortId,
+        nesting: Nesting,
+        tunnelled: Tunnelled,
+    },
 }
 
 /// How a packet goes on that was put together.
@@ -37,7 +44,7 @@ pub(super) enum Then {
     /// In a bridge.
     Bridge(Item<()>),
     /// To the host, unless it is a tunnel's, by this port.
-    Host(PortId, super::execute::Nesting),
+    Host(PortId, Nesting),
 }
 
 impl Then {
@@ -142,6 +149,14 @@ impl<P: Pool> Executor<P> {
                     }
                 }
                 self.insert(cx, &fragment, then, frame, o);
+            }
+            What::Part {
+                to,
+                mut nesting,
+                tunnelled,
+            } => {
+                nesting.origin = origin;
+                self.part_was_mailed(cx, nesting, to, &tunnelled, frame, o);
             }
         }
     }

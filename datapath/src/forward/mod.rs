@@ -13,6 +13,7 @@ pub mod mail;
 mod normal;
 pub mod pipeline;
 pub mod program;
+mod pseudowire;
 mod reassembly;
 mod rewrite;
 mod set;

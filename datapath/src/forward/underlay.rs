@@ -3,6 +3,7 @@
 
 use super::execute::{Context, Executor, NO_WORDS, Nesting, TunnelWords};
 use super::mail::Then;
+use super::pseudowire::{can_halve, may_arrive_by};
 use super::reassembly::Purpose;
 use super::trace::Observer;
 use crate::edge::{BURST, Frame, Pool, Segmentation};
@@ -184,6 +185,7 @@ impl<P: Pool> Executor<P> {
         }
     }
     #[allow(clippy::too_many_arguments, reason = "they are the step's fields")]
+    #[inline]
     pub fn encapsulate<O: Observer>(
         &mut self,
         cx: Context<'_>,
@@ -192,6 +194,24 @@ impl<P: Pool> Executor<P> {
         tunnel: &Arc<Tunnel>,
         route: &Route,
         words: &TunnelWords,
+        frame: P::Frame,
+        o: &mut O,
+    ) {
+        let part = Part::Whole;
+        self.encapsulate_part(cx, nesting, port, tunnel, route, words, part, frame, o);
+    }
+    /// The same of a frame that may be a pseudowire's part. What is not whole is counted by who cut it.
+    #[allow(clippy::too_many_arguments, reason = "they are the packet's")]
+    #[inline]
+    pub fn encapsulate_part<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        nesting: Nesting,
+        port: &PortView,
+        tunnel: &Arc<Tunnel>,
+        route: &Route,
+        words: &TunnelWords,
+        part: Part,
         mut frame: P::Frame,
         o: &mut O,
     ) {
@@ -200,16 +220,21 @@ impl<P: Pool> Executor<P> {
             return self.drop(frame, DropReason::TunnelUnresolved, o);
         };
         let (limit, room) = (outer.limit(), outer.room());
+        if size > room && part == Part::Whole && can_halve(&tunnel.config, size) {
+            return self.send_halves(cx, nesting, port, tunnel, route, words, room, frame, o);
+        }
         if size > room && tunnel.config.fragmentation == Fragmentation::Never {
             return self.too_big(cx, nesting, port, tunnel, route, words, room, frame, o);
         }
         let id = outer
             .ids_of()
             .map_or(0, |hosts| self.splitter.next_id(hosts));
-        if let Err(reason) = outer.encapsulate(&mut frame, tunnel, words, Part::Whole, id) {
+        if let Err(reason) = outer.encapsulate(&mut frame, tunnel, words, part, id) {
             return self.not_sent(port.id, frame, reason, o);
         }
-        self.count_sent(port.id, size as u64);
+        if part == Part::Whole {
+            self.count_sent(port.id, size as u64);
+        }
         o.note(format_args!("encapsulated by {}", port.name));
         if size > room {
             return self.depart_split(cx, nesting, port, route, limit, frame, o);
@@ -425,7 +450,10 @@ impl<P: Pool> Executor<P> {
         let Some((to, tunnel)) = found else {
             return self.drop(frame, DropReason::TunnelUnknown, o);
         };
-        let accepted = tunnelled.accept(tunnel, frame.head());
+        let accepted = match may_arrive_by(tunnel, by) {
+            true => tunnelled.accept(tunnel, frame.head()),
+            false => Err(DropReason::TunnelProtocol),
+        };
         if accepted == Err(DropReason::TunnelProtocol) && matches!(by.kind, PortKind::Internal) {
             // The host may know what to do with it.
             return self.transmit(by, frame, o);
@@ -433,8 +461,26 @@ impl<P: Pool> Executor<P> {
         let outer_size = frame.size() as u64;
         self.stats
             .tunnel_packet(to.id, TunnelCounter::RxPackets, outer_size);
-        let stripped = accepted.and_then(|()| strip(&mut frame, tunnelled));
-        if let Err(reason) = stripped.and_then(|()| finish(&mut frame, tunnelled, &tunnel.config)) {
+        if let Err(reason) = accepted.and_then(|()| strip(&mut frame, tunnelled)) {
+            return self.not_received(to.id, frame, reason, o);
+        }
+        if tunnelled.part != Part::Whole {
+            return self.part_arrived(cx, nesting, to, tunnel, tunnelled, frame, o);
+        }
+        self.surface(nesting, to, tunnel, tunnelled, frame, o);
+    }
+    /// A tunnel's frame, whole and without its outer headers, goes on in the tunnel port's bridge.
+    #[inline]
+    pub fn surface<O: Observer>(
+        &mut self,
+        nesting: Nesting,
+        to: &PortView,
+        tunnel: &Tunnel,
+        tunnelled: &Tunnelled,
+        mut frame: P::Frame,
+        o: &mut O,
+    ) {
+        if let Err(reason) = finish(&mut frame, tunnelled, &tunnel.config) {
             return self.not_received(to.id, frame, reason, o);
         }
         self.count_received(to.id, frame.size() as u64);

@@ -4,13 +4,14 @@
 use super::cache::{self, Cache, ENTRIES, Query};
 use super::continuation::Continuation;
 use super::enter::{
-    FRAG_NORMAL, FRAG_REASSEMBLE, RUNT, begin, credit, execute, hide_ports, is_blind,
-    is_pseudowire, refuse, takes_fragments,
+    FRAG_NORMAL, FRAG_REASSEMBLE, RUNT, begin, credit, execute, hide_ports, is_blind, refuse,
+    takes_fragments,
 };
 use super::execute::{Context, Executor, Item, NO_WORDS, Nesting, Place};
 use super::mail::{Mailbox, Then};
 use super::pipeline::Walk;
 use super::program::{Program, Step};
+use super::pseudowire::arrives_by;
 use super::reassembly::Purpose;
 use super::trace::Observer;
 use crate::edge::{BURST, Frame, Pool, Rx};
@@ -228,6 +229,9 @@ impl<P: Pool> Worker<P> {
             self.core.settle(cx, o);
         }
         self.core.executor.expire(cx, o);
+        if !self.core.executor.pseudowires.is_empty() {
+            self.core.executor.expire_parts(cx, o);
+        }
         self.core.executor.flush();
         if self.is_stopped {
             self.core.executor.close();
@@ -394,7 +398,7 @@ impl<P: Pool> Core<P> {
         self.executor.spent = [0; BURST];
         let theirs = self
             .frames
-            .extract_if(.., |frame| is_pseudowire(frame.head()));
+            .extract_if(.., |frame| arrives_by(cx.snapshot, port.id, frame.head()));
         for (origin, frame) in theirs.enumerate() {
             self.executor.leave_tunnel(cx, origin as u8, port, frame, o);
         }

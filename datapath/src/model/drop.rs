@@ -41,6 +41,7 @@ drop_reasons! {
     TunnelOption       "tunnel_option"         "with a critical Geneve option that is not known (RFC 8926)";
     TunnelProtocol     "tunnel_protocol"       "something that the tunnel does not carry (see packet_type)";
     TunnelVlan         "tunnel_vlan"           "without the service tag that every frame of the pseudowire must have";
+    TunnelPart         "tunnel_part"           "part of a pseudowire's frame whose other part is missing";
     TunnelEcn          "tunnel_ecn"            "congestion was marked outside a packet that cannot say so (RFC 6040)";
     TunnelTooBig       "tunnel_too_big"        "encapsulated, the packet exceeds the underlay's MTU";
     MtuExceeded        "mtu_exceeded"          "larger than the output port's MTU";

@@ -97,6 +97,11 @@ impl Part {
     }
 }
 
+/// The id of a sender's split frame with this index, 14 bits. The first is 2, as in the original.
+pub const fn split_id(index: u32) -> u16 {
+    (index as u16).wrapping_add(2) & ID_MASK
+}
+
 /// The ids of a sender, of which only split frames take one. The first is 2, as in the original.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ids(u16);
@@ -160,6 +165,8 @@ mod tests {
 
     #[test]
     fn ids_start_at_two_and_wrap_at_14_bits() {
+        let mut ids = Ids::default();
+        assert!((0..0x2_0000).all(|index| split_id(index) == ids.next_id()));
         let mut ids = Ids::default();
         assert_eq!(ids.next_id(), 2);
         let last = (0..0x3fff).map(|_| ids.next_id()).last();
