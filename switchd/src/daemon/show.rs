@@ -24,7 +24,7 @@ impl Daemon {
             })
     }
 
-    /// `tunnel/show [port]`
+    /// `tunnel/show [port]`: of one tunnel, also the counters that are 0.
     pub fn tunnel_show(&self, args: &[String]) -> Result<String, String> {
         let wanted = match args {
             [] => None,
@@ -35,7 +35,7 @@ impl Daemon {
         let texts: Vec<String> = self
             .tunnels()
             .filter(|(name, ..)| of(name))
-            .map(|(name, port, _)| self.tunnel_text(name, port))
+            .map(|(name, port, _)| self.tunnel_text(name, port, wanted.is_some()))
             .collect();
         match wanted {
             Some(name) if texts.is_empty() => Err(format!("no tunnel named {name}")),
@@ -43,7 +43,7 @@ impl Daemon {
         }
     }
 
-    fn tunnel_text(&self, name: &str, port: &LivePort) -> String {
+    fn tunnel_text(&self, name: &str, port: &LivePort, all: bool) -> String {
         let mut text = format!("{name}: bridge {}", port.bridge);
         let Some((id, number)) = port.live else {
             let error = port.error.as_deref().unwrap_or("not in the switch");
@@ -59,14 +59,16 @@ impl Daemon {
             text += &format!("  {key}: {word}\n");
         }
         text += &tunnel.map(sizes).unwrap_or_default();
-        text + &self.tunnel_counters(id)
+        text + &self.tunnel_counters(id, all)
     }
 
-    fn tunnel_counters(&self, id: PortId) -> String {
+    fn tunnel_counters(&self, id: PortId, all: bool) -> String {
         let Some(totals) = self.switch.tunnel_counters(id) else {
             return String::new();
         };
-        let rows = TUNNEL_COUNTERS.iter();
+        let rows = TUNNEL_COUNTERS
+            .iter()
+            .filter(|(counter, ..)| all || totals.get(*counter) > 0);
         rows.map(|(counter, name, _, about)| {
             format!("  {name:<22} {:>12}  {about}\n", totals.get(*counter))
         })
