@@ -1,7 +1,7 @@
 //! Runs `tests/cases/**/*.case`: what is sent into a simulated switch, and what has to come out.
 //!
-//! Every case is run four times: with the cache, with every frame sent twice (the second one is
-//! answered from the cache), with frames in segments, and with an observer (which walks always).
+//! Every case is run five times: with the cache, with every frame sent twice (the second one is
+//! answered from the cache), with frames in segments, with an observer (which walks always), and with several workers.
 //! A failing one prints its trace.
 //!
 //! Lines (`#` begins a comment; a port is a number or `local` of bridge br0, or `BRIDGE/NUMBER`):
@@ -40,6 +40,14 @@ fn files(dir: &Path, out: &mut Vec<PathBuf>) {
     }
 }
 
+const MODES: [Mode; 5] = [
+    Mode::Cached,
+    Mode::Twice,
+    Mode::Segmented,
+    Mode::Explained,
+    Mode::Spread,
+];
+
 #[test]
 fn all() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cases");
@@ -58,7 +66,7 @@ fn all() {
             continue;
         }
         let text = std::fs::read_to_string(&path).expect("a readable case");
-        for mode in [Mode::Cached, Mode::Twice, Mode::Segmented, Mode::Explained] {
+        for mode in MODES {
             if mode == Mode::Twice && text.lines().any(|line| line == "once") {
                 continue;
             }

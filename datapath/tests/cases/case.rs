@@ -32,6 +32,8 @@ pub enum Mode {
     /// Frames of several segments, the first one of an odd size.
     Segmented,
     Explained,
+    /// Several workers, each with some of the ports.
+    Spread,
 }
 
 struct Case<'t> {
@@ -84,6 +86,9 @@ impl<'t> Case<'t> {
         let mut options = Options::default();
         if mode == Mode::Segmented {
             options.buffer_size = 125;
+        }
+        if mode == Mode::Spread {
+            options.workers = 3;
         }
         Case {
             sim: Sim::new(options),
@@ -475,7 +480,7 @@ impl<'t> Case<'t> {
                 self.poll_with(&mut text);
                 self.trace = text;
             }
-            Mode::Cached | Mode::Twice | Mode::Segmented => self.poll_with(&mut ()),
+            Mode::Cached | Mode::Twice | Mode::Segmented | Mode::Spread => self.poll_with(&mut ()),
         }
         for (name, id) in self.ports.clone() {
             let frames = self.sim.take(id);

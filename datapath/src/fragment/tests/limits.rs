@@ -110,6 +110,28 @@ fn bytes_are_limited_too() {
 }
 
 #[test]
+fn frames_of_several_segments_are_few() {
+    let mut bench = Bench::new(Limits {
+        segmented: 20,
+        ..Limits::default()
+    });
+    for id in 0..600 {
+        let src = u32::from(id) % 50;
+        assert_eq!(
+            bench.outcome(&fragment(src, id, 0, true, 4000)),
+            Outcome::Held
+        );
+        assert!(bench.table.held()[1] <= 20);
+    }
+    assert_eq!(bench.table.held()[1], 20);
+    assert!(bench.table.counts().get(Outcome::Evicted) > 0);
+    // Others find room nevertheless.
+    let _ = bench.outcome(&fragment(HONEST, 1, 0, true, 80));
+    assert_eq!(bench.table.held()[1], 21);
+    bench.end();
+}
+
+#[test]
 fn those_with_most_give_way() {
     let mut bench = Bench::new(Limits {
         datagrams: 400,
