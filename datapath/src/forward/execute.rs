@@ -4,18 +4,21 @@
 use super::continuation::Continuation;
 use super::mail::Mailbox;
 use super::pipeline::refusal;
+use super::prepared::Prepared;
 use super::program::{Overlay, Step};
 use super::pseudowire::Pseudowires;
 use super::reassembly::Reassembly;
 use super::rewrite;
 use super::too_big::Answers;
 use super::trace::Observer;
-use super::underlay::{Known, Waiting};
+use super::underlay::Known;
+use super::waiting::Waiting;
 use crate::edge::{Frame, Pool, Segmentation, Tx};
 use crate::fragment::{FRAGMENTS_MAX, Ids, Secret, Splitter};
 use crate::model::event::{Event, Punt};
 use crate::model::port::{PortId, PortKind, PortView};
 use crate::model::stats::WorkerStats;
+use crate::model::tunnel::{Remote, TunnelConfig};
 use crate::model::{BridgeId, BridgeView, DropReason, Snapshot};
 use crate::time::Time;
 use crate::tunnel;
@@ -72,6 +75,8 @@ pub(super) struct Nesting {
     pub depth: u8,
     /// Which received packet it came from.
     pub origin: u8,
+    /// Tunnels that it is in, one inside the other.
+    pub tunnels: u8,
 }
 
 /// What a burst is handled by.
@@ -128,6 +133,7 @@ pub(super) struct Executor<P: Pool> {
     /// Continuations so far, by origin.
     pub spent: [u16; crate::edge::BURST],
     pub waiting: Waiting<P::Frame>,
+    pub prepared: Prepared,
     pub splitter: Splitter<P::Frame>,
     /// Where a packet's fragments are put, for as long as it takes to send them on.
     pub parts: Vec<P::Frame>,
@@ -171,6 +177,7 @@ impl<P: Pool> Executor<P> {
             words: Vec::new(),
             spent: [0; crate::edge::BURST],
             waiting: Waiting::default(),
+            prepared: Prepared::default(),
             known: Known::default(),
             pseudowires: Pseudowires::default(),
             bpdu: bpdu::Kind::None,
@@ -400,12 +407,12 @@ impl<P: Pool> Executor<P> {
             }
             PortKind::Patch { peer } => self.through_patch(cx, at, port, *peer, frame, o),
             PortKind::Tunnel(to) => {
-                let mut words = self
-                    .words
-                    .get(at.words as usize)
-                    .copied()
-                    .unwrap_or_default();
+                let came = self.words.get(at.words as usize).copied();
+                let mut words = came.unwrap_or_default();
                 tunnel.lay(&mut words, word::TUN_ID);
+                if to.config.remote == Remote::Flow && names_us(&to.config, came, &words) {
+                    return self.not_sent(port.id, frame, DropReason::TunnelNoRemote, o);
+                }
                 self.enter_tunnel(cx, at.nesting, port, to, &words, frame, o);
             }
             // It is no member of a bridge, and no output names it.
@@ -527,7 +534,7 @@ impl<P: Pool> Executor<P> {
     }
     /// Continues a frame, which is one level deeper from now on.
     pub fn continue_with<O: Observer>(&mut self, mut item: Item<P::Frame>, o: &mut O) {
-        let Nesting { depth, origin } = &mut item.nesting;
+        let Nesting { depth, origin, .. } = &mut item.nesting;
         if *depth >= MAX_DEPTH {
             return self.drop(item.frame, DropReason::PatchDepth, o);
         }
@@ -575,6 +582,13 @@ impl<P: Pool> Executor<P> {
             self.stats.dropped(DropReason::PuntFull);
         }
     }
+}
+
+/// Whether the remote end is the one to which the packet came: ourselves.
+#[cold]
+fn names_us(config: &TunnelConfig, came: Option<TunnelWords>, words: &TunnelWords) -> bool {
+    let remote = |words: &TunnelWords| config.ends(words).map(|(remote, _)| remote);
+    came.is_some_and(|came| remote(&came) == remote(words))
 }
 
 /// The ring to control, and whether something was put into it since the rim asked.

@@ -1,100 +1,27 @@
-//! Between overlay and underlay: frames into tunnels, frames out of them, and those that wait until a
-//! tunnel's route and neighbour are known.
+//! Between overlay and underlay: frames into tunnels, and frames out of them.
 
 use super::execute::{Context, Executor, NO_WORDS, Nesting, TunnelWords};
 use super::mail::Then;
 use super::pseudowire::{can_halve, may_arrive_by};
 use super::reassembly::Purpose;
 use super::trace::Observer;
-use crate::edge::{BURST, Frame, Pool, Segmentation};
+use crate::edge::{Frame, Pool, Segmentation};
 use crate::fragment::{DontFragment, Refusal};
-use crate::model::event::Event;
 use crate::model::port::{PortId, PortKind, PortView};
-use crate::model::tunnel::{Encap, Exit, Fragmentation, Peer, Received};
+use crate::model::tunnel::{Encap, Exit, Fragmentation, Peer, Received, Remote};
 use crate::model::tunnel::{Route, Tunnel, TunnelConfig};
 use crate::model::tunnel_stats::TunnelCounter;
 use crate::model::{BridgeId, DropReason, Snapshot};
-use crate::time::Time;
-use crate::tunnel::{self, Outer, Tunnelled};
+use crate::tunnel::{self, Tunnelled};
 use ofp::key::word;
 use ofp::types::PortNo;
 use packet::gpw::Part;
 use packet::{MacAddr, Wire, bpdu, ethernet, ethertype, ipv4, ipv6};
-use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Frames that may wait for one tunnel: as many as Linux keeps per unresolved neighbour, roughly.
-const MAX_WAITING: usize = 64;
-/// Tunnels that may have frames waiting.
-const MAX_TUNNELS_WAITING: usize = 1024;
-/// How long a frame waits: three rounds of address resolution.
-const PATIENCE: Time = Time::secs(3);
-/// How often control is reminded.
-const REMINDER: Time = Time::secs(1);
-
-struct Line<F> {
-    port: PortId,
-    /// The port's; one that got its number later has another.
-    name: Arc<str>,
-    /// Frame, what its packet says of the tunnel, since when; oldest first.
-    frames: VecDeque<(F, TunnelWords, Time)>,
-    asked: Time,
-}
-
-impl<F> Line<F> {
-    /// Whether its frames are a port's.
-    fn is_of(&self, port: &PortView) -> bool {
-        self.port == port.id && Arc::ptr_eq(&self.name, &port.name)
-    }
-}
-
-/// Frames for tunnels whose underlay is not known yet, and the prepared headers of those whose is.
-pub(super) struct Waiting<F> {
-    lines: Vec<Line<F>>,
-    /// By port: the settings that the header was made for, and the header.
-    prepared: Vec<Option<(Arc<Tunnel>, Outer)>>,
-    version: u64,
-}
-
-impl<F> Default for Waiting<F> {
-    fn default() -> Waiting<F> {
-        Waiting {
-            lines: Vec::new(),
-            prepared: Vec::new(),
-            version: 0,
-        }
-    }
-}
-
-impl<F> Waiting<F> {
-    /// Whether no frame waits.
-    pub fn is_empty(&self) -> bool {
-        self.lines.is_empty()
-    }
-    /// All frames that wait.
-    pub fn take(&mut self) -> impl Iterator<Item = F> {
-        let lines = std::mem::take(&mut self.lines);
-        let frames = lines.into_iter().flat_map(|line| line.frames);
-        frames.map(|(frame, ..)| frame)
-    }
-    /// The prepared header of a tunnel.
-    fn outer(&mut self, port: PortId, tunnel: &Arc<Tunnel>, route: &Route) -> Option<&Outer> {
-        let index = port.0 as usize;
-        if self.prepared.len() <= index {
-            self.prepared.resize_with(index + 1, || None);
-        }
-        let slot = &mut self.prepared[index];
-        // The settings are held here, so that no others can have their address.
-        if slot
-            .as_ref()
-            .is_none_or(|(made, _)| !Arc::ptr_eq(made, tunnel))
-        {
-            *slot = Outer::new(&tunnel.config, route, None).map(|outer| (tunnel.clone(), outer));
-        }
-        slot.as_ref().map(|(_, outer)| outer)
-    }
-}
+/// Tunnels one inside the other: what RFC 2473 section 6.6 proposes. More are a loop.
+const MAX_TUNNELS: u8 = 4;
 
 /// Tunnels that are remembered.
 const KNOWN_LEN: usize = 64;
@@ -170,8 +97,18 @@ impl<P: Pool> Executor<P> {
         mut frame: P::Frame,
         o: &mut O,
     ) {
-        let Some(route) = &tunnel.route else {
-            return self.wait(cx, port, words, frame, o);
+        if nesting.tunnels >= MAX_TUNNELS {
+            return self.not_sent(port.id, frame, DropReason::TunnelNested, o);
+        }
+        let (route, ends) = match tunnel.config.remote {
+            Remote::Ip(_) | Remote::Link(_) => (tunnel.route.as_ref(), None),
+            Remote::Flow => match tunnel.config.ends(words) {
+                Some(ends) => (cx.snapshot.routes.get(&ends).map(AsRef::as_ref), Some(ends)),
+                None => return self.not_sent(port.id, frame, DropReason::TunnelNoRemote, o),
+            },
+        };
+        let Some(route) = route else {
+            return self.wait(cx, port, ends, words, frame, o);
         };
         if frame.offload().segmentation != Segmentation::None {
             // Each part becomes a tunnel packet of its own.
@@ -216,8 +153,15 @@ impl<P: Pool> Executor<P> {
         o: &mut O,
     ) {
         let size = frame.size();
-        let Some(outer) = self.waiting.outer(port.id, tunnel, route) else {
-            return self.drop(frame, DropReason::TunnelUnresolved, o);
+        if nesting.tunnels > 0 {
+            // Its room in front may be used up.
+            let Some(copy) = self.pool.copy(&frame) else {
+                return self.not_sent(port.id, frame, DropReason::NoMemory, o);
+            };
+            self.trash.push(std::mem::replace(&mut frame, copy));
+        }
+        let Some(outer) = self.prepared.outer(port.id, tunnel, route, words) else {
+            return self.not_sent(port.id, frame, DropReason::TunnelUnresolved, o);
         };
         let (limit, room) = (outer.limit(), outer.room());
         if size > room && part == Part::Whole && can_halve(&tunnel.config, size) {
@@ -318,13 +262,14 @@ impl<P: Pool> Executor<P> {
     fn depart<O: Observer>(
         &mut self,
         cx: Context<'_>,
-        nesting: Nesting,
+        mut nesting: Nesting,
         route: &Route,
         frame: P::Frame,
         o: &mut O,
     ) {
         match route.exit {
             Exit::Bridge(bridge) => {
+                nesting.tunnels += 1;
                 self.go_on(nesting, bridge, PortNo::LOCAL, NO_WORDS, frame, o);
             }
             Exit::Port(id) => match cx.snapshot.port(id) {
@@ -412,7 +357,10 @@ impl<P: Pool> Executor<P> {
         frame: P::Frame,
         o: &mut O,
     ) {
-        let nesting = Nesting { depth: 0, origin };
+        let nesting = Nesting {
+            origin,
+            ..Nesting::default()
+        };
         self.known.refresh(cx.snapshot);
         let mut found = tunnel::recognise(&frame, MacAddr::ZERO, &cx.snapshot.tunnels, |_| true);
         let tunnelled = match &mut found {
@@ -473,7 +421,7 @@ impl<P: Pool> Executor<P> {
     #[inline]
     pub fn surface<O: Observer>(
         &mut self,
-        nesting: Nesting,
+        mut nesting: Nesting,
         to: &PortView,
         tunnel: &Tunnel,
         tunnelled: &Tunnelled,
@@ -491,104 +439,8 @@ impl<P: Pool> Executor<P> {
             fill_words(words, tunnelled);
         }
         let words = self.words.len() as u32 - 1;
+        nesting.tunnels = nesting.tunnels.saturating_sub(1);
         self.go_on(nesting, to.bridge, to.number, words, frame, o);
-    }
-
-    fn wait<O: Observer>(
-        &mut self,
-        cx: Context<'_>,
-        port: &PortView,
-        words: &TunnelWords,
-        frame: P::Frame,
-        o: &mut O,
-    ) {
-        let lines = &mut self.waiting.lines;
-        let at = match lines.iter().position(|line| line.is_of(port)) {
-            Some(at) => at,
-            None if lines.len() >= MAX_TUNNELS_WAITING => {
-                return self.drop(frame, DropReason::TunnelQueueFull, o);
-            }
-            None => {
-                let asked = cx.now;
-                // A full ring: the reminder asks again.
-                self.events.push(Event::Resolve {
-                    port: port.id,
-                    ends: None,
-                });
-                lines.push(Line {
-                    port: port.id,
-                    name: port.name.clone(),
-                    frames: VecDeque::new(),
-                    asked,
-                });
-                lines.len() - 1
-            }
-        };
-        let line = &mut lines[at];
-        if line.frames.len() >= MAX_WAITING {
-            return self.drop(frame, DropReason::TunnelQueueFull, o);
-        }
-        o.note(format_args!("waits for {}'s neighbour", port.name));
-        line.frames.push_back((frame, *words, cx.now));
-    }
-    /// Sends on what can go now, and gives up on what has waited too long. Called once per poll, for
-    /// nothing unless frames wait.
-    pub fn retry_waiting<O: Observer>(&mut self, cx: Context<'_>, o: &mut O) {
-        let is_new = std::mem::replace(&mut self.waiting.version, cx.snapshot.version)
-            != cx.snapshot.version;
-        for mut line in std::mem::take(&mut self.waiting.lines) {
-            let port = cx.snapshot.port(line.port);
-            let tunnel = port.and_then(|port| match &port.kind {
-                PortKind::Tunnel(tunnel) if line.is_of(port) => Some((port, tunnel)),
-                _ => None,
-            });
-            match tunnel {
-                None => {
-                    for (frame, ..) in line.frames {
-                        self.drop(frame, DropReason::TunnelUnresolved, o);
-                    }
-                    continue;
-                }
-                Some((port, tunnel)) if is_new && tunnel.route.is_some() => {
-                    self.release(cx, port, tunnel, line.frames, o);
-                    continue;
-                }
-                Some(_) => {}
-            }
-            while let Some((frame, _, _)) = line
-                .frames
-                .pop_front_if(|(_, _, since)| cx.now.since(*since) > PATIENCE)
-            {
-                self.drop(frame, DropReason::TunnelUnresolved, o);
-            }
-            if line.frames.is_empty() {
-                continue;
-            }
-            if cx.now.since(line.asked) > REMINDER {
-                line.asked = cx.now;
-                self.events.push(Event::Resolve {
-                    port: line.port,
-                    ends: None,
-                });
-            }
-            self.waiting.lines.push(line);
-        }
-    }
-    fn release<O: Observer>(
-        &mut self,
-        cx: Context<'_>,
-        port: &PortView,
-        tunnel: &Arc<Tunnel>,
-        frames: VecDeque<(P::Frame, TunnelWords, Time)>,
-        o: &mut O,
-    ) {
-        let mut nesting = Nesting::default();
-        for (frame, words, _) in frames {
-            // A line is longer than a burst, and there are many: they share its limits of continuations.
-            nesting.origin = (nesting.origin + 1) % BURST as u8;
-            self.bpdu = bpdu::recognise_frame(frame.head());
-            self.enter_tunnel(cx, nesting, port, tunnel, &words, frame, o);
-        }
     }
 }
 

@@ -335,6 +335,7 @@ impl<P: Pool> Core<P> {
                 nesting: Nesting {
                     depth: 0,
                     origin: origin as u8,
+                    tunnels: 0,
                 },
                 resume: None,
             });

@@ -42,6 +42,8 @@ drop_reasons! {
     TunnelProtocol     "tunnel_protocol"       "something that the tunnel does not carry (see packet_type)";
     TunnelVlan         "tunnel_vlan"           "without the service tag that every frame of the pseudowire must have";
     TunnelPart         "tunnel_part"           "part of a pseudowire's frame whose other part is missing";
+    TunnelNoRemote     "tunnel_no_remote"      "the tunnel's remote end is the packet's to say, and it says none, or ourselves";
+    TunnelNested       "tunnel_nested"         "too many tunnels (4) one inside the other (RFC 2473 section 6.6)";
     TunnelEcn          "tunnel_ecn"            "congestion was marked outside a packet that cannot say so (RFC 6040)";
     TunnelTooBig       "tunnel_too_big"        "encapsulated, the packet exceeds the underlay's MTU";
     MtuExceeded        "mtu_exceeded"          "larger than the output port's MTU";

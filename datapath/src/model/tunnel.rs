@@ -7,7 +7,7 @@ use ofp::key::word;
 use packet::MacAddr;
 use packet::l2tpv3::{Cookie, Sublayer};
 use rustc_hash::FxHashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
@@ -224,6 +224,31 @@ impl TunnelConfig {
     pub fn with_key(mut self, key: TunnelKey) -> TunnelConfig {
         (self.in_key, self.out_key) = (key, key);
         self
+    }
+    /// The ends that a packet names, by what it says of its tunnel; for remote ends of [`Remote::Flow`]. `None`: it names none, or one
+    /// of another family than our own.
+    pub fn ends(&self, words: &Words) -> Option<Ends> {
+        let at = |index: usize| words[index - word::TUN_ID];
+        let long = |index: usize| u128::from(at(index)) << 64 | u128::from(at(index + 1));
+        let (src, dst) = ((at(word::TUN_IPV4) >> 32) as u32, at(word::TUN_IPV4) as u32);
+        let (remote, source): (IpAddr, IpAddr) = match dst {
+            0 => (
+                Ipv6Addr::from_bits(long(word::TUN_IPV6_DST)).into(),
+                Ipv6Addr::from_bits(long(word::TUN_IPV6_SRC)).into(),
+            ),
+            _ => (
+                Ipv4Addr::from_bits(dst).into(),
+                Ipv4Addr::from_bits(src).into(),
+            ),
+        };
+        let local = match self.local {
+            Local::Any => None,
+            Local::Ip(ip) => Some(ip),
+            Local::Flow => Some(source).filter(|ip| !ip.is_unspecified()),
+        };
+        let is_host = !remote.is_unspecified() && !remote.is_multicast();
+        let is_family = local.is_none_or(|ip| ip.is_ipv4() == remote.is_ipv4());
+        (is_host && is_family).then_some((remote, local))
     }
     /// The encapsulation's kind.
     pub const fn kind(&self) -> TunnelType {
@@ -450,7 +475,6 @@ impl TunnelMap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::Ipv4Addr;
 
     #[test]
     fn no_key_and_a_key_of_0_are_one() {

@@ -80,6 +80,8 @@ impl TunnelCounter {
         match reason {
             DropReason::TunnelProtocol => TunnelCounter::TxProtocol,
             DropReason::TunnelVlan => TunnelCounter::TxVlan,
+            DropReason::TunnelNoRemote => TunnelCounter::TxNoRemote,
+            DropReason::TunnelNested => TunnelCounter::TxNested,
             DropReason::TunnelTooBig => TunnelCounter::TxTooBig,
             DropReason::NoMemory => TunnelCounter::NoMemory,
             _ => TunnelCounter::TxUnresolved,

@@ -5,7 +5,7 @@ use super::inner::Summary;
 use super::{Header, Inside, Row, TUNNELS, l2tpv3, sum, varies};
 use crate::edge::{Frame, HEADROOM};
 use crate::model::DropReason;
-use crate::model::tunnel::{ByteChoice, Encap, Fragmentation, Layer, Peer, Remote, Route};
+use crate::model::tunnel::{ByteChoice, Encap, Ends, Fragmentation, Layer, Peer, Remote, Route};
 use crate::model::tunnel::{Tunnel, TunnelConfig, TunnelMap, TunnelType, Words};
 use packet::checksum::{self, Sum};
 use packet::gpw::Part;
@@ -50,13 +50,13 @@ pub struct Outer {
 }
 
 impl Outer {
-    /// The header of a tunnel's packets on this route. `flow` is the remote end that a packet names, for tunnels whose packets do.
+    /// The header of a tunnel's packets on this route. `flow` are the ends that a packet names, for tunnels whose packets do.
     /// `None`: addresses of different families.
-    pub fn new(config: &TunnelConfig, route: &Route, flow: Option<IpAddr>) -> Option<Outer> {
+    pub fn new(config: &TunnelConfig, route: &Route, flow: Option<Ends>) -> Option<Outer> {
         let row = config.encap.row();
         let remote = match config.remote {
             Remote::Ip(ip) => Some(ip),
-            Remote::Flow => Some(flow?),
+            Remote::Flow => Some(flow?.0),
             Remote::Link(_) => None,
         };
         let mut outer = Outer {
@@ -82,7 +82,8 @@ impl Outer {
         if let Encap::L2tpv3(settings) = &config.encap {
             (outer.source_port, outer.service_vid) = (config.local_port, settings.service_vid);
         }
-        let source = config.local_ip().or(route.source);
+        let named = flow.and_then(|ends| ends.1);
+        let source = named.or(config.local_ip()).or(route.source);
         let (dst, ether_type) = match (config.remote, remote) {
             (Remote::Link(mac), _) => (mac, ethertype::GPW),
             (_, Some(IpAddr::V6(_))) => (route.next_hop_mac, ethertype::IPV6),

@@ -147,6 +147,7 @@ impl<'t> Case<'t> {
                 self.poll();
                 Ok(())
             }
+            "route" => self.route(rest),
             "send" => self.send(rest),
             "out" => self.packet_out(rest),
             "want" => self.want(rest),
@@ -318,10 +319,6 @@ impl<'t> Case<'t> {
                 Some(text) => ByteChoice::Value(parse(text)?),
             })
         };
-        let mac = |name: &str, default: u64| -> Result<MacAddr> {
-            let text = value(name).map(|text| text.parse().map_err(err("mac")));
-            text.unwrap_or(Ok(MacAddr::from_u64(default)))
-        };
         let remote = match value("remote").ok_or("a tunnel needs remote=")? {
             "flow" => Remote::Flow,
             text => match text.parse() {
@@ -363,6 +360,21 @@ impl<'t> Case<'t> {
             },
             ..TunnelConfig::new(encap, remote)
         };
+        let route = self.way(settings)?;
+        Ok(Tunnel {
+            config,
+            route,
+            state: Arc::default(),
+        })
+    }
+
+    /// The route that settings say.
+    fn way(&self, settings: &[&str]) -> Result<Option<Route>> {
+        let value = |name: &str| value(settings, name);
+        let mac = |name: &str, default: u64| -> Result<MacAddr> {
+            let text = value(name).map(|text| text.parse().map_err(err("mac")));
+            text.unwrap_or(Ok(MacAddr::from_u64(default)))
+        };
         // A bridge, one of the ports that are no bridge's, or a port as a pseudowire's link.
         let exit = match (value("route"), value("via")) {
             (None, None) => None,
@@ -370,7 +382,7 @@ impl<'t> Case<'t> {
             (Some("host"), _) => Some(Exit::Port(self.port_id("host")?)),
             (Some(bridge), _) => Some(Exit::Bridge(self.place(&format!("{bridge}/local"))?.0)),
         };
-        let route = match exit {
+        Ok(match exit {
             None => None,
             Some(exit) => Some(Route {
                 exit,
@@ -380,12 +392,17 @@ impl<'t> Case<'t> {
                 mtu: value("path-mtu").map_or(Ok(1500), parse)?,
                 egress_mtu: 1500,
             }),
-        };
-        Ok(Tunnel {
-            config,
-            route,
-            state: Arc::default(),
         })
+    }
+    /// "REMOTE route=BRIDGE source=IP ...": the way to an end that packets name themselves; `local=IP` if they name that too.
+    fn route(&mut self, rest: &str) -> Result<()> {
+        let settings: Vec<&str> = rest.split_whitespace().collect();
+        let remote: IpAddr = parse(settings.first().ok_or("route REMOTE ...")?)?;
+        let local = value(&settings, "local").map(parse).transpose()?;
+        let route = self.way(&settings)?.map(Arc::new);
+        self.sim.change(Change::SetRoute((remote, local), route));
+        self.poll();
+        Ok(())
     }
 
     /// An optional bridge, and the text behind it.
