@@ -68,10 +68,10 @@ impl Prepared {
             self.named.resize_with(NAMED_LEN, || None);
         }
         let slot = &mut self.named[hasher.finish() as usize % NAMED_LEN];
-        let is_it = |named: &Box<Named>| {
+        let is_it = |named: &Named| {
             Arc::ptr_eq(&named.tunnel, tunnel) && named.ends == ends && named.route == *route
         };
-        if !slot.as_ref().is_some_and(is_it) {
+        if !slot.as_deref().is_some_and(is_it) {
             *slot = Outer::new(&tunnel.config, route, Some(ends)).map(|outer| {
                 Box::new(Named {
                     tunnel: tunnel.clone(),
