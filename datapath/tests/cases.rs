@@ -21,6 +21,8 @@
 
 #[path = "cases/case.rs"]
 mod case;
+#[path = "cases/tunnel.rs"]
+mod tunnel;
 
 use case::Mode;
 use std::path::{Path, PathBuf};

@@ -1,3 +1,5 @@
+//! What options of a tunnel become, and which are refused.
+
 use super::*;
 use ovsdb::{Datum, Row, Uuid};
 use std::sync::Arc;
