@@ -544,22 +544,22 @@ impl Underlay {
         };
         self.trouble_of(&host)
     }
-    /// The interface by which a tunnel's packets leave, whether it is up, and whether the kernel sends them.
-    fn leaves_by<'a>(&'a self, tunnel: &'a Tunnel) -> Option<(&'a str, bool, bool)> {
+    /// The interface by which a tunnel's packets leave, whether it is up, and the word for the underlay.
+    fn leaves_by<'a>(&'a self, tunnel: &'a Tunnel) -> Option<(&'a str, bool, &'static str)> {
         if let Target::Link { via, .. } = &tunnel.target {
             let host = self.hosts.get(&Host::Link(via.clone()));
-            let (link, by_kernel) = match (self.vias.get(via), host) {
-                (Some(link), _) => (link, false),
-                (None, host) => (host?.as_ref().ok()?, true),
+            let (link, word) = match (self.vias.get(via), host) {
+                (Some(link), _) => (link, "native"),
+                (None, host) => (host?.as_ref().ok()?, "kernel"),
             };
-            return Some((via, link.up, by_kernel));
+            return Some((via, link.up, word));
         }
         let ifindex = tunnel.way.answer?.ifindex;
         if let Some(egress) = self.egresses.get(&ifindex) {
-            return Some((&egress.name, egress.up, false));
+            return Some((&egress.name, egress.up, "native"));
         }
         let link = self.links.get(&ifindex)?;
-        Some((&link.name, link.up, true))
+        Some((&link.name, link.up, "kernel"))
     }
     /// What to show.
     pub fn status(&self, port: PortId) -> TunnelStatus {
@@ -567,9 +567,8 @@ impl Underlay {
         let Some(tunnel) = self.tunnels.get(&Who::Port(port)) else {
             return TunnelStatus::default();
         };
-        if let Some((name, up, by_kernel)) = self.leaves_by(tunnel) {
+        if let Some((name, up, underlay)) = self.leaves_by(tunnel) {
             let carrier = if up { "up" } else { "down" };
-            let underlay = if by_kernel { "kernel" } else { "native" };
             pairs.push(("tunnel_egress_iface", name.to_owned()));
             pairs.push(("tunnel_egress_iface_carrier", carrier.to_owned()));
             pairs.push(("tunnel_underlay", underlay.to_owned()));

@@ -354,7 +354,7 @@ impl<P: Pool> Executor<P> {
         cx: Context<'_>,
         origin: u8,
         port: &PortView,
-        frame: P::Frame,
+        mut frame: P::Frame,
         o: &mut O,
     ) {
         let nesting = Nesting {
@@ -374,7 +374,12 @@ impl<P: Pool> Executor<P> {
                 .ok_or(DropReason::TunnelUnknown)
         });
         match found {
-            Ok((to, tunnelled)) => self.decapsulated(cx, nesting, port, to, tunnelled, frame, o),
+            Ok((to, tunnelled)) => {
+                if matches!(port.kind, PortKind::Host) {
+                    tunnel::note_unfinished(&mut frame, tunnelled.start);
+                }
+                self.decapsulated(cx, nesting, port, to, tunnelled, frame, o);
+            }
             Err(reason) => {
                 self.stats.ports.add(port.id.0 as usize, 4, 1);
                 self.drop(frame, reason, o);

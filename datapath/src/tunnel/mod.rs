@@ -9,10 +9,12 @@ mod inner;
 pub mod l2tpv3;
 mod outer;
 pub mod too_big;
+mod unfinished;
 mod vxlan;
 
 pub use inner::{Summary, congestion};
 pub use outer::{Outer, Received as Tunnelled, recognise};
+pub use unfinished::note_unfinished;
 
 use crate::edge::Frame;
 use crate::model::DropReason;
