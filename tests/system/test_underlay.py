@@ -245,3 +245,54 @@ answer = (Ether(dst='33:33:00:00:00:01') / IPv6(dst='ff02::1', hlim=255) / ICMPv
 sniff(iface=interface, store=False, lfilter=lambda p: ICMPv6ND_RS in p,
       prn=lambda p: sendp(answer, iface=interface, verbose=False))
 """
+
+
+@pytest.mark.parametrize("via", ["device", "port", "bridge", "IPv6"])
+def test_the_two_byte_pseudowire(lab, via):
+    """By a device of the kernel, by a port of the switch, by a bridge, and by the host's IPv6; a device is at the other end."""
+    near, far = lab.switch("a"), lab.switch("b")
+    lab.veth(near.namespace, "eth0", far.namespace, "eth0", mtu=1500)
+    near.namespace.address("eth0", "fd00:200::101/64")
+    far.namespace.address("eth0", "fd00:200::102/64")
+    near.vsctl("add-br", "br0", "--", "add-br", "br-phys")
+    far.vsctl("add-br", "br0")
+    here = lab.port_host(near, "br0", "h1", "172.31.0.1/24", mtu=1500)
+    there = lab.port_host(far, "br0", "h2", "172.31.0.2/24", mtu=1500)
+    if via in ("port", "bridge"):
+        near.vsctl("add-port", "br-phys", "eth0")
+        near.namespace.run("ip", "link", "set", "br-phys", "up")
+    device = "br-phys" if via == "bridge" else "eth0"
+
+    def mac(switch, device):
+        return switch.namespace.run("cat", f"/sys/class/net/{device}/address").stdout.strip()
+
+    def wire(switch, device, remote):
+        switch.vsctl("add-port", "br0", "wire", "--", "set", "Interface", "wire", "type=gpw", *(
+            [f"options:remote_ip={remote}"] if via == "IPv6" else
+            [f"options:remote_mac={mac(*remote)}", f"options:via={device}"]))
+
+    wire(near, device, "fd00:200::102" if via == "IPv6" else (far, "eth0"))
+    wire(far, "eth0", "fd00:200::101" if via == "IPv6" else (near, device))
+    until(lambda: here.ping("172.31.0.2"), "a first ping", seconds=15)
+    for host, remote in (here, "172.31.0.2"), (there, "172.31.0.1"):
+        host.run("ping", "-q", "-c", 5, "-i", 0.1, "-W", 5, "-M", "do", "-s", 1472, remote)
+    if via == "device":
+        # The device stays the host's.
+        assert near.namespace.ping("fd00:200::102", count=2)
+
+
+def test_a_pseudowires_device_comes_later(lab):
+    switch = lab.switch()
+    switch.vsctl("add-br", "br0")
+    switch.vsctl("add-port", "br0", "wire", "--", "set", "Interface", "wire", "type=gpw",
+                 "options:remote_mac=02:00:00:00:00:09", "options:via=late0", check=False)
+
+    def get(column):
+        return switch.vsctl("get", "Interface", "wire", column).stdout
+
+    assert 'there is no network device' in get("error")
+    switch.namespace.run("ip", "link", "add", "late0", "type", "veth", "peer", "name", "other0")
+    switch.namespace.run("ip", "link", "set", "late0", "up")
+    until(lambda: get("error").strip() == "[]" and "late0" in get("status"), "the device is there")
+    switch.namespace.run("ip", "link", "del", "late0")
+    until(lambda: 'there is no network device' in get("error"), "the device is gone")
