@@ -62,6 +62,8 @@ CASES = {
     "vxlan-inherit": ("vxlan", ["tos=inherit", "ttl=inherit", "key=flow"], "", 4, FRAMES),
     "vxlan-fixed": ("vxlan", ["tos=0x20", "ttl=3", "df_default=false", "key=flow"], "", 4, FRAMES),
     "vxlan-csum": ("vxlan", ["csum=true", "key=flow"], "", 4, FRAMES),
+    "vxlan-remote-flow": ("vxlan", ["remote_ip=flow", "key=flow"],
+                          "set_field:10.9.0.2->tun_dst,set_field:5->tun_id,", 4, FRAMES),
     "vxlan6": ("vxlan", ["key=flow"], "set_field:7->tun_id,", 6, FRAMES),
     "vxlan6-inherit": ("vxlan", ["key=flow", "tos=inherit", "ttl=inherit"], "", 6, FRAMES),
     "gre": ("gre", [], "", 4, FRAMES),
