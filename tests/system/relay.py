@@ -31,6 +31,7 @@ class Direction:
     def __init__(self, source, sink):
         self.source, self.sink = source, sink
         self.frames = self.fragments = self.reversed = 0
+        self.largest = 0
         self.held, self.key = [], None
 
     def pass_on(self, reverse):
@@ -38,6 +39,7 @@ class Direction:
         if address[2] == socket.PACKET_OUTGOING:
             return
         self.frames += 1
+        self.largest = max(self.largest, len(frame))
         part = fragment(frame)
         if part:
             self.fragments += 1
