@@ -86,6 +86,18 @@ def test_full_size_frames(lab, version):
 
 
 @pytest.mark.parametrize("version", [4, 6])
+def test_packets_that_name_their_remote_end(lab, version):
+    """remote_ip=flow: rules say where to, and the kernel is asked for the way."""
+    sites = Sites(lab, version)
+    sites.kernel_vxlan(key=5)
+    sites.tunnel("type=vxlan", "options:remote_ip=flow", "options:key=flow", "options:dst_port=8472")
+    field = {4: "tun_dst", 6: "tun_ipv6_dst"}[version]
+    sites.switch.ofctl("add-flow", "ovs1", f"in_port=h1,actions=set_field:5->tun_id,set_field:{sites.far}->{field},tun_kl")
+    sites.switch.ofctl("add-flow", "ovs1", f"in_port=tun_kl,tun_id=5,{field.replace('dst', 'src')}={sites.far},actions=h1")
+    sites.pings()
+
+
+@pytest.mark.parametrize("version", [4, 6])
 @pytest.mark.parametrize("kind, options", [
     ("gre", ["key=7", "csum=true"]),
     ("vxlan", ["key=42", "csum=true"]),
@@ -158,6 +170,28 @@ def test_a_route_that_moves_to_a_bridge_and_back(lab):
     peer.run("ip", "route", "del", f"{sites.near}/32")
     until(lambda: sites.status().get("tunnel_underlay") == "kernel", "the route is back")
     sites.pings()
+
+
+def test_both_underlays_at_once(lab):
+    """Two sites at one UDP port: the way to one leaves by eth0, to the other by a bridge."""
+    sites = Sites(lab)
+    sites.kernel_vxlan()
+    sites.tunnel()
+    switch, other = sites.switch, lab.namespace("other")
+    lab.veth(switch.namespace, "uplink", other, "eth0", mtu=1500)
+    switch.vsctl("add-br", "br-phys", "--", "add-port", "br-phys", "uplink")
+    switch.namespace.address("br-phys", "192.168.201.101/24")
+    other.address("eth0", "192.168.201.102/24")
+    other.run("ip", "link", "add", "vx0", "type", "vxlan", "id", 0, "dstport", 8472, "local", "192.168.201.102",
+              "remote", "192.168.201.101")
+    other.address("vx0", "172.31.0.3/24")
+    switch.vsctl("add-port", "ovs1", "tun_br", "--", "set", "interface", "tun_br", "type=vxlan",
+                 "options:remote_ip=192.168.201.102", "options:dst_port=8472")
+    sites.pings()
+    until(lambda: sites.here.ping("172.31.0.3"), "a first ping", seconds=15)
+    assert sites.here.ping("172.31.0.3", count=5) and sites.here.ping("172.31.0.2", count=5)
+    assert sites.status()["tunnel_underlay"] == "kernel"
+    assert sites.status("tun_br")["tunnel_underlay"] == "native"
 
 
 def test_a_port_that_is_taken(lab):
