@@ -241,3 +241,25 @@ def test_stock_tools_show_the_rest(lan):
         for table, text in (5, "decode error"), (6, "ip actions=output:"):
             dump = lan.stock_ofctl("-O", version, "dump-flows", "br0", f"table={table}")
             assert text in dump.stdout, dump.stdout
+
+
+def test_fragments_meet_between_workers(narrow):
+    """Two workers: half of the packets are put together by the one where their fragments did not arrive, at once."""
+    narrow.vsctl("set", "Open_vSwitch", ".", "other_config:pmd-cpu-mask=0x3")
+    for bridge in "br0", "br1":
+        narrow.vsctl("set-fail-mode", bridge, "secure")
+    # Workers are made when the daemon starts.
+    assert narrow.stop() == 0
+    narrow.start()
+    for bridge in "br0", "br1":
+        for flow in ("priority=1,in_port=1,actions=output:2", "priority=1,in_port=2,actions=output:1",
+                     "ip,in_port=1,actions=fragment(mtu=1500,df=ignore),output:2",
+                     "ip,in_port=2,actions=reassemble(table=1)", "table=1,actions=output:1"):
+            narrow.ofctl("add-flow", bridge, flow)
+    assert ping(narrow.h1, "10.0.0.2", 3000)
+    pings = 40
+    done = narrow.h1.run("ping", "-n", "-q", "-c", pings, "-i", "0.05", "-W", "10", "-s", 2972, "10.0.0.2").stdout
+    assert f"{pings} received" in done, done
+    # A worker that nobody wakes looks around after 100 milliseconds.
+    average = float(done.split(" = ")[1].split("/")[1])
+    assert average < 20, done

@@ -203,6 +203,8 @@ impl<P: Pool> Executor<P> {
             self.trash.extend(queue.frames);
         }
         self.dirty.retain(|dirty| *dirty != port);
+        // What is held may be in the device's own buffers, which go with it.
+        self.let_go();
     }
     /// Lets go of all frames and queues.
     pub fn close(&mut self) {
