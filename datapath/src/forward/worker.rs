@@ -254,6 +254,8 @@ impl<P: Pool> Worker<P> {
                 self.receivers.retain(|receiver| receiver.port != port);
                 self.receivers_version += 1;
                 self.core.executor.remove_queue(port);
+                // Nothing of the port's may be left here.
+                self.core.executor.flush();
                 drop(done);
             }
             Command::PacketOut(packet) => {
