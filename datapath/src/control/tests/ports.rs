@@ -4,7 +4,9 @@ use super::*;
 use crate::edge::PortState;
 use crate::model::PortKind;
 use crate::model::tunnel::{Encap, Exit, Remote, TunnelConfig, TunnelKey};
+use ofp::bpdu::BpduStats;
 use packet::MacAddr;
+use packet::bpdu::Kind;
 
 const UP: PortState = PortState {
     link_up: true,
@@ -277,5 +279,36 @@ fn a_new_port_starts_counting_at_zero() {
                 .iter()
                 .all(|p| p.rx_packets == 2 && p.rx_crc_err == u64::MAX)
         );
+    }
+}
+
+#[test]
+fn bpdus_by_kind_since_the_port_was_added() {
+    let mut bed = Bed::new();
+    let (id, number) = bed.add(device("p1")).unwrap();
+    bed.worker.received_bpdu(id, Kind::Pvst);
+    bed.switch.remove_port(id, &mut bed.out);
+    bed.publish();
+    assert_eq!(bed.add(device("p2")).unwrap().0, id);
+    bed.worker.received_bpdu(id, Kind::Pvst);
+    bed.worker.sent_bpdu(id, Kind::Stp);
+    bed.worker.sent_bpdu(id, Kind::None);
+    let wanted = BpduStats {
+        port: number,
+        rx: [0, 0, 0, 0, 1],
+        tx: [1, 0, 0, 0, 0],
+        outer: None,
+    };
+    bed.connect(1, ConnKind::Service, Version::V13);
+    for (port, wanted) in [
+        (number, vec![wanted]),
+        (PortNo::ANY, vec![wanted]),
+        (PortNo(77), vec![]),
+    ] {
+        let replies = bed.ask(1, Body::MultipartRequest(MultipartRequest::Bpdu(port)));
+        let [Body::MultipartReply(reply)] = &replies[..] else {
+            panic!("{replies:?}")
+        };
+        assert_eq!(reply.part, MultipartPart::Bpdu(wanted));
     }
 }
