@@ -16,7 +16,7 @@ use crate::tunnel::{self, Tunnelled};
 use ofp::key::word;
 use ofp::types::PortNo;
 use packet::gpw::Part;
-use packet::{MacAddr, Wire, bpdu, ethernet, ethertype, ipv4, ipv6};
+use packet::{MacAddr, Wire, ethernet, ethertype, ipv4, ipv6};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -275,8 +275,9 @@ impl<P: Pool> Executor<P> {
             Exit::Port(id) => match cx.snapshot.port(id) {
                 Some(port) => {
                     // What the port sends is a tunnel packet, whatever is in it.
-                    self.bpdu = bpdu::Kind::None;
+                    let inside = std::mem::take(&mut self.bpdu);
                     self.transmit(port, frame, o);
+                    self.bpdu = inside;
                 }
                 None => self.drop(frame, DropReason::NoPort, o),
             },

@@ -131,6 +131,7 @@ impl WorkerStats {
     pub fn sent_bpdu(&self, port: PortId, kind: bpdu::Kind) {
         self.bpdu(port, BPDU_KINDS, kind);
     }
+    #[cold]
     fn bpdu(&self, port: PortId, direction: usize, kind: bpdu::Kind) {
         if let Some(index) = (kind as usize).checked_sub(1) {
             self.bpdus.add(port.0 as usize, direction + index, 1);

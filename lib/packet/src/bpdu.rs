@@ -93,6 +93,7 @@ pub fn is_addressed(frame: &[u8]) -> bool {
         _ => false,
     }
 }
+#[inline(never)]
 fn is_addressed_exactly(frame: &[u8]) -> bool {
     let dst = frame.first_chunk().map(|bytes| MacAddr(*bytes));
     dst.is_some_and(|dst| [GROUP, PROVIDER_GROUP, PVST_GROUP, TUNNEL_GROUP].contains(&dst))
