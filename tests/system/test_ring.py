@@ -94,8 +94,10 @@ def all_reach_all(ends):
     return all([ends[a].namespace.ping(f"172.31.0.{b}") for a, b in itertools.permutations(SITES, 2)])
 
 
-@pytest.mark.parametrize("tunnel", ["type=vxlan options:key={wire} options:csum=true"], ids=["vxlan"])
-@pytest.mark.parametrize("end", [LinuxEnd, RstpEnd], ids=["stp", "rstp"])
+@pytest.mark.parametrize("end, tunnel", [
+    (LinuxEnd, "type=gpw"),
+    (RstpEnd, "type=l2tpv3 options:encap=ip options:local_session_id={wire} options:peer_session_id={wire}"),
+], ids=["stp-gpw", "rstp-l2tpv3"])
 def test_ring(lab, end, tunnel):
     wan = lab.namespace("wan")
     wan.run("ip", "link", "add", "wan", "type", "bridge", "mcast_snooping", "0")
