@@ -563,26 +563,33 @@ impl Underlay {
     }
     /// What to show.
     pub fn status(&self, port: PortId) -> TunnelStatus {
+        let tunnel = self.tunnels.get(&Who::Port(port));
+        tunnel.map_or_else(TunnelStatus::default, |tunnel| self.status_of(tunnel))
+    }
+    /// The same of the ends that packets named.
+    pub fn ends(&self) -> impl Iterator<Item = (Ends, TunnelStatus)> {
+        self.tunnels.iter().filter_map(|(who, tunnel)| match who {
+            Who::Ends(ends) => Some((*ends, self.status_of(tunnel))),
+            Who::Port(_) => None,
+        })
+    }
+    fn status_of(&self, tunnel: &Tunnel) -> TunnelStatus {
         let mut pairs = Vec::new();
-        let Some(tunnel) = self.tunnels.get(&Who::Port(port)) else {
-            return TunnelStatus::default();
-        };
         if let Some((name, up, underlay)) = self.leaves_by(tunnel) {
             let carrier = if up { "up" } else { "down" };
             pairs.push(("tunnel_egress_iface", name.to_owned()));
             pairs.push(("tunnel_egress_iface_carrier", carrier.to_owned()));
             pairs.push(("tunnel_underlay", underlay.to_owned()));
         }
-        if let (Some(route), Some(config)) = (&tunnel.way.route, &tunnel.config) {
+        if let Some(route) = &tunnel.way.route {
             let source = route.source.map(|source| source.to_string());
             pairs.extend(source.map(|source| ("tunnel_local_ip", source)));
             pairs.push(("tunnel_path_mtu", route.mtu.to_string()));
-            let fragments = if fragments(config, route) {
-                "yes"
-            } else {
-                "no"
-            };
-            pairs.push(("tunnel_fragments", fragments.to_owned()));
+            let fragments = tunnel.config.as_ref().map(|config| {
+                let is_split = fragments(config, route);
+                if is_split { "yes" } else { "no" }.to_owned()
+            });
+            pairs.extend(fragments.map(|word| ("tunnel_fragments", word)));
         }
         if let Some(trouble) = &tunnel.way.trouble {
             pairs.push(("tunnel_trouble", trouble.clone()));

@@ -58,6 +58,30 @@ def test_vsctl_show_says_the_way(site):
     assert shown.count("tunnel_fragments=no") == 1
 
 
+def test_a_tunnel_becomes_another_one(site):
+    """In place, with its number."""
+    site.vsctl("add-port", "lan", "tt", "--", "set", "Interface", "tt", "type=vxlan", "options:remote_ip=192.0.2.7")
+    number = site.vsctl("get", "Interface", "tt", "ofport").stdout
+    for kind, options in ("type=geneve", []), ("type=gre", []), ("type=gpw", ["options:remote_ip=fd00::7"]), \
+            ("type=l2tpv3", ["options:local_session_id=7", "options:peer_session_id=7"]):
+        site.vsctl("set", "Interface", "tt", kind, *options)
+        assert f", port {number.strip()}, type {kind[5:]}" in appctl(site, "tunnel/show", "tt").stdout
+    site.vsctl("del-port", "tt")
+
+
+def test_ends_that_flows_name(site):
+    site.vsctl("add-br", "br-flow", "--", "add-port", "br-flow", "tf", "--", "set", "Interface", "tf", "type=vxlan",
+               "options:remote_ip=flow", "options:key=flow", "options:dst_port=4790")
+    site.ofctl("add-flow", "br-flow", "priority=9,in_port=LOCAL,actions=set_field:192.0.2.1->tun_dst,tf")
+    site.namespace.address("br-flow", "10.3.0.1/24")
+    site.namespace.run("ping", "-c", "1", "-W", "1", "10.3.0.2", check=False)
+
+    def named():
+        return "to 192.0.2.1: tunnel_egress_iface=wan" in appctl(site, "tunnel/show", "tf").stdout
+    until(named, "the way to the end that the flow names")
+    site.vsctl("del-br", "br-flow")
+
+
 def test_ports_and_commands(site):
     ports = appctl(site, "tnl/ports/show", "-v").stdout
     for line in "vxlan UDP 4789: vx", "geneve UDP 6081: gn", "l2tpv3 UDP 1701: lu", "l2tpv3 IP protocol 115: li", \

@@ -58,6 +58,9 @@ impl Daemon {
         for (key, word) in self.underlay.status(id).pairs {
             text += &format!("  {key}: {word}\n");
         }
+        if tunnel.is_some_and(|tunnel| tunnel.config.remote == Remote::Flow) {
+            text += &self.ends();
+        }
         text += &tunnel.map(sizes).unwrap_or_default();
         text + &self.tunnel_counters(id, all)
     }
@@ -73,6 +76,17 @@ impl Daemon {
             format!("  {name:<22} {:>12}  {about}\n", totals.get(*counter))
         })
         .collect()
+    }
+
+    /// The remote ends that packets named, and the way to each; tunnels share them.
+    fn ends(&self) -> String {
+        let lines = self.underlay.ends().map(|((remote, local), status)| {
+            let local = local.map_or_else(String::new, |local| format!(" from {local}"));
+            let pairs = status.pairs.iter();
+            let pairs: Vec<String> = pairs.map(|(key, word)| format!("{key}={word}")).collect();
+            format!("  to {remote}{local}: {}\n", pairs.join(", "))
+        });
+        lines.collect()
     }
 
     /// `tnl/ports/show`

@@ -89,7 +89,8 @@ fn port_types() {
     let types = dpdk::types::PORT_TYPES
         .iter()
         .map(|row| row.name)
-        .chain(["patch", "vxlan", "gre"]);
+        .chain(datapath::tunnel::TUNNELS.iter().map(|row| row.name))
+        .chain(["patch"]);
     let names: Vec<_> = types.map(|name| format!("type={name}")).collect();
     // What has no type is a system port.
     let names = names.iter().map(|name| {
