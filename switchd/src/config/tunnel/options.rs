@@ -248,8 +248,12 @@ fn choice(word: &str, is_right: impl FnOnce(&u8) -> bool) -> Option<ByteChoice> 
 
 fn unicast(word: &str) -> Option<IpAddr> {
     let ip: IpAddr = word.parse().ok()?;
-    let is_broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
-    (!ip.is_multicast() && !ip.is_unspecified() && !is_broadcast).then_some(ip)
+    let is_odd = match ip {
+        IpAddr::V4(ip) => ip.is_broadcast(),
+        // An IPv4 address in the clothes of IPv6, which no IPv6 packet has.
+        IpAddr::V6(ip) => ip.to_ipv4_mapped().is_some(),
+    };
+    (!ip.is_multicast() && !ip.is_unspecified() && !is_odd).then_some(ip)
 }
 
 fn is_station(mac: &MacAddr) -> bool {
