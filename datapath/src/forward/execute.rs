@@ -275,16 +275,12 @@ impl<P: Pool> Executor<P> {
                     }
                 }
                 Step::PopVlan => rewrite::pop_vlan(&mut frame, &mut at.layout),
-                Step::Output {
-                    port,
-                    tunnel,
-                    max_size,
-                } => {
+                Step::Output { .. } | Step::Fragment { .. } | Step::Reassemble { .. } => {
                     if is_last {
-                        return self.emit(cx, at, *port, tunnel, *max_size, frame, o);
+                        return self.send(cx, at, step, frame, o);
                     }
                     if let Some(copy) = self.copy(&frame, o) {
-                        self.emit(cx, at, *port, tunnel, *max_size, copy, o);
+                        self.send(cx, at, step, copy, o);
                     }
                 }
                 Step::Flood {
@@ -306,22 +302,6 @@ impl<P: Pool> Executor<P> {
                         None => return,
                     }
                 }
-                Step::Fragment { mtu, df, then } => {
-                    if is_last {
-                        return self.fragment(at, (*mtu, *df), then, frame, o);
-                    }
-                    if let Some(copy) = self.copy(&frame, o) {
-                        self.fragment(at, (*mtu, *df), then, copy, o);
-                    }
-                }
-                Step::Reassemble { then } => {
-                    if is_last {
-                        return self.reassemble(cx, at, then, frame, o);
-                    }
-                    if let Some(copy) = self.copy(&frame, o) {
-                        self.reassemble(cx, at, then, copy, o);
-                    }
-                }
                 Step::Punt { punt, tunnel } => self.punt(at, punt, tunnel, &frame, o),
                 Step::Clone { len } => {
                     let part = &steps[next..next + len];
@@ -338,6 +318,29 @@ impl<P: Pool> Executor<P> {
             }
         }
         self.trash.push(frame);
+    }
+
+    /// Runs a step that one frame leaves by.
+    #[inline]
+    fn send<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        at: &Place<'_>,
+        step: &Step,
+        frame: P::Frame,
+        o: &mut O,
+    ) {
+        match step {
+            Step::Output {
+                port,
+                tunnel,
+                max_size,
+            } => self.emit(cx, at, *port, tunnel, *max_size, frame, o),
+            Step::Fragment { mtu, df, then } => self.fragment(at, (*mtu, *df), then, frame, o),
+            Step::Reassemble { then } => self.reassemble(cx, at, then, frame, o),
+            // Others send copies, or none.
+            _ => self.trash.push(frame),
+        }
     }
 
     /// Sends to every other port; gives the frame back unless `is_last`.

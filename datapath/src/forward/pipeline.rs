@@ -339,22 +339,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
                 let to = table.unwrap_or(self.table);
                 self.enter(to, *in_port, Entry::Resubmit, to <= self.table)
             }
-            Action::GotoTable(table) => {
-                // Nothing follows a goto: the next table's level takes the place of this one.
-                let is_clone = |level: &Level<'_>| level.clone.is_some();
-                let ended = match self.levels.last() {
-                    Some(level) if !is_clone(level) => self.levels.pop(),
-                    _ => None,
-                };
-                let deepens = ended.is_some_and(|level| level.deepens);
-                let len = self.levels.len();
-                self.enter(*table, None, Entry::Ordinary, false)?;
-                match self.levels.get_mut(len) {
-                    Some(level) => level.deepens = deepens,
-                    None => self.depth -= usize::from(deepens),
-                }
-                Ok(())
-            }
+            Action::GotoTable(table) => self.goto_table(*table),
             Action::Clone(actions) => self.clone_packet(actions),
             Action::Exit => {
                 self.exit = true;
@@ -401,6 +386,22 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             }
             _ => self.set(action),
         }
+    }
+    fn goto_table(&mut self, table: TableId) -> Outcome {
+        // Nothing follows a goto: the next table's level takes the place of this one.
+        let is_clone = |level: &Level<'_>| level.clone.is_some();
+        let ended = match self.levels.last() {
+            Some(level) if !is_clone(level) => self.levels.pop(),
+            _ => None,
+        };
+        let deepens = ended.is_some_and(|level| level.deepens);
+        let len = self.levels.len();
+        self.enter(table, None, Entry::Ordinary, false)?;
+        match self.levels.get_mut(len) {
+            Some(level) => level.deepens = deepens,
+            None => self.depth -= usize::from(deepens),
+        }
+        Ok(())
     }
     fn set_actset_output(&mut self, port: PortNo) {
         self.key
