@@ -272,10 +272,18 @@ impl Underlay {
         if self.vias == vias {
             return;
         }
+        let taken = |links: &BTreeMap<u32, Link>, vias: &BTreeMap<String, Via>| -> Vec<bool> {
+            let names = links.values().map(|link| vias.contains_key(&link.name));
+            names.collect()
+        };
+        let is_taken_anew = taken(&self.links, &self.vias) != taken(&self.links, &vias);
         self.vias = vias;
-        let is_link = |tunnel: &Tunnel| matches!(tunnel.target, Target::Link { .. });
-        let links = self.tunnels.iter().filter(|(_, tunnel)| is_link(tunnel));
-        self.due.extend(links.map(|(who, _)| *who));
+        let tunnels = self.tunnels.iter();
+        let affected = tunnels.filter(|(_, tunnel)| match tunnel.target {
+            Target::Link { .. } => true,
+            _ => is_taken_anew && tunnel.way.answer.is_some(),
+        });
+        self.due.extend(affected.map(|(who, _)| *who));
     }
     /// Sockets of the host were opened, could not be, or were closed (`None`); says whether that is news.
     pub fn set_host(&mut self, host: Host, state: Option<Result<Via, String>>) -> bool {
@@ -504,7 +512,15 @@ impl Underlay {
             Some(Ok(sender)) => sender.exit,
             _ => return (None, None),
         };
-        let trouble = (!link.up).then(|| format!("{} is down", link.name));
+        let is_port = |via: &Via| matches!(via.exit, Exit::Port(_));
+        let trouble = match self.vias.get(&link.name) {
+            // Sent packets would leave, but the host gets none of what such a port receives.
+            Some(via) if is_port(via) => Some(format!(
+                "the route to {remote} leaves by {}, which is a port of a bridge: addresses and routes belong to the bridge's own interface",
+                link.name
+            )),
+            _ => (!link.up).then(|| format!("{} is down", link.name)),
+        };
         let zero = MacAddr::ZERO;
         (Some(route(exit, zero, zero, link.mtu)), trouble)
     }

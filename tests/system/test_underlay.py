@@ -194,6 +194,17 @@ def test_both_underlays_at_once(lab):
     assert sites.status("tun_br")["tunnel_underlay"] == "native"
 
 
+def test_a_device_that_is_a_port(lab):
+    """The address was left on a device that the switch has taken from the host: it is said."""
+    sites = Sites(lab)
+    sites.tunnel()
+    assert "tunnel_trouble" not in sites.status()
+    sites.switch.vsctl("add-br", "br-phys", "--", "add-port", "br-phys", "eth0")
+    until(lambda: "eth0, which is a port of a bridge" in sites.status().get("tunnel_trouble", ""), "it is said")
+    sites.switch.vsctl("del-port", "eth0")
+    until(lambda: "tunnel_trouble" not in sites.status(), "the host has its device back")
+
+
 def test_a_port_that_is_taken(lab):
     sites = Sites(lab)
     ours = sites.switch.namespace
