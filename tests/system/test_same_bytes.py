@@ -179,3 +179,61 @@ def test_as_open_vswitch_does_it(lab, name):
     back = [returned(packet, version) for packet in out[1]]
     came = [bench.pass_through(back, bench.wire, bench.host) for bench in benches]
     assert came[0] == came[1]
+
+
+# Name, options beside the type: which of several tunnels gets a packet.
+CHOICES = {
+    "a": ["remote_ip=10.9.0.2", "key=5"],
+    "b": ["remote_ip=10.9.0.2", "key=flow"],
+    "c": ["remote_ip=flow", "key=5"],
+    "d": ["remote_ip=flow", "key=flow"],
+    "e": ["remote_ip=10.9.0.2", "local_ip=10.9.0.1", "key=flow"],
+    "f": ["remote_ip=flow", "local_ip=10.9.0.1", "key=7"],
+    "g": ["remote_ip=10.9.0.3", "local_ip=10.9.0.1", "key=7"],
+}
+
+
+def vxlan_from(source, vni, port=4789):
+    inner = ipv4()
+    vxlan = struct.pack("!II", 0x08000000, vni << 8) + inner
+    datagram = struct.pack("!HHHH", 40000, port, 8 + len(vxlan), 0) + vxlan
+    header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(datagram), 0, 0x4000, 64, 17, 0)
+    header += socket.inet_aton(source) + socket.inet_aton("10.9.0.1")
+    header = header[:10] + struct.pack("!H", checksum(header)) + header[12:]
+    return mac(LOCAL_MAC) + mac(REMOTE_MAC) + b"\x08\x00" + header + datagram
+
+
+@pytest.mark.parametrize("names", ["abcd", "bc", "cde", "befd", "cfg", "defg", "acf"])
+def test_the_same_tunnel_gets_a_packet(lab, names):
+    chosen = []
+    for name, switch in ("o", lab.switch()), ("t", lab.stock_switch("ovs")):
+        for bridge in "br-phys", "br0":
+            switch.vsctl("add-br", bridge, "--", "set", "Bridge", bridge, "datapath_type=netdev")
+        bench = Bench(lab, name, switch, 4)
+        switch.vsctl("set", "bridge", "br-phys", f'other_config:hwaddr="{LOCAL_MAC}"')
+        switch.vsctl("add-port", "br-phys", "uplink", "--", "add-port", "br0", "host")
+        switch.namespace.address("br-phys", "10.9.0.1/24")
+        for tunnel in names:
+            switch.vsctl("add-port", "br0", tunnel, "--", "set", "Interface", tunnel, "type=vxlan",
+                         f"ofport_request={ord(tunnel)}", *(f"options:{option}" for option in CHOICES[tunnel]))
+        switch.ofctl("-O", "OpenFlow13", "del-flows", "br0")
+        # The frame's source says by which port it came.
+        number = switch.vsctl("get", "Interface", "host", "ofport").stdout.strip()
+        for tunnel in names:
+            switch.ofctl("-O", "OpenFlow13", "add-flow", "br0", f"in_port={ord(tunnel)},"
+                         f"actions=set_field:02:00:00:00:01:{ord(tunnel):02x}->eth_src,output:{number}")
+        until(lambda: LOCAL_MAC in switch.namespace.run("ip", "link", "show", "br-phys").stdout, "the bridge's address")
+        source, sink = raw_socket(bench.wire, "eth0"), raw_socket(bench.host, "eth0", ETH_P_ALL)
+        sink.settimeout(0.3)
+        came = []
+        with source, sink:
+            for packet in (vxlan_from(ip, vni) for ip in ("10.9.0.2", "10.9.0.3") for vni in (5, 6, 7)):
+                source.send(packet)
+                try:
+                    while (data := sink.recv(4000))[:6] != FRAMES[0][:6]:
+                        pass
+                    came.append(chr(data[11]))
+                except TimeoutError:
+                    came.append(None)
+        chosen.append(came)
+    assert chosen[0] == chosen[1] and any(chosen[0])
