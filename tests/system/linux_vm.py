@@ -29,7 +29,7 @@ BOOT_SECONDS = 120
 # One command a line: a limit in seconds and the script in base 64. The answer: the exit code, the size of the output
 # and the output. A command may leave processes behind, so each has an output file of its own.
 INIT = """#!/bin/busybox sh
-/bin/busybox mkdir -p /dev /proc /sys /tmp /bb
+/bin/busybox mkdir -p /dev /proc /sys /run /tmp /bb
 /bin/busybox mount -t devtmpfs none /dev
 /bin/busybox mount -t proc none /proc
 /bin/busybox mount -t sysfs none /sys
@@ -59,6 +59,7 @@ ip l2tp show session | sed -n 's/^Session \([0-9]*\) in tunnel \([0-9]*\)/\1 \2/
     ip l2tp del session tunnel_id $tunnel session_id $session
 done
 ip l2tp show tunnel | sed -n 's/^Tunnel \([0-9]*\),.*/\1/p' | while read tunnel; do ip l2tp del tunnel tunnel_id $tunnel; done
+ip netns list | while read name rest; do ip netns del $name; done
 for name in $(ls /sys/class/net); do
     case $name in lo|eth0|gre0|gretap0|erspan0|ip6gre0|ip6tnl0) ;; *) ip link del $name 2>/dev/null ;; esac
 done

@@ -179,6 +179,30 @@ def test_full_size(lab, linux, case, underlay):
     assert site.relay.leftward.reversed >= 3 or case.room < 1500
 
 
+@pytest.mark.parametrize("name", ["gretap", "l2tpv3-udp4", "l2tpv3-ip6"])
+def test_linux_bridge(lab, linux, name):
+    """Hosts behind a bridge of theirs. Of these tunnels a Linux bridge believes that they carry full-size frames."""
+    site = Site(lab, linux, next(case for case in CASES if case.name == name), "native")
+    linux.run("""set -e
+        ip addr flush dev tun0
+        ip netns add host
+        ip link add br0 type bridge
+        ip link add port type veth peer name eth0 netns host
+        ip link set port master br0 up
+        ip link set tun0 master br0
+        ip link set br0 up
+        inside() { ip netns exec host /tools/$*; }
+        inside ip addr add 172.31.0.2/24 dev eth0
+        inside ip addr add fc00:31::2/64 dev eth0 nodad
+        inside ip link set eth0 up""")
+    until(lambda: site.host.ping("172.31.0.2"), "a first ping", seconds=15)
+    for size, lan in (1472, "172.31.0."), (1452, "fc00:31::"):
+        ping = f"ping -n -q -M do -c 3 -i 0.05 -W 10 -s {size}"
+        site.host.run(*ping.split(), f"{lan}2")
+        linux.run(f"ip netns exec host /tools/{ping} {lan}1")
+    assert site.relay.rightward.fragments > 0 and site.relay.leftward.fragments > 0
+
+
 @pytest.mark.parametrize("version, mode, largest", [
     (4, "always", 1500), (4, "mtu:1000", 1000), (6, "always", 1280), (6, "mtu:1300", 1300),
 ])
