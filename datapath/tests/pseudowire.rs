@@ -27,6 +27,17 @@ struct Bed {
     wire: PortId,
 }
 
+fn all_to(port: PortNo) -> Rule {
+    Rule {
+        id: RuleId(0),
+        table: TableId(0),
+        priority: 0,
+        matching: Match::default(),
+        actions: Box::new([Action::Output { port, max_len: 0 }]),
+        cookie: Cookie(0),
+    }
+}
+
 /// A bridge of a device and a pseudowire, which leaves by another device.
 fn bed(remote: Remote, mode: Mode) -> Bed {
     bed_of(1, remote, mode)
@@ -39,20 +50,7 @@ fn bed_of(workers: usize, remote: Remote, mode: Mode) -> Bed {
         ..Options::default()
     });
     let [overlay, other] = ["br0", "br1"].map(|name| sim.add_bridge(name));
-    sim.add_rule(
-        overlay,
-        Rule {
-            id: RuleId(0),
-            table: TableId(0),
-            priority: 0,
-            matching: Match::default(),
-            actions: Box::new([Action::Output {
-                port: PortNo::FLOOD,
-                max_len: 0,
-            }]),
-            cookie: Cookie(0),
-        },
-    );
+    sim.add_rule(overlay, all_to(PortNo::FLOOD));
     let view = sim.port_view(other, PortNo(1), PortKind::Device);
     let wire = sim.set_port(view);
     let view = sim.port_view(overlay, PortNo(1), PortKind::Device);
@@ -228,6 +226,23 @@ fn parts_wait_for_a_second() {
     bed.sim.poll(&mut ());
     assert_eq!(bed.count(TunnelCounter::TimedOut), 1);
     assert!(bed.arrives([8, 0xc0], second).is_empty());
+    bed.end();
+}
+
+#[test]
+fn what_is_taken_out_is_not_counted_where_the_rest_goes() {
+    let mut bed = bed(Remote::Link(PEER), Mode::InOrder);
+    let bridge = bed.sim.snapshot().port(bed.wire).expect("a port").bridge;
+    let view = bed.sim.port_view(bridge, PortNo(2), PortKind::Device);
+    let other = bed.sim.set_port(view);
+    bed.sim.add_rule(bridge, all_to(PortNo(2)));
+    let small = inner(60);
+    for _ in 0..2 {
+        assert_eq!(bed.through(bed.wire, &small, other).len(), 1);
+        assert_eq!(bed.arrives([0, 0], &small), std::slice::from_ref(&small));
+    }
+    let totals = bed.sim.stats.port(other);
+    assert_eq!([totals.tx_packets, totals.tx_bytes], [2, 120]);
     bed.end();
 }
 

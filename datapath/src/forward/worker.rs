@@ -80,6 +80,11 @@ pub struct Worker<P: Pool> {
     is_stopped: bool,
 }
 
+/// Bytes of all these frames.
+fn size_of_all<F: Frame>(frames: &[F]) -> u64 {
+    frames.iter().map(|frame| frame.size() as u64).sum()
+}
+
 /// What a burst is handled with.
 struct Core<P: Pool> {
     executor: Executor<P>,
@@ -302,7 +307,7 @@ impl<P: Pool> Core<P> {
         };
         count(0, 1);
         count(1, self.frames.len() as u64);
-        let bytes = self.frames.iter().map(|f| f.size() as u64).sum();
+        let mut bytes = size_of_all(&self.frames);
         let packets = self.frames.len() as u64;
         stats.ports.add_from(index, 0, [packets, bytes]);
         let Some(port) = port.filter(|_| refused.is_none()) else {
@@ -321,6 +326,7 @@ impl<P: Pool> Core<P> {
         }
         if !cx.snapshot.links.is_empty() && cx.snapshot.links.contains_key(&id) {
             self.link_packets(cx, port, o);
+            bytes = size_of_all(&self.frames);
         }
         if !O::EXPLAINS && self.forward_all(cx, bridge, in_port, bytes) {
             return;
