@@ -5,7 +5,7 @@
 //! Counters: each outcome by its name (`fragment::OUTCOMES`); and each frame that was dropped, as `reassembly`.
 
 use super::continuation::Continuation;
-use super::execute::{Context, Executor, Place};
+use super::execute::{Context, Executor, Item, Place, TunnelWords};
 use super::mail::{Mail, Then, What};
 use super::trace::Observer;
 use crate::edge::{Frame, Pool};
@@ -49,15 +49,29 @@ impl<F: Frame> Reassembly<F> {
     }
 }
 
-/// Where a frame's fragments may meet those of others: by purpose, bridge and outer VLAN.
-fn zone(purpose: Purpose, bridge: BridgeId, head: &[u8]) -> u32 {
+/// Where fragments may meet: by purpose, bridge, VLAN (and whether a tag says so), and the key of the tunnel that they came
+/// through. In another place, the same addresses may be another network's.
+fn zone(purpose: Purpose, bridge: BridgeId, (vlan, vid): (u16, u16), tun_id: u64) -> u64 {
+    let kind = (purpose as u32) << 1 | u32::from(vid != 0);
+    let place = kind << 28 | u32::from(bridge.0) << 12 | u32::from(vlan);
+    u64::from(place) << 32 | tun_id & 0xffff_ffff
+}
+
+/// The id in a frame's outer VLAN tag; 0: it has none.
+fn outer_vid(head: &[u8]) -> u16 {
     let link = ethernet::Header::parse(head);
     let is_tagged = link.is_some_and(|(link, _)| ethertype::is_vlan(link.ether_type.get()));
     let tag = is_tagged.then(|| vlan::Header::at(head, ethernet::Header::SIZE));
-    let vid = tag
-        .flatten()
-        .map_or(0, |tag| tag.tci.get() & vlan::VID_MASK);
-    (purpose as u32) << 28 | u32::from(bridge.0) << 12 | u32::from(vid)
+    tag.flatten()
+        .map_or(0, |tag| tag.tci.get() & vlan::VID_MASK)
+}
+
+/// The VLAN that a frame with this id in its tag belongs to in a bridge.
+fn vlan_of(cx: Context<'_>, item: &Item<()>, vid: u16) -> u16 {
+    let view = cx.snapshot.bridge(item.bridge);
+    let id = view.and_then(|view| view.ports.get(&item.in_port));
+    let port = id.and_then(|id| cx.snapshot.port(*id));
+    port.and_then(|port| port.vlan.admit(vid)).unwrap_or(vid)
 }
 
 impl<P: Pool> Executor<P> {
@@ -86,7 +100,15 @@ impl<P: Pool> Executor<P> {
         frame: P::Frame,
         o: &mut O,
     ) -> Option<P::Frame> {
-        let fragment = match Fragment::inspect(&frame, zone(purpose, bridge, frame.head())) {
+        let vid = outer_vid(frame.head());
+        let (mut vlan, mut words) = (vid, TunnelWords::default());
+        if let Some(item) = then.item() {
+            vlan = vlan_of(cx, item, vid);
+            let came = self.words.get(item.words as usize);
+            words = came.copied().unwrap_or_default();
+        }
+        let zone = zone(purpose, bridge, (vlan, vid), words[0]);
+        let fragment = match Fragment::inspect(&frame, zone) {
             Ok(Some(fragment)) => fragment,
             Ok(None) => return Some(frame),
             Err(outcome) => {
@@ -106,11 +128,9 @@ impl<P: Pool> Executor<P> {
             self.insert(cx, &fragment, then, frame, o);
             return None;
         }
-        let index = then.item().map(|item| item.words as usize);
-        let words = index.and_then(|index| self.words.get(index).copied());
         let what = What::Fragment {
             fragment,
-            words: words.unwrap_or_default(),
+            words,
             then,
         };
         self.post(owner, Mail { frame, what }, o);

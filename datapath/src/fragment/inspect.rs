@@ -17,7 +17,7 @@ pub struct Key {
     dst: [u64; 2],
     id: u32,
     /// Where it was seen: fragments of different places never meet.
-    zone: u32,
+    zone: u64,
     /// IPv4's protocol; none for IPv6, where only the first fragment's counts.
     protocol: Option<u8>,
 }
@@ -33,8 +33,8 @@ impl Key {
         let [a, b] = self.src;
         let [c, d] = self.dst;
         let protocol = self.protocol.map_or(0x100, u64::from);
-        let where_and_what = u64::from(self.zone) << 32 | u64::from(self.id);
-        secret.hash([a, b, c, d, where_and_what, protocol])
+        let what = u64::from(self.id) << 16 | protocol;
+        secret.hash([a, b, c, d, self.zone, what])
     }
 
     /// The hash of whom the fragments count for: an IPv4 address, or an IPv6 network of 64 bits, as whoever
@@ -42,7 +42,7 @@ impl Key {
     pub(super) fn source_hash(&self, secret: &Secret) -> u64 {
         let [high, low] = self.src;
         let address = if self.is_ipv6() { high } else { low };
-        secret.hash([address, self.zone.into(), self.is_ipv6().into()])
+        secret.hash([address, self.zone, self.is_ipv6().into()])
     }
 
     /// Which of so many workers puts the datagram together. All of them say the same, given the same secret.
@@ -63,7 +63,7 @@ impl Fragment {
     /// Looks at a frame, which was seen in `zone` (a number for the bridge, and what else must not mix).
     /// `None`: it is no fragment, and none of our business.
     #[inline]
-    pub fn inspect<F: Frame>(frame: &F, zone: u32) -> Result<Option<Fragment>, Outcome> {
+    pub fn inspect<F: Frame>(frame: &F, zone: u64) -> Result<Option<Fragment>, Outcome> {
         let head = frame.head();
         let layout = match layout::parse(head, frame.size()) {
             Ok(layout) => layout,
@@ -122,7 +122,7 @@ pub(super) fn size_max(layout: &Layout) -> usize {
 
 // Inlined for the same reason as `layout::parse`.
 #[inline(always)]
-fn identify(head: &[u8], layout: &Layout, zone: u32) -> Option<(Key, u8)> {
+fn identify(head: &[u8], layout: &Layout, zone: u64) -> Option<(Key, u8)> {
     let words = |bytes: [u8; 16]| {
         let bits = u128::from_be_bytes(bytes);
         [(bits >> 64) as u64, bits as u64]
