@@ -4,8 +4,9 @@
 use datapath::edge::Offload;
 use datapath::model::port::{PortKind, PortView};
 use datapath::model::tunnel::{Encap, Exit, Remote, Route, Tunnel, TunnelConfig};
-use datapath::model::{BridgeId, Change, PortId, Rule, RuleId};
+use datapath::model::{BridgeId, Change, DropReason, PortId, Rule, RuleId};
 use datapath::sim::{Options, Sim};
+use datapath::time::Time;
 use ofp::action::Action;
 use ofp::key::Match;
 use ofp::types::{Cookie, PortNo, TableId};
@@ -105,6 +106,27 @@ fn none_goes_on_through_another_tunnel() {
     sim.poll(&mut ());
     let sent = sim.take(outside);
     assert!(sent.len() == 1 && sent[0].ends_with(&[0x33; 60]));
+    sim.stop();
+    assert_eq!(sim.outstanding(), 0);
+}
+
+#[test]
+fn they_take_a_bounded_part_of_the_buffers() {
+    let (mut sim, [overlay, _], inside, _) = bed(PortNo::FLOOD);
+    for n in 0..200 {
+        let view = sim.port_view(overlay, PortNo(n + 2), tunnel(n, None));
+        sim.set_port(view);
+    }
+    (0..64).for_each(|_| sim.send(inside, &[0x22; 60], Offload::default()));
+    sim.poll(&mut ());
+    let lost = sim.stats.drops(DropReason::TunnelQueueFull);
+    assert_eq!((sim.outstanding(), lost), (8192, 200 * 64 - 8192));
+    sim.now = sim.now + Time::millis(3001);
+    sim.poll(&mut ());
+    assert_eq!(sim.outstanding(), 0);
+    sim.send(inside, &[0x22; 60], Offload::default());
+    sim.poll(&mut ());
+    assert_eq!(sim.outstanding(), 200);
     sim.stop();
     assert_eq!(sim.outstanding(), 0);
 }

@@ -17,6 +17,10 @@ use std::sync::Arc;
 const MAX_WAITING: usize = 64;
 /// Tunnels, or ends that packets name, that may have frames waiting.
 const MAX_LINES: usize = 1024;
+/// Frames that may wait at all workers together: there are some ten thousand buffers for whatever is queued somewhere.
+const MAX_FRAMES: usize = 8192;
+/// How often it is looked whose time is up, where no route has changed: that takes the longer, the more lines there are.
+const ROUND: Time = Time::millis(10);
 /// How long a frame waits: three rounds of address resolution.
 const PATIENCE: Time = Time::secs(3);
 /// How often control is reminded.
@@ -55,15 +59,21 @@ impl<F> Line<F> {
 /// The lines of one worker.
 pub(super) struct Waiting<F> {
     lines: Vec<Line<F>>,
+    /// Frames in all lines.
+    len: usize,
     /// Of the snapshot that was looked at last.
     version: u64,
+    /// When that was.
+    looked: Time,
 }
 
 impl<F> Default for Waiting<F> {
     fn default() -> Waiting<F> {
         Waiting {
             lines: Vec::new(),
+            len: 0,
             version: 0,
+            looked: Time::default(),
         }
     }
 }
@@ -76,6 +86,7 @@ impl<F> Waiting<F> {
     /// All frames that wait.
     pub fn take(&mut self) -> impl Iterator<Item = F> {
         let lines = std::mem::take(&mut self.lines);
+        self.len = 0;
         let frames = lines.into_iter().flat_map(|line| line.frames);
         frames.map(|(frame, ..)| frame)
     }
@@ -92,6 +103,9 @@ impl<P: Pool> Executor<P> {
         frame: P::Frame,
         o: &mut O,
     ) {
+        if self.waiting.len >= MAX_FRAMES / self.mailbox.workers() {
+            return self.not_sent(port.id, frame, DropReason::TunnelQueueFull, o);
+        }
         let lines = &mut self.waiting.lines;
         let is_it = |line: &Line<P::Frame>| line.is_of(port) && line.ends == ends;
         let at = match lines.iter().position(is_it) {
@@ -118,22 +132,29 @@ impl<P: Pool> Executor<P> {
         }
         o.note(format_args!("waits for {}'s neighbour", port.name));
         line.frames.push_back((frame, *words, cx.now));
+        self.waiting.len += 1;
     }
     /// Sends on what can go now, and gives up on what has waited too long. Called once per poll, for
     /// nothing unless frames wait.
     pub fn retry_waiting<O: Observer>(&mut self, cx: Context<'_>, o: &mut O) {
         let is_new = std::mem::replace(&mut self.waiting.version, cx.snapshot.version)
             != cx.snapshot.version;
+        if !is_new && cx.now.since(self.waiting.looked) < ROUND {
+            return;
+        }
+        self.waiting.looked = cx.now;
         for mut line in std::mem::take(&mut self.waiting.lines) {
             let port = cx.snapshot.port(line.port).filter(|port| line.is_of(port));
             let Some((port, tunnel)) = port.and_then(|port| Some((port, port.kind.tunnel()?)))
             else {
+                self.waiting.len -= line.frames.len();
                 for (frame, ..) in line.frames {
                     self.drop(frame, DropReason::TunnelUnresolved, o);
                 }
                 continue;
             };
             if is_new && line.is_open(cx.snapshot, tunnel) {
+                self.waiting.len -= line.frames.len();
                 self.release(cx, port, tunnel, line.frames, o);
                 continue;
             }
@@ -141,6 +162,7 @@ impl<P: Pool> Executor<P> {
                 .frames
                 .pop_front_if(|(_, _, since)| cx.now.since(*since) > PATIENCE)
             {
+                self.waiting.len -= 1;
                 self.not_sent(line.port, frame, DropReason::TunnelUnresolved, o);
             }
             if line.frames.is_empty() {
