@@ -3,6 +3,7 @@
 
 use super::bytes;
 use super::ids::Ids;
+use super::inspect::size_max;
 use super::layout::{self, Fault, Layout};
 use crate::edge::{Frame, Pool};
 use packet::checksum::Sum;
@@ -157,7 +158,9 @@ impl<F: Frame> Splitter<F> {
         if layout.dont_fragment && df == DontFragment::Obey {
             return Err(Refusal::DontFragment);
         }
-        if layout.more && !layout.payload_size().is_multiple_of(8) {
+        let (offset, size) = (layout.offset, layout.payload_size());
+        let is_beyond = layout.prefix_end - layout.l3 + offset + size > size_max(&layout);
+        if layout.more && !size.is_multiple_of(8) || is_beyond {
             return Err(Refusal::Malformed);
         }
         let (mut later_header, mut header_sums) = ([0; 60], [0; 2]);

@@ -212,6 +212,12 @@ fn every_refusal() {
     }
     .frame(&payload(1531));
     assert_eq!(refusal(&odd, none, 1500, 9), Refusal::Malformed);
+    let beyond = V4 {
+        fragment: 0x1fff,
+        ..V4::default()
+    }
+    .frame(&payload(1530));
+    assert_eq!(refusal(&beyond, none, 1500, 9), Refusal::Malformed);
     let pending = Offload {
         segmentation: Segmentation::Udp,
         segment_size: 9,
