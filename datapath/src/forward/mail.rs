@@ -8,6 +8,7 @@ use crate::fragment::Fragment;
 use crate::model::DropReason;
 use crate::model::port::PortId;
 use crate::tunnel::Tunnelled;
+use packet::bpdu;
 
 /// Entries of all rings to one worker together, and of one ring: a burst at least, and several if there are few workers.
 /// Each holds a frame, of which the pool has some ten thousand for all queues.
@@ -63,6 +64,8 @@ pub struct Mailbox<F> {
     /// By worker; none to itself.
     to: Vec<Option<rtrb::Producer<Mail<F>>>>,
     from: Vec<rtrb::Consumer<Mail<F>>>,
+    /// Which of these comes first the next time.
+    turn: usize,
     /// To whom something was sent since the rim asked: bit by worker.
     mailed: u128,
 }
@@ -75,6 +78,7 @@ impl<F: Frame> Mailbox<F> {
             index,
             to: Vec::with_capacity(workers),
             from: Vec::with_capacity(workers),
+            turn: 0,
             mailed: 0,
         };
         let mut all: Vec<Mailbox<F>> = (0..workers).map(make).collect();
@@ -104,9 +108,16 @@ impl<F: Frame> Mailbox<F> {
     pub(super) fn take_mailed(&mut self) -> u128 {
         std::mem::take(&mut self.mailed)
     }
-    /// What another worker sent.
+    /// What another worker sent; each in its turn, as one may send more than there is time for.
     pub(super) fn receive(&mut self) -> Option<Mail<F>> {
-        self.from.iter_mut().find_map(|ring| ring.pop().ok())
+        let len = self.from.len();
+        let (first, turn) = (self.turn, &mut self.turn);
+        let mut order = (first..first + len).map(|at| at % len);
+        order.find_map(|at| {
+            let mail = self.from[at].pop().ok()?;
+            *turn = at + 1;
+            Some(mail)
+        })
     }
     /// The ring to another worker, if it has room.
     fn ring(&mut self, to: usize) -> Option<&mut rtrb::Producer<Mail<F>>> {
@@ -135,6 +146,8 @@ impl<P: Pool> Executor<P> {
         o: &mut O,
     ) {
         let Mail { frame, what } = mail;
+        // Neither a fragment nor a part is one.
+        self.bpdu = bpdu::Kind::None;
         match what {
             What::Fragment {
                 fragment,
