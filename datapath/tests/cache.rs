@@ -4,8 +4,10 @@
 use datapath::edge::Offload;
 use datapath::forward::trace::{Linear, Observer};
 use datapath::model::event::Event;
-use datapath::model::port::{PortId, PortKind};
-use datapath::model::snapshot::{BridgeId, Change};
+use datapath::model::id::BridgeId;
+use datapath::model::id::PortId;
+use datapath::model::port::PortKind;
+use datapath::model::snapshot::Change;
 use datapath::model::{Rule, RuleId};
 use datapath::sim::{Options, Sim};
 use flow::frametext;

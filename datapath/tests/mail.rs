@@ -3,7 +3,8 @@
 
 use datapath::edge::Offload;
 use datapath::fragment::Outcome;
-use datapath::model::port::{PortId, PortKind};
+use datapath::model::id::PortId;
+use datapath::model::port::PortKind;
 use datapath::model::{BridgeId, DropReason, Rule, RuleId};
 use datapath::sim::{Options, Sim};
 use flow::frametext;

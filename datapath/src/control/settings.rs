@@ -1,7 +1,7 @@
 //! What the operator sets: bridges, ports and connections, as the database rows say it. Whoever calls
 //! control has parsed the text; what is wrong between values is refused here, in words for the row.
 
-use crate::model::snapshot::BridgeId;
+use crate::model::id::BridgeId;
 use crate::model::tunnel::TunnelConfig;
 use crate::model::{PortId, VlanMode, reserved};
 use ofp::message::SwitchDesc;

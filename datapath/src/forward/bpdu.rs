@@ -9,7 +9,7 @@ use super::execute::{Context, Executor};
 use super::pipeline::{Outcome, Walk};
 use super::trace::Observer;
 use crate::edge::Pool;
-use crate::model::port::PortId;
+use crate::model::id::PortId;
 use crate::model::{BridgeView, DropReason};
 use ofp::action::{Action, Bpdu};
 use ofp::field::Field;

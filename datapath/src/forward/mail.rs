@@ -6,7 +6,7 @@ use super::trace::Observer;
 use crate::edge::{Frame, Pool};
 use crate::fragment::Fragment;
 use crate::model::DropReason;
-use crate::model::port::PortId;
+use crate::model::id::PortId;
 use crate::tunnel::Tunnelled;
 use packet::bpdu;
 

@@ -1,6 +1,6 @@
 //! The prepared outer headers that one worker has: one per tunnel, and a bounded number for the ends that packets name.
 
-use crate::model::port::PortId;
+use crate::model::id::PortId;
 use crate::model::tunnel::{Ends, Remote, Route, Tunnel, Words};
 use crate::tunnel::Outer;
 use rustc_hash::FxHasher;

@@ -3,8 +3,8 @@
 
 use super::continuation::Continuation;
 use crate::fragment::DontFragment;
-use crate::model::port::PortId;
-use crate::model::rule::RuleId;
+use crate::model::id::PortId;
+use crate::model::id::RuleId;
 use crate::model::{DropReason, event::Punt};
 use ofp::key::{Match, MatchWord, Place, word};
 use ofp::types::{PortNo, TableId};

@@ -175,7 +175,7 @@ impl Classifier {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::rule::RuleId;
+    use crate::model::id::RuleId;
     use ofp::field::Field;
     use ofp::types::{Cookie, TableId};
     use proptest::prelude::*;

@@ -1,7 +1,7 @@
 //! The two rings between control and a worker. Both are bounded; what does not fit is counted.
 
-use super::port::PortId;
-use super::snapshot::BridgeId;
+use super::id::BridgeId;
+use super::id::PortId;
 use super::tunnel::Ends;
 use crate::edge::{Rx, Tx};
 use ofp::action::{Action, Controller};

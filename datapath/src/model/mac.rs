@@ -6,7 +6,7 @@
 //! entry was replaced in between it sees that and takes it as unknown. A full set loses its oldest
 //! entry; in a full table, an empty set takes the place of the next set's. An address scan can only recycle entries; the table's size is fixed.
 
-use super::port::PortId;
+use super::id::PortId;
 use crate::time::Time;
 use packet::MacAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};

@@ -5,6 +5,7 @@
 pub mod classifier;
 pub mod drop;
 pub mod event;
+pub mod id;
 pub mod mac;
 pub mod plan;
 pub mod port;
@@ -17,6 +18,7 @@ pub mod tunnel;
 pub mod tunnel_stats;
 
 pub use drop::DropReason;
-pub use port::{PortId, PortKind, PortView, VlanMode};
-pub use rule::{Rule, RuleId};
-pub use snapshot::{BridgeId, BridgeView, Change, Snapshot, TableView};
+pub use id::{BridgeId, PortId, RuleId};
+pub use port::{PortKind, PortView, VlanMode};
+pub use rule::Rule;
+pub use snapshot::{BridgeView, Change, Snapshot, TableView};

@@ -1,14 +1,10 @@
 //! Ports as the workers see them.
 
-use super::snapshot::BridgeId;
+use super::id::{BridgeId, PortId};
 use super::tunnel::Tunnel;
 use ofp::types::PortNo;
 use packet::MacAddr;
 use std::sync::Arc;
-
-/// A port's index in the whole switch: into `Snapshot::ports`, the workers' queues and counters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PortId(pub u32);
 
 /// Most ports that one switch can have.
 pub const MAX_PORTS: usize = 65_536;

@@ -114,7 +114,7 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::snapshot::BridgeId;
+    use crate::model::id::BridgeId;
     use std::net::IpAddr;
 
     fn addresses(n: u8) -> Change {

@@ -1,9 +1,10 @@
 //! The whole switch at one moment, as the workers read it; and the changes that lead to the next one.
 
 use super::classifier::Classifier;
+use super::id::{BridgeId, PortId};
 use super::mac::MacTable;
 use super::plan::Plan;
-use super::port::{PortId, PortKind, PortView};
+use super::port::{PortKind, PortView};
 use super::reserved;
 use super::rule::Rule;
 use super::tunnel::{Ends, Exit, Remote, Route, Tunnel, TunnelMap};
@@ -12,10 +13,6 @@ use packet::MacAddr;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-
-/// A bridge's index in the switch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct BridgeId(pub u16);
 
 /// What happens to packets that no rule of a table matches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,9 +4,10 @@
 //! its writer's hands).
 
 use super::drop::DropReason;
-use super::port::{MAX_PORTS, PortId};
-use super::rule::RuleId;
-use super::snapshot::BridgeId;
+use super::id::BridgeId;
+use super::id::PortId;
+use super::id::RuleId;
+use super::port::MAX_PORTS;
 use super::tunnel_stats::{TunnelCounter, TunnelTotals};
 use crate::fragment::{Counts, OUTCOMES, Outcome};
 use crate::time::Time;

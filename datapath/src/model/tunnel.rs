@@ -1,8 +1,8 @@
 //! Tunnel ports as the workers see them: their settings, the resolved underlay, and the map by which
 //! a received tunnel packet finds its port.
 
-use super::port::PortId;
-use super::snapshot::BridgeId;
+use super::id::BridgeId;
+use super::id::PortId;
 use ofp::key::word;
 use packet::MacAddr;
 use packet::l2tpv3::{Cookie, Sublayer};

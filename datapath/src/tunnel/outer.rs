@@ -538,8 +538,8 @@ fn open<F: Frame>(
 mod tests {
     use super::*;
     use crate::edge::Pool;
-    use crate::model::port::PortId;
-    use crate::model::snapshot::BridgeId;
+    use crate::model::id::BridgeId;
+    use crate::model::id::PortId;
     use crate::model::tunnel::{Encap, Exit, Remote, TunnelKey, TunnelType};
     use crate::sim::{SimFrame, SimPool};
     use proptest::prelude::*;

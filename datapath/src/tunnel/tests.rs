@@ -3,8 +3,8 @@
 use super::{Outer, TUNNELS, congestion, recognise};
 use crate::edge::Pool;
 use crate::fragment::gpw::Mode;
-use crate::model::port::PortId;
-use crate::model::snapshot::BridgeId;
+use crate::model::id::BridgeId;
+use crate::model::id::PortId;
 use crate::model::tunnel::{Encap, Exit, L2tpv3, Layer, Remote, Route, Tunnel};
 use crate::model::tunnel::{TunnelConfig, TunnelKey, TunnelMap};
 use crate::sim::{SimFrame, SimPool};

@@ -4,9 +4,11 @@ use super::tunnel::{SETTINGS, encapsulation, value};
 use datapath::edge::{Offload, Segmentation};
 use datapath::forward::trace::{Observer, Text};
 use datapath::model::event::{Event, PacketOut};
-use datapath::model::port::{PortId, PortKind, PortView, VlanMode};
+use datapath::model::id::BridgeId;
+use datapath::model::id::PortId;
+use datapath::model::port::{PortKind, PortView, VlanMode};
 use datapath::model::reserved::Policy;
-use datapath::model::snapshot::{BridgeConfig, BridgeId, Change, Miss};
+use datapath::model::snapshot::{BridgeConfig, Change, Miss};
 use datapath::model::tunnel::{
     ByteChoice, Encap, Exit, Fragmentation, L2tpv3, Layer, Local, Remote, Route, Tunnel,
     TunnelConfig, TunnelKey,
