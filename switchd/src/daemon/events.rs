@@ -281,12 +281,13 @@ impl Daemon {
             "worker_cache_hits", "worker_cache_misses"
         );
         for (host, live) in &self.hosts {
-            let Ok((_, device)) = live else { continue };
+            let Ok(open) = live else { continue };
             let name = host.to_string().replace(' ', "_");
             let mut counters = Vec::new();
-            device.custom_counters(&mut counters);
-            counters.push(("rx_dropped".to_owned(), device.counters().rx_dropped));
-            counters.push(("tx_dropped".to_owned(), device.counters().tx_dropped));
+            open.device.custom_counters(&mut counters);
+            let device = open.device.counters();
+            counters.push(("rx_dropped".to_owned(), device.rx_dropped));
+            counters.push(("tx_dropped".to_owned(), device.tx_dropped));
             for (counter, value) in counters {
                 text += &format!("{:<29} {value:>12}\n", format!("{name}_{counter}"));
             }

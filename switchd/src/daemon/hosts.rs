@@ -3,7 +3,7 @@
 use super::Daemon;
 use crate::pmtu;
 use crate::underlay::{Host, Via};
-use datapath::edge::Port;
+use datapath::edge::{Port, PortState};
 use datapath::model::PortId;
 use datapath::model::tunnel::Exit;
 use dpdk::Mbuf;
@@ -16,8 +16,18 @@ use std::time::{Duration, Instant};
 /// What could not be opened is tried again this much later.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Sockets that tunnels need: the switch's number for them, and the device; or why they are not open, and when to try again.
-pub type LiveHost = Result<(PortId, Box<dyn Port<Mbuf>>), (String, Instant)>;
+/// Sockets that tunnels need; or why they are not open, and when to try again.
+pub type LiveHost = Result<OpenHost, (String, Instant)>;
+
+/// Open sockets.
+pub struct OpenHost {
+    /// The switch's number for them.
+    id: PortId,
+    /// As ports have it.
+    pub device: Box<dyn Port<Mbuf>>,
+    /// The kernel's number of the link that they are at: its name may become that of another one.
+    ifindex: u32,
+}
 
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -29,8 +39,7 @@ impl fmt::Display for Host {
     }
 }
 
-fn via(id: PortId, device: &dyn Port<Mbuf>) -> Via {
-    let state = device.state();
+fn via(id: PortId, state: &PortState) -> Via {
     Via {
         exit: Exit::Port(id),
         mac: MacAddr(state.mac),
@@ -67,9 +76,9 @@ impl Daemon {
     fn open_host(&mut self, host: &Host) {
         let live = self.try_host(host);
         let state = match &live {
-            Ok((id, device)) => {
+            Ok(open) => {
                 tracing::info!(%host, "the host's sockets are open");
-                Ok(via(*id, device.as_ref()))
+                Ok(via(open.id, &open.device.state()))
             }
             Err(error) => {
                 let was = self.hosts.get(host).and_then(|live| live.as_ref().err());
@@ -84,7 +93,7 @@ impl Daemon {
         self.hosts.insert(host.clone(), live);
     }
 
-    fn try_host(&mut self, host: &Host) -> Result<(PortId, Box<dyn Port<Mbuf>>), String> {
+    fn try_host(&mut self, host: &Host) -> Result<OpenHost, String> {
         let pools = &self.pools;
         let boxed = |port| Box::new(port) as Box<dyn Port<Mbuf>>;
         let device = match host {
@@ -94,18 +103,23 @@ impl Daemon {
                 .map(|port| Box::new(port) as Box<dyn Port<Mbuf>>),
         };
         let mut device = device.map_err(|error| error.to_string())?;
+        let ifindex = device.state().ifindex;
         let id = self.switch.add_host_port(&host.to_string());
         let id = id.map_err(|error| error.to_string())?;
         if let Err(error) = self.workers.add_port(id, device.as_mut()) {
             self.switch.remove_host_port(id);
             return Err(error);
         }
-        Ok((id, device))
+        Ok(OpenHost {
+            id,
+            device,
+            ifindex,
+        })
     }
 
     fn close_host(&mut self, host: &Host) {
         self.underlay.set_host(host.clone(), None);
-        let Some(Ok((id, device))) = self.hosts.remove(host) else {
+        let Some(Ok(OpenHost { id, device, .. })) = self.hosts.remove(host) else {
             return;
         };
         let routes = self.underlay.reconsider();
@@ -123,16 +137,17 @@ impl Daemon {
         let mut replaced = Vec::new();
         let mut is_new = false;
         for (host, live) in &self.hosts {
-            let (Host::Link(_), Ok((id, device))) = (host, live) else {
+            let (Host::Link(_), Ok(open)) = (host, live) else {
                 continue;
             };
-            if device.state().ifindex == 0 {
+            let state = open.device.state();
+            if state.ifindex != open.ifindex || state.ifindex == 0 {
                 replaced.push(host.clone());
                 continue;
             }
             is_new |= self
                 .underlay
-                .set_host(host.clone(), Some(Ok(via(*id, device.as_ref()))));
+                .set_host(host.clone(), Some(Ok(via(open.id, &state))));
         }
         for host in &replaced {
             self.close_host(host);
