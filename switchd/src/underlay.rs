@@ -500,6 +500,15 @@ impl Underlay {
             let route = mac.map(|mac| route(exit, egress.mac, mac, egress.mtu));
             return (route, trouble);
         }
+        if let IpAddr::V6(ip) = remote
+            && ip.is_unicast_link_local()
+        {
+            // Sockets would have to say by which interface, which is not said to them.
+            let text = format!(
+                "{remote} is a link-local address: tunnels to those leave by a bridge's own interface only"
+            );
+            return (None, Some(text));
+        }
         let Some(link) = self.links.get(&answer.ifindex) else {
             let text = format!("the route to {remote} leaves by a device that is gone");
             return (None, Some(text));
@@ -677,112 +686,4 @@ fn neighbour_of(answer: RouteAnswer) -> NeighbourKey {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn underlay() -> (Underlay, Who, RouteAnswer) {
-        let remote = IpAddr::from([10, 0, 0, 2]);
-        let vxlan = Encap::Vxlan {
-            gbp: false,
-            gpe: false,
-        };
-        let config = TunnelConfig::new(vxlan, Remote::Ip(remote)).with_port(4789);
-        let answer = RouteAnswer {
-            ifindex: 7,
-            next_hop: remote,
-            source: Some(IpAddr::from([10, 0, 0, 1])),
-            mtu: None,
-        };
-        let mut underlay = Underlay::default();
-        let options = TunnelOptions { config, via: None };
-        underlay.set(PortId(1), &options);
-        (underlay, Who::Port(PortId(1)), answer)
-    }
-
-    fn egress(mtu: u16) -> BTreeMap<u32, Egress> {
-        let egress = Egress {
-            name: "br0".into(),
-            bridge: BridgeId(0),
-            mac: MacAddr([2; 6]),
-            mtu,
-            up: true,
-        };
-        BTreeMap::from([(7, egress)])
-    }
-
-    #[test]
-    fn a_route_follows_its_interface() {
-        let (mut underlay, port, answer) = underlay();
-        let mac = Some(MacAddr([4; 6]));
-        assert!(underlay.is_due() && underlay.set_egresses(egress(1500)));
-        let mtu = |changed: Option<(Who, Option<Route>)>| changed?.1.map(|route| route.mtu);
-        assert_eq!(mtu(underlay.update(port, Some(answer), mac)), Some(1500));
-        assert_eq!(underlay.update(port, Some(answer), mac), None);
-        assert!(!underlay.set_egresses(egress(1500)) && underlay.set_egresses(egress(9000)));
-        assert_eq!(mtu(underlay.update(port, Some(answer), mac)), Some(9000));
-    }
-
-    #[test]
-    fn a_lost_neighbour_is_a_lost_route() {
-        let (mut underlay, port, answer) = underlay();
-        underlay.set_egresses(egress(1500));
-        underlay.update(port, Some(answer), Some(MacAddr([4; 6])));
-        let lost = underlay.neighbour((7, answer.next_hop), None);
-        assert_eq!(lost, [(port, None)]);
-        assert!(underlay.neighbour((8, answer.next_hop), None).is_empty());
-        let pairs = underlay.status(PortId(1)).pairs;
-        assert!(pairs.iter().any(
-            |(key, text)| *key == "tunnel_trouble" && text.contains("10.0.0.2 does not answer")
-        ));
-    }
-
-    #[test]
-    fn another_interface_is_the_kernels() {
-        let (mut underlay, port, answer) = underlay();
-        let link = Link {
-            name: "eth0".into(),
-            mtu: 1500,
-            up: true,
-        };
-        underlay.links.insert(7, link);
-        underlay.update(port, Some(answer), None);
-        let listener = Host::Listener(Protocol::Udp(4789));
-        let wanted = underlay.wanted();
-        assert_eq!(wanted, BTreeSet::from([Host::Sender, listener.clone()]));
-        let via = Via {
-            exit: Exit::Port(PortId(9)),
-            mac: MacAddr::ZERO,
-            mtu: u16::MAX,
-            up: true,
-        };
-        underlay.set_host(Host::Sender, Some(Ok(via)));
-        underlay.set_host(listener.clone(), Some(Err("taken".into())));
-        assert_eq!(underlay.reconsider(), [(port, None)]);
-        assert_eq!(underlay.error(PortId(1)).as_deref(), Some("taken"));
-        underlay.set_host(listener, Some(Ok(via)));
-        let changed = underlay.reconsider();
-        let route = changed[0].1.as_ref().expect("a route");
-        assert_eq!((route.exit, route.mtu), (via.exit, 1500));
-        let pairs = underlay.status(PortId(1)).pairs;
-        let has = |key, text: &str| pairs.contains(&(key, text.to_owned()));
-        assert!(has("tunnel_underlay", "kernel") && has("tunnel_egress_iface", "eth0"));
-        assert!(has("tunnel_fragments", "yes"));
-        // The route is gone: nothing is closed. The tunnel is gone: everything is.
-        underlay.update(port, None, None);
-        assert_eq!(underlay.wanted().len(), 2);
-        underlay.remove(PortId(1));
-        assert!(underlay.wanted().is_empty() && underlay.is_due());
-    }
-
-    #[test]
-    fn ends_are_bounded() {
-        let (mut underlay, ..) = underlay();
-        let ends = |n: u32| (IpAddr::from(n.to_be_bytes()), None);
-        for n in 0..ENDS_MAX as u32 + 1 {
-            underlay.resolve(PortId(1), Some(ends(n)));
-            underlay.resolve(PortId(1), Some(ends(0)));
-        }
-        assert_eq!(underlay.tunnels.len(), ENDS_MAX + 1);
-        assert_eq!(underlay.forgotten, [ends(1)]);
-    }
-}
+mod tests;
