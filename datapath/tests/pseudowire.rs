@@ -235,12 +235,17 @@ fn what_is_taken_out_is_not_counted_where_the_rest_goes() {
     let bridge = bed.sim.snapshot().port(bed.wire).expect("a port").bridge;
     let view = bed.sim.port_view(bridge, PortNo(2), PortKind::Device);
     let other = bed.sim.set_port(view);
-    bed.sim.add_rule(bridge, all_to(PortNo(2)));
+    let rule = bed.sim.add_rule(bridge, all_to(PortNo(2)));
     let small = inner(60);
+    let mut used = Time::default();
     for _ in 0..2 {
+        used = bed.sim.now;
         assert_eq!(bed.through(bed.wire, &small, other).len(), 1);
+        bed.sim.now = used + Time::secs(1);
         assert_eq!(bed.arrives([0, 0], &small), std::slice::from_ref(&small));
     }
+    let counts = bed.sim.stats.rule(rule);
+    assert_eq!((counts.packets, counts.bytes, counts.used), (2, 120, used));
     let totals = bed.sim.stats.port(other);
     assert_eq!([totals.tx_packets, totals.tx_bytes], [2, 120]);
     bed.end();

@@ -328,6 +328,9 @@ impl<P: Pool> Core<P> {
         if !cx.snapshot.links.is_empty() && cx.snapshot.links.contains_key(&id) {
             self.link_packets(cx, port, o);
             bytes = size_of_all(&self.frames);
+            if bytes == 0 {
+                return;
+            }
         }
         if !O::EXPLAINS && self.forward_all(cx, bridge, in_port, bytes) {
             return;
