@@ -335,6 +335,16 @@ impl Sim {
         }
         id
     }
+    /// Takes a port's queues from the workers.
+    pub fn close_port(&mut self, port: PortId) {
+        for worker in &mut self.workers {
+            let done = std::sync::mpsc::channel().0;
+            let remove = Command::RemovePort { port, done };
+            worker.commands.push(remove).expect("room in the ring");
+        }
+        self.wires.remove(&port);
+        self.poll(&mut ());
+    }
     /// Adds a rule; its id is new.
     pub fn add_rule(&mut self, bridge: BridgeId, mut rule: Rule) -> RuleId {
         rule.id = RuleId(self.rules_len);

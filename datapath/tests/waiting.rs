@@ -130,3 +130,17 @@ fn they_take_a_bounded_part_of_the_buffers() {
     sim.stop();
     assert_eq!(sim.outstanding(), 0);
 }
+
+#[test]
+fn none_is_left_of_a_device_that_goes() {
+    let (mut sim, [overlay, _], inside, _) = bed(PortNo(2));
+    let view = sim.port_view(overlay, PortNo(2), tunnel(1, None));
+    sim.set_port(view);
+    sim.send(inside, &[0x22; 60], Offload::default());
+    sim.poll(&mut ());
+    assert_eq!(sim.outstanding(), 1);
+    sim.change(Change::RemovePort(inside));
+    sim.close_port(inside);
+    assert_eq!(sim.outstanding(), 0);
+    sim.stop();
+}

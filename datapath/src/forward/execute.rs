@@ -205,7 +205,13 @@ impl<P: Pool> Executor<P> {
         }
         self.dirty.retain(|dirty| *dirty != port);
         // What is held may be in the device's own buffers, which go with it.
+        self.let_go_of_held();
+    }
+    /// Lets go of all frames that wait for something.
+    fn let_go_of_held(&mut self) {
+        self.trash.extend(self.waiting.take());
         self.let_go();
+        self.forget_parts();
     }
     /// Lets go of all frames and queues.
     pub fn close(&mut self) {
@@ -214,9 +220,7 @@ impl<P: Pool> Executor<P> {
             self.trash.extend(queue.frames);
         }
         self.dirty.clear();
-        self.trash.extend(self.waiting.take());
-        self.let_go();
-        self.forget_parts();
+        self.let_go_of_held();
         self.pool.free(&mut self.trash);
     }
     /// Hands over what waits for ports, and what is done with.
