@@ -69,8 +69,8 @@ def reassemble(frames):
     for (ethernet, number, *rest), parts in datagrams.items():
         parts.sort()
         payload = b""
-        for offset, flags, frame in parts:
-            if offset * 8 == len(payload) and flags == (0 if (offset, flags, frame) is parts[-1] else 0x2000):
+        for place, (offset, flags, frame) in enumerate(parts, 1):
+            if (offset * 8, flags) == (len(payload), 0x2000 if place < len(parts) else 0):
                 payload += frame[34:]
         header = ipv4_header((parts[0][2][15], 20 + len(payload), number, 0, *rest))
         whole.append(ethernet + header + payload)

@@ -43,11 +43,26 @@ class Tunnel:
         return frame[self.size :] if right else b""
 
 
-def in_udp(port, header):
-    """Behind a UDP header with a source port that differs between flows."""
+class Pseudowire(Tunnel):
+    """A tunnel without an IP header; `protocol` is its EtherType."""
+
+    @property
+    def size(self):
+        return 14 + len(self.header(b""))
+
+    def outer(self, inner):
+        return b"".join([*OUTER_MACS, struct.pack("!H", self.protocol), self.header(inner), inner])
+
+    def inner(self, frame):
+        right = frame[:14] == OUTER_MACS[1] + OUTER_MACS[0] + struct.pack("!H", self.protocol)
+        return frame[self.size :] if right and self.is_right(frame[14 : self.size]) else b""
+
+
+def in_udp(port, header, fixed_source=None):
+    """Behind a UDP header with a source port that differs between flows, unless one is fixed."""
 
     def build(inner):
-        source = 0xC000 | (struct.unpack_from("!H", inner, 34)[0] & 0x3FFF if inner else 0)
+        source = fixed_source or 0xC000 | (struct.unpack_from("!H", inner, 34)[0] & 0x3FFF if inner else 0)
         return struct.pack("!HHHH", source, port, 8 + len(header) + len(inner), 0) + header
 
     def is_right(found):
@@ -63,4 +78,17 @@ def plain(protocol, header):
 OPTIONS = f"options:remote_ip={PEER} options:key={KEY}"
 VXLAN = Tunnel("vxlan", f"type=vxlan {OPTIONS}", **in_udp(4789, struct.pack("!II", 0x08000000, KEY << 8)))
 GRE = Tunnel("gre", f"type=gre {OPTIONS}", **plain(47, struct.pack("!HHI", 0x2000, 0x6558, KEY)))
-TUNNELS = [VXLAN, GRE]
+GENEVE = Tunnel("geneve", f"type=geneve {OPTIONS}", **in_udp(6081, struct.pack("!HHI", 0, 0x6558, KEY << 8)))
+L2TPV3 = Tunnel(
+    "l2tpv3",
+    f"type=l2tpv3 options:remote_ip={PEER} options:local_session_id={KEY} options:peer_session_id={KEY}",
+    **in_udp(1701, struct.pack("!HHII", 3, 0, KEY, 0), fixed_source=1701),
+    lacking=("ovs",),
+)
+GPW = Pseudowire(
+    "gpw",
+    f"type=gpw options:remote_mac={OUTER_MACS[1].hex(':')} options:via=br-phy",
+    **plain(0x96FC, b"\0\0"),
+    lacking=("ovs",),
+)
+TUNNELS = [VXLAN, GRE, GENEVE, L2TPV3, GPW]
