@@ -181,7 +181,7 @@ def test_the_alarm(lan):
 
 def test_the_alarm_without_an_answer(lan):
     check = Check(lan)
-    for words in ([], ["br0", "p1", "more"], ["-w", "x", "br0"], ["-w", "1", "-c", "2", "br0"], ["-i", "0", "br0"], ["-w"],
+    for words in ([], ["br0", "p1", "more"], ["-w", "x", "br0"], ["-w", "1", "-c", "2", "br0"], ["-i", "0", "br0"], ["-i", "08", "br0"], ["-w"],
                   ["--kind", "lacp", "br0"], ["--direction", "up", "br0"], ["--nonsense", "br0"], ["-i", "9", "-t", "9", "br0"],
                   ["--ofctl", "/nowhere/ofctl", "br0"]):
         code, text = check.run(*words)

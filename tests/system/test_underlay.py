@@ -347,3 +347,25 @@ def test_a_pseudowires_device_comes_later(lab):
     until(lambda: get("error").strip() == "[]" and "late0" in get("status"), "the device is there")
     switch.namespace.run("ip", "link", "del", "late0")
     until(lambda: 'there is no network device' in get("error"), "the device is gone")
+
+
+def test_a_pseudowires_device_is_another_one(lab):
+    """What had the name has a new one, and another device has it before anybody looks."""
+    switch = lab.switch()
+    ours = switch.namespace
+    switch.vsctl("add-br", "br0")
+    for name in "wan", "spare":
+        ours.run("ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}-peer")
+        ours.run("ip", "link", "set", name, "up")
+    switch.vsctl("add-port", "br0", "wire", "--", "set", "Interface", "wire", "type=gpw",
+                 "options:remote_mac=02:00:00:00:00:09", "options:via=wan")
+
+    def is_at(name):
+        index = ours.run("cat", f"/sys/class/net/{name}/ifindex").stdout.strip()
+        sockets = [line.split() for line in ours.run("cat", "/proc/net/packet").stdout.splitlines()[1:]]
+        return [socket[4] for socket in sockets if socket[3] == "96fc"] == [index]
+
+    until(lambda: is_at("wan"), "the socket is open")
+    ours.run("ip", "-batch", "-", stdin="link set wan down\nlink set wan name old\n"
+             "link set spare down\nlink set spare name wan\nlink set wan up\nlink set old up\n")
+    until(lambda: is_at("wan"), "the socket is at the device that has the name")

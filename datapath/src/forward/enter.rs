@@ -77,7 +77,7 @@ pub(super) fn refuse(
 }
 
 /// Runs a program.
-#[inline]
+#[inline(always)]
 pub(super) fn execute<P: Pool, O: Observer>(
     executor: &mut Executor<P>,
     cx: Context<'_>,

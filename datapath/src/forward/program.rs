@@ -151,6 +151,10 @@ impl Overlay {
             Arc::make_mut(self.0.get_or_insert_default()).set(place, value, mask);
         }
     }
+    /// Nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
     /// Writes it to a key's words, of which `words` are those from number `first` on.
     #[inline]
     pub fn lay(&self, words: &mut [u64], first: usize) {

@@ -64,7 +64,7 @@ impl Known {
         }
         is_ours
     }
-    #[inline]
+    #[inline(always)]
     fn port(&mut self, snapshot: &Snapshot, received: &Received) -> Option<PortId> {
         let remote = match received.remote {
             Peer::Ip(IpAddr::V4(ip)) => u64::from(ip.to_bits()),
@@ -260,6 +260,7 @@ impl<P: Pool> Executor<P> {
         self.drop(frame, reason, o);
     }
     /// Sends a tunnel packet on its way.
+    #[inline(always)]
     fn depart<O: Observer>(
         &mut self,
         cx: Context<'_>,
@@ -390,6 +391,7 @@ impl<P: Pool> Executor<P> {
     }
     /// A tunnel's packet, which `by` received, has reached its port.
     #[allow(clippy::too_many_arguments, reason = "they are the packet's")]
+    #[inline(always)]
     fn decapsulated<O: Observer>(
         &mut self,
         cx: Context<'_>,
@@ -425,7 +427,7 @@ impl<P: Pool> Executor<P> {
         self.surface(nesting, to, tunnel, tunnelled, frame, o);
     }
     /// A tunnel's frame, whole and without its outer headers, goes on in the tunnel port's bridge.
-    #[inline]
+    #[inline(always)]
     pub fn surface<O: Observer>(
         &mut self,
         mut nesting: Nesting,

@@ -595,6 +595,8 @@ impl<P: Pool> Core<P> {
         self.run_cached(cx, index, found, &mut at, None, frame, o);
     }
     /// Handles a frame that goes on with a continuation.
+    // Not inlined: the loop is for those without.
+    #[inline(never)]
     fn resumed<O: Observer>(
         &mut self,
         cx: Context<'_>,
@@ -647,7 +649,7 @@ impl<P: Pool> Core<P> {
     }
     /// Runs the program that was found in the cache, or is found now.
     #[allow(clippy::too_many_arguments, reason = "they are the packet's")]
-    #[inline]
+    #[inline(always)]
     fn run_cached<O: Observer>(
         &mut self,
         cx: Context<'_>,

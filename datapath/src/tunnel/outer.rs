@@ -329,9 +329,9 @@ fn ip_type(head: &[u8]) -> Result<u16, DropReason> {
         .ok_or(DropReason::TunnelProtocol)
 }
 
-struct Ip {
-    src: IpAddr,
-    dst: IpAddr,
+struct Ip<A> {
+    src: A,
+    dst: A,
     protocol: u8,
     l4: usize,
     end: usize,
@@ -344,55 +344,52 @@ struct Ip {
 }
 
 // Addresses that are copied as wholes after they were written as parts stall the CPU: the parts of
-// recognition are inlined, so that they stay in registers.
+// recognition are inlined, once for each version of IP, so that they stay in registers.
 
-/// The IP header of an unfragmented packet. Whether it is right is looked at when it is known to be ours.
+/// The IPv4 header of an unfragmented packet. Whether it is right is looked at when it is known to be ours.
 #[inline(always)]
-fn parse_ip(head: &[u8], size: usize) -> Option<Ip> {
-    let link = ethernet::Header::parse(head)?.0;
-    Some(match link.ether_type.get() {
-        ethertype::IPV4 => {
-            let header = ipv4::Header::at(head, L3)?;
-            let l4 = L3 + header.header_size();
-            let end = L3 + usize::from(header.total_size.get());
-            let (src, dst): (Ipv4Addr, Ipv4Addr) = (header.src(), header.dst());
-            if header.is_fragment() || header.header_size() < ipv4::Header::SIZE || l4 > end {
-                return None;
-            }
-            Ip {
-                src: src.into(),
-                dst: dst.into(),
-                protocol: header.protocol,
-                l4,
-                end,
-                is_valid: end <= size && checksum::of(head.get(L3..l4)?) == 0,
-                tos: header.tos,
-                ttl: header.ttl,
-                pseudo: checksum::pseudo_v4(src, dst, header.protocol, 0),
-            }
-        }
-        ethertype::IPV6 => {
-            let header = ipv6::Header::at(head, L3)?;
-            let rest = L3 + ipv6::Header::SIZE;
-            let end = rest + usize::from(header.payload_size.get());
-            let (src, dst): (Ipv6Addr, Ipv6Addr) = (header.src(), header.dst());
-            let (protocol, l4) = match header.next_header {
-                next if ipv6::is_extension(next) => behind_extensions(next, head, rest, end)?,
-                next => (next, rest),
-            };
-            Ip {
-                src: src.into(),
-                dst: dst.into(),
-                protocol,
-                l4,
-                end,
-                is_valid: end <= size,
-                tos: header.traffic_class(),
-                ttl: header.hop_limit,
-                pseudo: checksum::pseudo_v6(src, dst, protocol, 0),
-            }
-        }
-        _ => return None,
+fn parse_ipv4(head: &[u8], size: usize) -> Option<Ip<Ipv4Addr>> {
+    let header = ipv4::Header::at(head, L3)?;
+    let l4 = L3 + header.header_size();
+    let end = L3 + usize::from(header.total_size.get());
+    let (src, dst) = (header.src(), header.dst());
+    if header.is_fragment() || header.header_size() < ipv4::Header::SIZE || l4 > end {
+        return None;
+    }
+    Some(Ip {
+        src,
+        dst,
+        protocol: header.protocol,
+        l4,
+        end,
+        is_valid: end <= size && checksum::of(head.get(L3..l4)?) == 0,
+        tos: header.tos,
+        ttl: header.ttl,
+        pseudo: checksum::pseudo_v4(src, dst, header.protocol, 0),
+    })
+}
+
+/// The same for IPv6.
+#[inline(always)]
+fn parse_ipv6(head: &[u8], size: usize) -> Option<Ip<Ipv6Addr>> {
+    let header = ipv6::Header::at(head, L3)?;
+    let rest = L3 + ipv6::Header::SIZE;
+    let end = rest + usize::from(header.payload_size.get());
+    let (src, dst) = (header.src(), header.dst());
+    let (protocol, l4) = match header.next_header {
+        next if ipv6::is_extension(next) => behind_extensions(next, head, rest, end)?,
+        next => (next, rest),
+    };
+    Some(Ip {
+        src,
+        dst,
+        protocol,
+        l4,
+        end,
+        is_valid: end <= size,
+        tos: header.traffic_class(),
+        ttl: header.hop_limit,
+        pseudo: checksum::pseudo_v6(src, dst, protocol, 0),
     })
 }
 
@@ -411,17 +408,29 @@ pub fn recognise<F: Frame>(
     frame: &F,
     mac: MacAddr,
     tunnels: &TunnelMap,
+    is_ours: impl FnMut(&IpAddr) -> bool,
+) -> Option<Result<Received, DropReason>> {
+    let (head, size) = (frame.head(), frame.size());
+    let link = ethernet::Header::parse(head)?.0;
+    if link.dst != mac && !mac.is_zero() {
+        return None;
+    }
+    match link.ether_type.get() {
+        ethertype::IPV4 => recognise_ip(frame, &parse_ipv4(head, size)?, tunnels, is_ours),
+        ethertype::IPV6 => recognise_ip(frame, &parse_ipv6(head, size)?, tunnels, is_ours),
+        _ => recognise_link(frame, tunnels),
+    }
+}
+
+#[inline(always)]
+fn recognise_ip<F: Frame, A: Copy + Into<IpAddr>>(
+    frame: &F,
+    ip: &Ip<A>,
+    tunnels: &TunnelMap,
     mut is_ours: impl FnMut(&IpAddr) -> bool,
 ) -> Option<Result<Received, DropReason>> {
     let head = frame.head();
-    let dst = ethernet::Header::parse(head)?.0.dst;
-    if dst != mac && !mac.is_zero() {
-        return None;
-    }
-    let Some(ip) = parse_ip(head, frame.size()) else {
-        return recognise_link(frame, tunnels);
-    };
-    if !is_ours(&ip.dst) {
+    if !is_ours(&ip.dst.into()) {
         return None;
     }
     let (port, before) = match ip.protocol {
@@ -433,7 +442,7 @@ pub fn recognise<F: Frame>(
     };
     let listens = |row: &&Row| row.protocol == ip.protocol && tunnels.listens(row.kind, port);
     let row = TUNNELS.iter().find(listens)?;
-    Some(open(frame, &ip, row, port, before))
+    Some(open(frame, ip, row, port, before))
 }
 
 /// The same for a pseudowire over Ethernet.
@@ -470,9 +479,9 @@ fn recognise_link<F: Frame>(
 
 /// Checks the rest of a packet that is a tunnel's.
 #[inline(always)]
-fn open<F: Frame>(
+fn open<F: Frame, A: Copy + Into<IpAddr>>(
     frame: &F,
-    ip: &Ip,
+    ip: &Ip<A>,
     row: &Row,
     port: u16,
     before: usize,
@@ -518,8 +527,8 @@ fn open<F: Frame>(
         lookup: crate::model::tunnel::Received {
             kind: row.kind,
             port,
-            remote: Peer::Ip(ip.src),
-            local: Some(ip.dst),
+            remote: Peer::Ip(ip.src.into()),
+            local: Some(ip.dst.into()),
             key,
         },
         start: header + size,
