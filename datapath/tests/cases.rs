@@ -87,6 +87,28 @@ fn all() {
     );
 }
 
+/// Frames with other bytes and sizes than the cases have: nothing panics, and nothing is lost.
+#[test]
+fn damaged_frames_do_no_harm() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cases");
+    let mut paths = Vec::new();
+    for dir in ["fragment", "tunnel", "bpdu"] {
+        files(&root.join(dir), &mut paths);
+    }
+    // ROUNDS=30 takes a minute.
+    let rounds = std::env::var("ROUNDS").map_or(1u64, |rounds| rounds.parse().expect("a number"));
+    for round in 0..rounds {
+        for (index, path) in paths.iter().enumerate() {
+            let text = std::fs::read_to_string(path).expect("a readable case");
+            for mode in [Mode::Cached, Mode::Segmented, Mode::Spread] {
+                let seed = round * 1000 + index as u64 + 1;
+                let result = case::damage(&text, mode, seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+                assert_eq!(result, Ok(()), "{} ({mode:?}), {seed}", path.display());
+            }
+        }
+    }
+}
+
 /// Drop reasons that a case cannot bring about: an exhausted pool, full queues.
 const NOT_BY_A_CASE: &[&str] = &["no_memory", "punt_full", "tunnel_queue_full", "mail_full"];
 

@@ -53,6 +53,8 @@ struct Case<'t> {
     before: BTreeMap<String, u64>,
     ingress: String,
     trace: Text,
+    /// Frames are sent damaged, by numbers that follow from this one.
+    damage: Option<u64>,
 }
 
 pub fn run(text: &str, mode: Mode) -> Result<()> {
@@ -66,6 +68,49 @@ pub fn trace(text: &str) -> String {
     let mut case = Case::new(Mode::Explained);
     let _ = case.execute_without_checks(text);
     case.trace.0
+}
+
+/// Sends the frames of a case damaged, many times; all that is asked is that every one of them is freed at the end.
+pub fn damage(text: &str, mode: Mode, seed: u64) -> Result<()> {
+    let mut case = Case::new(mode);
+    case.damage = Some(seed | 1);
+    case.execute_without_checks(text)?;
+    (case.out, case.punts) = (Vec::new(), Vec::new());
+    case.end()
+}
+
+/// A number that nobody expects, after this one (xorshift).
+fn next(number: &mut u64) -> usize {
+    *number ^= *number << 13;
+    *number ^= *number >> 7;
+    *number ^= *number << 17;
+    (*number >> 8) as usize
+}
+
+/// Changes bytes, or the size; often what is left has a right IPv4 checksum.
+fn damaged(bytes: &[u8], number: &mut u64) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for _ in 0..next(number) % 4 {
+        let at = next(number) % bytes.len();
+        bytes[at] = match next(number) % 4 {
+            0 => 0,
+            1 => 0xff,
+            2 => bytes[at] ^ 1 << (next(number) % 8),
+            _ => next(number) as u8,
+        };
+    }
+    match next(number) % 8 {
+        0 => bytes.truncate(1 + next(number) % bytes.len()),
+        1 => bytes.resize(bytes.len() + next(number) % 1500, 0xa5),
+        _ => {}
+    }
+    if !next(number).is_multiple_of(8)
+        && let Some(link) = packet::ethernet::payload(&bytes, 2)
+        && link.ether_type == packet::ethertype::IPV4
+    {
+        let _ = packet::ipv4::fill_checksum(&mut bytes[link.offset..]);
+    }
+    bytes
 }
 
 /// Has a bridge treat a reserved destination in a way of its own.
@@ -106,6 +151,7 @@ impl<'t> Case<'t> {
             before: BTreeMap::new(),
             ingress: String::new(),
             trace: Text::default(),
+            damage: None,
         }
     }
     fn lines(text: &'t str) -> impl Iterator<Item = (usize, &'t str, &'t str)> {
@@ -468,6 +514,11 @@ impl<'t> Case<'t> {
         self.ingress = counter_prefix(port);
         for _ in 0..self.times() {
             self.sim.send(id, &bytes, offload);
+        }
+        if let Some(number) = &mut self.damage {
+            for _ in 0..24 {
+                self.sim.send(id, &damaged(&bytes, number), offload);
+            }
         }
         self.poll();
         Ok(())
