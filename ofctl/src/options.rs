@@ -46,7 +46,7 @@ pub struct Options {
     /// Give up after this many seconds.
     #[arg(short, long, value_name = "SECONDS", env = "OVS_CTL_TIMEOUT")]
     timeout: Option<u64>,
-    /// Print what show, get-frags and the dump commands answer as JSON.
+    /// Print what show, get-frags, bpdu and the dump commands answer as JSON.
     #[arg(long)]
     pub json: bool,
     /// bpdu: print a tunnel port's counters as the gpwstats program does.

@@ -18,6 +18,9 @@ pub(super) fn bpdu(context: &Context<'_>) -> Result<()> {
     let fail = |text: String| Failure::plain(format!("{}: {text}", context.switch()));
     let bpdus = connection.bpdus(port)?;
     let mut bpdus = bpdus.ok_or_else(|| fail("the switch does not count BPDUs".into()))?;
+    if let (Some(word), []) = (context.arg(1), bpdus.as_slice()) {
+        return Err(fail(format!("no port {word}")));
+    }
     bpdus.sort_by_key(|stats| stats.port);
     if context.options.gpwstats {
         let text = gpwstats(&bpdus, &port_stats(&mut connection, port)?);
