@@ -32,6 +32,10 @@ pub struct RouteAnswer {
     pub source: Option<IpAddr>,
     /// The route's MTU, if it has one of its own.
     pub mtu: Option<u16>,
+    /// The destination is an address of this host.
+    pub is_ours: bool,
+    /// The address to send from was asked for, and this host does not have it.
+    pub is_foreign: bool,
 }
 
 /// An interface.
@@ -112,7 +116,23 @@ impl Kernel {
     pub async fn route(&self, remote: IpAddr, local: Option<IpAddr>) -> Option<RouteAnswer> {
         let mut answers = self.handle.route().get(question(remote, local)).execute();
         let answer = answers.try_next().await.ok()??;
-        read_route(&answer, remote)
+        let mut answer = read_route(&answer, remote)?;
+        if let Some(local) = local {
+            answer.is_foreign = !self.is_ours(local).await;
+        }
+        Some(answer)
+    }
+
+    /// Whether this host has an address, in any of its tables.
+    async fn is_ours(&self, ip: IpAddr) -> bool {
+        let mut answers = self.handle.route().get(question(ip, None)).execute();
+        if let Ok(Some(answer)) = answers.try_next().await
+            && answer.header.kind == RouteType::Local
+        {
+            return true;
+        }
+        let addresses = self.handle.address().get().set_address_filter(ip);
+        matches!(addresses.execute().try_next().await, Ok(Some(_)))
     }
 
     /// An interface, if it is (still) there.
@@ -310,7 +330,7 @@ fn ip_of(address: &RouteAddress) -> Option<IpAddr> {
 }
 
 fn read_route(message: &RouteMessage, remote: IpAddr) -> Option<RouteAnswer> {
-    if message.header.kind != RouteType::Unicast {
+    if !matches!(message.header.kind, RouteType::Unicast | RouteType::Local) {
         return None;
     }
     let (mut ifindex, mut gateway, mut source, mut mtu) = (None, None, None, None);
@@ -341,6 +361,8 @@ fn read_route(message: &RouteMessage, remote: IpAddr) -> Option<RouteAnswer> {
         next_hop: gateway.unwrap_or(remote),
         source,
         mtu,
+        is_ours: message.header.kind == RouteType::Local,
+        is_foreign: false,
     })
 }
 

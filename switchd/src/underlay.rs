@@ -358,7 +358,8 @@ impl Underlay {
                     answer
                 }
             };
-            let by_egress = answer.filter(|a| self.egresses.contains_key(&a.ifindex));
+            let by_egress = |answer: &RouteAnswer| self.egresses.contains_key(&answer.ifindex);
+            let by_egress = answer.filter(|answer| !answer.is_ours && by_egress(answer));
             let mut mac = None;
             if let Some(key) = by_egress.map(neighbour_of) {
                 if neighbours.is_none() {
@@ -478,10 +479,15 @@ impl Underlay {
             let text = format!("no route to {remote}{}", from.unwrap_or_default());
             return (None, Some(text));
         };
+        if answer.is_ours {
+            return (None, Some(format!("{remote} is an address of this host")));
+        }
         let Some(source) = local.or(answer.source) else {
             let text = format!("no address of ours to reach {remote} from");
             return (None, Some(text));
         };
+        let foreign = format!("local_ip {source} is not an address of this host");
+        let foreign = answer.is_foreign.then_some(foreign);
         let route = |exit, ours, next_hop_mac, mtu: u16| Route {
             exit,
             source: Some(source),
@@ -494,32 +500,15 @@ impl Underlay {
             let trouble = match mac {
                 _ if !egress.up => Some(format!("{} is down", egress.name)),
                 None => Some(format!("{} does not answer yet", answer.next_hop)),
-                Some(_) => None,
+                Some(_) => foreign,
             };
             let exit = Exit::Bridge(egress.bridge);
             let route = mac.map(|mac| route(exit, egress.mac, mac, egress.mtu));
             return (route, trouble);
         }
-        if let IpAddr::V6(ip) = remote
-            && ip.is_unicast_link_local()
-        {
-            // Sockets would have to say by which interface, which is not said to them.
-            let text = format!(
-                "{remote} is a link-local address: tunnels to those leave by a bridge's own interface only"
-            );
-            return (None, Some(text));
-        }
-        let Some(link) = self.links.get(&answer.ifindex) else {
-            let text = format!("the route to {remote} leaves by a device that is gone");
-            return (None, Some(text));
-        };
-        let listener = protocol.and_then(|protocol| self.trouble_of(&Host::Listener(protocol)));
-        if let Some(trouble) = listener.or_else(|| self.trouble_of(&Host::Sender)) {
-            return (None, Some(trouble));
-        }
-        let exit = match self.hosts.get(&Host::Sender) {
-            Some(Ok(sender)) => sender.exit,
-            _ => return (None, None),
+        let (exit, link) = match self.kernel_exit(remote, protocol, answer.ifindex) {
+            Ok(found) => found,
+            Err(trouble) => return (None, trouble),
         };
         let is_port = |via: &Via| matches!(via.exit, Exit::Port(_));
         let trouble = match self.vias.get(&link.name) {
@@ -528,10 +517,40 @@ impl Underlay {
                 "the route to {remote} leaves by {}, which is a port of a bridge: addresses and routes belong to the bridge's own interface",
                 link.name
             )),
-            _ => (!link.up).then(|| format!("{} is down", link.name)),
+            _ if !link.up => Some(format!("{} is down", link.name)),
+            _ => foreign,
         };
         let zero = MacAddr::ZERO;
         (Some(route(exit, zero, zero, link.mtu)), trouble)
+    }
+    /// The sockets that send by one of the kernel's interfaces; if they cannot, what is wrong, as far as it is known.
+    fn kernel_exit(
+        &self,
+        remote: IpAddr,
+        protocol: Option<Protocol>,
+        ifindex: u32,
+    ) -> Result<(Exit, &Link), Option<String>> {
+        if let IpAddr::V6(ip) = remote
+            && ip.is_unicast_link_local()
+        {
+            // Sockets would have to say by which interface, which is not said to them.
+            let text = format!(
+                "{remote} is a link-local address: tunnels to those leave by a bridge's own interface only"
+            );
+            return Err(Some(text));
+        }
+        let Some(link) = self.links.get(&ifindex) else {
+            let text = format!("the route to {remote} leaves by a device that is gone");
+            return Err(Some(text));
+        };
+        let listener = protocol.and_then(|protocol| self.trouble_of(&Host::Listener(protocol)));
+        if let Some(trouble) = listener.or_else(|| self.trouble_of(&Host::Sender)) {
+            return Err(Some(trouble));
+        }
+        match self.hosts.get(&Host::Sender) {
+            Some(Ok(sender)) => Ok((sender.exit, link)),
+            _ => Err(None),
+        }
     }
     fn judge_link(&self, via: &str, mac: MacAddr) -> (Option<Route>, Option<String>) {
         let host = Host::Link(via.to_owned());
@@ -579,7 +598,8 @@ impl Underlay {
             };
             return Some((via, link.up, word));
         }
-        let ifindex = tunnel.way.answer?.ifindex;
+        let answer = tunnel.way.answer.filter(|answer| !answer.is_ours);
+        let ifindex = answer?.ifindex;
         if let Some(egress) = self.egresses.get(&ifindex) {
             return Some((&egress.name, egress.up, "native"));
         }
@@ -608,7 +628,10 @@ impl Underlay {
         }
         if let Some(route) = &tunnel.way.route {
             let source = route.source.map(|source| source.to_string());
-            pairs.extend(source.map(|source| ("tunnel_local_ip", source)));
+            pairs.push(match source {
+                Some(source) => ("tunnel_local_ip", source),
+                None => ("tunnel_local_mac", route.source_mac.to_string()),
+            });
             pairs.push(("tunnel_path_mtu", route.mtu.to_string()));
             let fragments = tunnel.config.as_ref().map(|config| {
                 let is_split = fragments(config, route);

@@ -14,6 +14,8 @@ fn underlay() -> (Underlay, Who, RouteAnswer) {
         next_hop: remote,
         source: Some(IpAddr::from([10, 0, 0, 1])),
         mtu: None,
+        is_ours: false,
+        is_foreign: false,
     };
     let mut underlay = Underlay::default();
     let options = TunnelOptions { config, via: None };
@@ -107,6 +109,8 @@ fn a_link_local_remote_needs_a_bridge() {
         next_hop: remote,
         source: Some("fe80::1".parse().expect("an address")),
         mtu: None,
+        is_ours: false,
+        is_foreign: false,
     };
     let mut underlay = Underlay::default();
     underlay.set(PortId(1), &TunnelOptions { config, via: None });
@@ -129,4 +133,25 @@ fn ends_are_bounded() {
     }
     assert_eq!(underlay.tunnels.len(), ENDS_MAX + 1);
     assert_eq!(underlay.forgotten, [ends(1)]);
+}
+
+#[test]
+fn addresses_of_the_wrong_host_are_said() {
+    let (mut underlay, port, answer) = underlay();
+    underlay.set_egresses(egress(1500));
+    let mac = Some(MacAddr([4; 6]));
+    let mut ours = answer;
+    ours.is_ours = true;
+    let mut foreign = answer;
+    foreign.is_foreign = true;
+    let cases = [
+        (ours, "10.0.0.2 is an", false),
+        (foreign, "10.0.0.1 is not an", true),
+    ];
+    for (answer, trouble, is_sent) in cases {
+        let changed = underlay.update(port, Some(answer), mac);
+        assert_eq!(changed.is_some_and(|(_, route)| route.is_some()), is_sent);
+        let pairs = underlay.status(PortId(1)).pairs;
+        assert!(pairs.iter().any(|(_, text)| text.contains(trouble)));
+    }
 }
