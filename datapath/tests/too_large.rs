@@ -38,6 +38,7 @@ fn rule(matching: Option<PortNo>, port: PortNo) -> Rule {
 struct Bed {
     sim: Sim,
     inside: PortId,
+    tunnel: PortId,
     outside: PortId,
 }
 
@@ -75,10 +76,11 @@ fn bed(remote: &str, source: &str, mtu: u16, fragmentation: Fragmentation) -> Be
         state: Arc::default(),
     };
     let view: PortView = sim.port_view(overlay, PortNo(2), PortKind::Tunnel(Arc::new(tunnel)));
-    sim.set_port(view);
+    let tunnel = sim.set_port(view);
     Bed {
         sim,
         inside,
+        tunnel,
         outside,
     }
 }
@@ -301,4 +303,13 @@ fn nobody_is_told_what_nobody_asked() {
     let frame = ipv4(1500, true, false);
     let told: usize = (0..1000).map(|_| bed.exchange(&frame).1.len()).sum();
     assert_eq!(told, 100);
+}
+
+#[test]
+fn what_cannot_be_split_was_not_sent() {
+    let mut bed = bed("10.9.9.2", "10.9.9.1", 27, Fragmentation::Auto);
+    let (sent, answers) = bed.exchange(&ipv4(100, false, false));
+    assert!(sent.is_empty() && answers.is_empty());
+    let totals = bed.sim.stats.port(bed.tunnel);
+    assert_eq!((totals.tx_packets, totals.tx_dropped), (0, 1));
 }

@@ -177,19 +177,20 @@ impl<P: Pool> Executor<P> {
         if let Err(reason) = outer.encapsulate(&mut frame, tunnel, words, part, id) {
             return self.not_sent(port.id, frame, reason, o);
         }
-        if part == Part::Whole {
-            self.count_sent(port.id, size as u64);
-        }
         o.note(format_args!("encapsulated by {}", port.name));
+        let whole_size = (part == Part::Whole).then_some(size as u64);
         if size > room {
-            return self.depart_split(cx, nesting, port, route, limit, frame, o);
+            return self.depart_split(cx, nesting, port, route, limit, whole_size, frame, o);
+        }
+        if let Some(size) = whole_size {
+            self.count_sent(port.id, size);
         }
         let outer_size = frame.size() as u64;
         self.stats
             .tunnel_packet(port.id, TunnelCounter::TxPackets, outer_size);
         self.depart(cx, nesting, route, frame, o);
     }
-    /// Sends a tunnel packet on its way in fragments.
+    /// Sends a tunnel packet on its way in fragments. `whole_size`: that of the frame inside, if it counts as sent then.
     #[allow(clippy::too_many_arguments, reason = "they are the packet's")]
     fn depart_split<O: Observer>(
         &mut self,
@@ -198,6 +199,7 @@ impl<P: Pool> Executor<P> {
         port: &PortView,
         route: &Route,
         limit: usize,
+        whole_size: Option<u64>,
         frame: P::Frame,
         o: &mut O,
     ) {
@@ -212,6 +214,9 @@ impl<P: Pool> Executor<P> {
         match split {
             Ok(len) => {
                 o.note(format_args!("in {len} fragments"));
+                if let Some(size) = whole_size {
+                    self.count_sent(port.id, size);
+                }
                 self.stats.tunnel(port.id, TunnelCounter::TxFragmented, 1);
                 self.stats
                     .tunnel(port.id, TunnelCounter::TxFragments, len as u64);
