@@ -183,8 +183,11 @@ impl Underlay {
     }
     /// Packets wait for this tunnel: its way, and its neighbour, are to be asked for again.
     pub fn resolve(&mut self, port: PortId, ends: Option<Ends>) {
+        let is_flow = |tunnel: &Tunnel| matches!(tunnel.target, Target::Flow(_));
         let who = match ends {
             None => Who::Port(port),
+            // The tunnel may have gone, or become another one, since the packet asked.
+            Some(_) if !self.tunnels.get(&Who::Port(port)).is_some_and(is_flow) => return,
             Some(ends) => self.note_ends(ends),
         };
         if let Some(tunnel) = self.tunnels.get(&who) {
@@ -212,6 +215,8 @@ impl Underlay {
         {
             self.forget_ends(oldest);
         }
+        // Forgotten a moment ago: it must not be said after their new way.
+        self.forgotten.retain(|forgotten| *forgotten != ends);
         let (remote, local) = ends;
         let target = Target::Ip {
             remote,

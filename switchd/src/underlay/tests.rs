@@ -123,16 +123,42 @@ fn a_link_local_remote_needs_a_bridge() {
     assert!(changed.is_some_and(|(_, route)| route.is_some()));
 }
 
+/// A tunnel whose packets name their ends.
+fn flow_tunnel() -> (Underlay, PortId) {
+    let encap = Encap::Gre { sequence: false };
+    let config = TunnelConfig::new(encap, Remote::Flow);
+    let mut underlay = Underlay::default();
+    underlay.set(PortId(1), &TunnelOptions { config, via: None });
+    (underlay, PortId(1))
+}
+
+fn ends(n: u32) -> Ends {
+    (IpAddr::from(n.to_be_bytes()), None)
+}
+
 #[test]
 fn ends_are_bounded() {
-    let (mut underlay, ..) = underlay();
-    let ends = |n: u32| (IpAddr::from(n.to_be_bytes()), None);
+    let (mut underlay, port) = flow_tunnel();
     for n in 0..ENDS_MAX as u32 + 1 {
-        underlay.resolve(PortId(1), Some(ends(n)));
-        underlay.resolve(PortId(1), Some(ends(0)));
+        underlay.resolve(port, Some(ends(n)));
+        underlay.resolve(port, Some(ends(0)));
     }
     assert_eq!(underlay.tunnels.len(), ENDS_MAX + 1);
     assert_eq!(underlay.forgotten, [ends(1)]);
+    // They come back before that was said: their way is all that is said of them.
+    underlay.resolve(port, Some(ends(1)));
+    assert_eq!(underlay.forgotten, [ends(2)]);
+    assert!(underlay.tunnels[&Who::Ends(ends(1))].is_new);
+}
+
+#[test]
+fn only_tunnels_whose_packets_name_ends_ask_for_them() {
+    let (mut underlay, port) = flow_tunnel();
+    underlay.remove(port);
+    underlay.resolve(port, Some(ends(1)));
+    let (mut other, ..) = self::underlay();
+    other.resolve(PortId(1), Some(ends(1)));
+    assert_eq!((underlay.tunnels.len(), other.tunnels.len()), (0, 1));
 }
 
 #[test]
