@@ -27,6 +27,14 @@ def lab(request):
 
 
 @pytest.fixture(scope="module")
+def shared_lab():
+    """A lab for a whole module; it goes too when what builds on it fails."""
+    lab = Lab()
+    yield lab
+    lab.close()
+
+
+@pytest.fixture(scope="module")
 def machine():
     """An emulated machine with Linux 6.1: booting it takes seconds, so a module shares it."""
     lab = Lab()

@@ -3,20 +3,18 @@
 import json
 
 import pytest
-from lab import Lab, flows, stop, until
+from lab import flows, stop, until
 from wire import OpenFlow, unix_socket
 
 
 @pytest.fixture(scope="module")
-def site():
-    lab = Lab()
-    switch = lab.switch()
+def site(shared_lab):
+    switch = shared_lab.switch()
     switch.vsctl("add-br", "br0", "--", "set-fail-mode", "br0", "secure")
     switch.vsctl("add-port", "br0", "tun0", "--", "set", "Interface", "tun0", "type=vxlan",
                  "options:remote_ip=192.0.2.9", "options:key=9", "ofport_request=9")
     switch.ofctl("add-flow", "br0", "priority=1,actions=NORMAL")
     yield switch
-    lab.close()
 
 
 def state(switch):

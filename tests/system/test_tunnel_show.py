@@ -1,7 +1,7 @@
 """What can be seen of tunnels: their way, sizes and counters, by the database and by the stock ovs-appctl."""
 
 import pytest
-from lab import Lab, until
+from lab import until
 
 TUNNELS = {
     "vx": ("vxlan", ["remote_ip=192.0.2.1", "key=5", "fragment=never"], 50),
@@ -15,8 +15,8 @@ TUNNELS = {
 
 
 @pytest.fixture(scope="module")
-def site():
-    lab = Lab()
+def site(shared_lab):
+    lab = shared_lab
     switch = lab.switch()
     peer = lab.namespace("peer")
     lab.veth(switch.namespace, "wan", peer, "wan")
@@ -29,7 +29,6 @@ def site():
                      *[f"options:{option}" for option in options])
     switch.host = host
     yield switch
-    lab.close()
 
 
 def appctl(switch, *words, **options):
