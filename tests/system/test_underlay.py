@@ -1,6 +1,7 @@
 """The kernel as underlay: tunnels whose routes leave by any interface that is not a bridge's, without any set-up."""
 
 import json
+import subprocess
 
 import pytest
 from lab import VENV, CommandFailed, until
@@ -274,7 +275,9 @@ def test_a_router_that_is_solicited(lab, underlay):
     ours.run("sysctl", "-qw", "net.ipv6.conf.default.accept_ra=2")
     sites.tunnel()
     assert "no route" in sites.status()["tunnel_trouble"]
-    sites.peer.start(VENV / "python", "-c", ROUTER, "eth0", "fd00:200::")
+    router = sites.peer.start(VENV / "python", "-c", ROUTER, "eth0", "fd00:200::", stdout=subprocess.PIPE)
+    # The kernel asks three times and no more.
+    assert router.stdout.readline() == b"ready\n"
     interface = "eth0"
     if underlay == "native":
         interface = "br-phys"
@@ -293,7 +296,7 @@ from scapy.all import *
 interface, prefix = sys.argv[1:]
 answer = (Ether(dst='33:33:00:00:00:01') / IPv6(dst='ff02::1', hlim=255) / ICMPv6ND_RA(routerlifetime=1800)
           / ICMPv6NDOptPrefixInfo(prefix=prefix, prefixlen=64, L=1, A=1))
-sniff(iface=interface, store=False, lfilter=lambda p: ICMPv6ND_RS in p,
+sniff(iface=interface, store=False, started_callback=lambda: print('ready', flush=True), lfilter=lambda p: ICMPv6ND_RS in p,
       prn=lambda p: sendp(answer, iface=interface, verbose=False))
 """
 
