@@ -134,8 +134,12 @@ impl Disagreements<'_> {
             && mtu < 1280
         {
             // RFC 8200 section 5: "IPv6 requires that every link in the Internet have an MTU of 1280 octets or greater."
+            let who = match remote {
+                Remote::Link(_) => "the two parts of a frame need",
+                _ => "IPv6 needs",
+            };
             self.say(format!(
-                "options:fragment=\"mtu:{mtu}\" is not mtu:N with N from 1280 to 65535, which IPv6 needs"
+                "options:fragment=\"mtu:{mtu}\" is not mtu:N with N from 1280 to 65535, which {who}"
             ));
         }
         let is_link = matches!(remote, Remote::Link(_));
