@@ -271,6 +271,17 @@ fn the_sender_is_told_by_icmpv6() {
 }
 
 #[test]
+fn what_ipv6_has_to_carry_is_carried() {
+    let mut bed = bed("fd00::2", "fd00::1", 1280, Fragmentation::Never);
+    let inner = ipv6(1280, true);
+    let (sent, back) = bed.exchange(&inner);
+    assert!(sent.len() == 2 && back.is_empty());
+    assert!(together(&mut SimPool::default(), &sent).ends_with(&inner));
+    let (sent, back) = bed.exchange(&ipv6(1281, true));
+    assert!(sent.is_empty() && back.len() == 1);
+}
+
+#[test]
 fn without_df_it_is_split_inside() {
     let mut bed = bed("192.168.0.2", "192.168.0.1", 1000, Fragmentation::Never);
     let inner = ipv4(1500, false, true);

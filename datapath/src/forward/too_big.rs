@@ -66,7 +66,7 @@ impl<P: Pool> Executor<P> {
                     self.parts = parts;
                     for part in fitting.drain(..) {
                         match part.size() > room {
-                            true => self.drop(part, DropReason::TunnelTooBig, o),
+                            true => self.not_sent(port.id, part, DropReason::TunnelTooBig, o),
                             false => {
                                 self.encapsulate(cx, nesting, port, tunnel, route, words, part, o)
                             }
@@ -94,8 +94,6 @@ impl<P: Pool> Executor<P> {
                 frame
             }
         };
-        self.stats.ports.add(port.id.0 as usize, 5, 1);
-        self.stats.tunnel(port.id, TunnelCounter::TxTooBig, 1);
-        self.drop(frame, DropReason::TunnelTooBig, o);
+        self.not_sent(port.id, frame, DropReason::TunnelTooBig, o);
     }
 }

@@ -13,6 +13,7 @@ use crate::model::tunnel::{Encap, Exit, Fragmentation, Peer, Received, Remote};
 use crate::model::tunnel::{Route, Tunnel, TunnelConfig};
 use crate::model::tunnel_stats::TunnelCounter;
 use crate::model::{BridgeId, DropReason, Snapshot};
+use crate::tunnel::too_big::is_minimal;
 use crate::tunnel::{self, Tunnelled};
 use ofp::key::word;
 use ofp::types::PortNo;
@@ -119,7 +120,7 @@ impl<P: Pool> Executor<P> {
         }
         match tunnel::finish_checksum(&mut frame) {
             Ok(()) => self.encapsulate(cx, nesting, port, tunnel, route, words, frame, o),
-            Err(reason) => self.drop(frame, reason, o),
+            Err(reason) => self.not_sent(port.id, frame, reason, o),
         }
     }
     #[allow(clippy::too_many_arguments, reason = "they are the step's fields")]
@@ -168,7 +169,10 @@ impl<P: Pool> Executor<P> {
         if size > room && part == Part::Whole && can_halve(&tunnel.config, size) {
             return self.send_halves(cx, nesting, port, tunnel, route, words, room, frame, o);
         }
-        if size > room && tunnel.config.fragmentation == Fragmentation::Never {
+        if size > room
+            && tunnel.config.fragmentation == Fragmentation::Never
+            && !is_minimal(frame.head(), size)
+        {
             return self.too_big(cx, nesting, port, tunnel, route, words, room, frame, o);
         }
         let id = outer

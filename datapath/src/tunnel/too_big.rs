@@ -31,6 +31,16 @@ pub enum Remedy {
     None,
 }
 
+/// Whether a frame of `size` bytes holds an IPv6 packet that every path has to carry, so that its sender cannot make it
+/// smaller.
+// RFC 2473 section 7.1 (b): "the original IPv6 packet is equal or smaller than the IPv6 minimum link MTU [...] the tunnel
+// entry-point node encapsulates the original packet, and subsequently fragments the resulting IPv6 tunnel packet".
+pub fn is_minimal(head: &[u8], size: usize) -> bool {
+    ethernet::payload(head, MAX_TAGS).is_some_and(|payload| {
+        payload.ether_type == ethertype::IPV6 && size <= payload.offset + MIN_MTU_V6
+    })
+}
+
 /// Looks at a frame that starts with `head` and may be `room` bytes at most; an answer is written into `answer`.
 pub fn remedy(head: &[u8], room: usize, answer: &mut [u8; SIZE_MAX]) -> Remedy {
     let Some(payload) = ethernet::payload(head, MAX_TAGS) else {
