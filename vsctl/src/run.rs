@@ -273,7 +273,8 @@ fn failures(rows: &Replica, ifaces: &[String], bridges: &[String]) -> Vec<(Strin
         .collect()
 }
 
-/// Names what was set in vain: `Table.column` or `Table.column:key`, as the daemon lists them in the root row.
+/// Names what was set in vain: `Table.column` or `Table.column:key`, as the daemon lists them in the root row, some with
+/// ` (did you mean X?)`.
 fn warn_no_effect(rows: &Replica, touched: &BTreeSet<(Name, Name, Option<String>)>) -> Vec<String> {
     let root = rows.singleton("Open_vSwitch").map(|(_, root)| root);
     let listed = root
@@ -283,9 +284,16 @@ fn warn_no_effect(rows: &Replica, touched: &BTreeSet<(Name, Name, Option<String>
         Some(key) => format!("{table}.{column}:{key}"),
         None => format!("{table}.{column}"),
     });
-    let idle = places.filter(|place| listed.split(',').any(|item| item.trim() == place));
-    idle.map(|place| format!("{place} is stored but has no effect yet"))
-        .collect()
+    let hint = |place: &str| {
+        let mut hints = listed
+            .split(',')
+            .filter_map(|item| item.trim().strip_prefix(place));
+        hints.find(|hint| hint.is_empty() || hint.starts_with(" ("))
+    };
+    let said = |place: String| {
+        hint(&place).map(|hint| format!("{place} is stored but has no effect yet{hint}"))
+    };
+    places.filter_map(said).collect()
 }
 
 /// Prints to standard output. Nobody reading it any more is no error.
@@ -336,7 +344,9 @@ mod tests {
     #[test]
     fn what_has_no_effect_is_named() {
         let mut rows = Replica::default();
-        let listed = Datum::map([(NO_EFFECT.1, "Bridge.ipfix, Interface.options:foo")]);
+        let listed =
+            "Bridge.ipfix, Interface.options:foo, Interface.options:pear (did you mean peer?)";
+        let listed = Datum::map([(NO_EFFECT.1, listed)]);
         rows.put(
             "Open_vSwitch",
             Uuid::new_v4(),
@@ -350,9 +360,14 @@ mod tests {
             place("Interface", "options", None),
             place("Interface", "options", Some("foo")),
             place("Interface", "options", Some("bar")),
+            place("Interface", "options", Some("pear")),
         ]);
-        let warnings = ["Bridge.ipfix", "Interface.options:foo"]
-            .map(|place| format!("{place} is stored but has no effect yet"));
+        let warnings = [
+            ("Bridge.ipfix", ""),
+            ("Interface.options:foo", ""),
+            ("Interface.options:pear", " (did you mean peer?)"),
+        ]
+        .map(|(place, hint)| format!("{place} is stored but has no effect yet{hint}"));
         assert_eq!(warn_no_effect(&rows, &touched), warnings);
     }
 }

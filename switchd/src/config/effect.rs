@@ -1,6 +1,7 @@
 //! Which columns and keys have an effect. The others are stored, so that existing scripts run, and the
 //! log and `vsctl` say that they have none yet.
 
+use super::problem::nearest;
 use super::tunnel;
 use ovsdb::{Database, Datum};
 
@@ -83,7 +84,8 @@ enum Effect {
     None,
 }
 
-/// Settings in the database that have no effect, as `Table.column` or `Table.column:key`; sorted.
+/// Settings in the database that have no effect, as `Table.column` or `Table.column:key`, and ` (did you mean X?)` behind
+/// a key that is near one that has; sorted.
 pub fn without_effect(db: &Database) -> Vec<String> {
     let mut found = std::collections::BTreeSet::new();
     for (table, column, effect) in SETTINGS {
@@ -103,7 +105,11 @@ pub fn without_effect(db: &Database) -> Vec<String> {
                 found.extend(
                     set.filter(|key| !keys.contains(key))
                         .filter(|key| !is_option || !tunnel::has_effect(key))
-                        .map(|key| format!("{table}.{column}:{key}")),
+                        .map(|key| {
+                            let near = nearest(key, keys.iter().copied());
+                            let hint = near.map(|near| format!(" (did you mean {near}?)"));
+                            format!("{table}.{column}:{key}{}", hint.unwrap_or_default())
+                        }),
                 );
             }
         }
