@@ -78,7 +78,7 @@ impl TunnelCounter {
     /// The same of packets that are to be sent.
     pub fn sent(reason: DropReason) -> TunnelCounter {
         match reason {
-            DropReason::TunnelProtocol => TunnelCounter::TxProtocol,
+            DropReason::TunnelProtocol | DropReason::Malformed => TunnelCounter::TxProtocol,
             DropReason::TunnelVlan => TunnelCounter::TxVlan,
             DropReason::TunnelNoRemote => TunnelCounter::TxNoRemote,
             DropReason::TunnelNested => TunnelCounter::TxNested,
