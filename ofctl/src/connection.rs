@@ -80,7 +80,7 @@ impl Connection {
             flow_mod_table_id: version == Version::V10,
         };
         let mut connection = Connection {
-            stream: target.connect()?,
+            stream: target.connect(deadline)?,
             name: name.to_owned(),
             dialect,
             received: BytesMut::new(),

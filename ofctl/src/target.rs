@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The port of OpenFlow (IANA).
 const OPENFLOW_PORT: u16 = 6653;
@@ -57,11 +57,11 @@ impl Target {
         Ok(Target::Unix(rundir().join(format!("{name}.mgmt"))))
     }
 
-    /// Connects, or says what to start.
-    pub fn connect(&self) -> Result<Stream> {
+    /// Connects, or says what to start. It gives up at the deadline, if not before.
+    pub fn connect(&self, deadline: Option<Instant>) -> Result<Stream> {
         let stream = match self {
             Target::Unix(path) => UnixStream::connect(path).map(Stream::Unix),
-            Target::Tcp(host, port) => connect_tcp(host, *port).map(Stream::Tcp),
+            Target::Tcp(host, port) => connect_tcp(host, *port, deadline).map(Stream::Tcp),
         };
         stream.map_err(|error| {
             let hint = match (self, error.kind()) {
@@ -104,10 +104,15 @@ fn host_and_port(word: &str, rest: &str) -> Result<Target> {
     }
 }
 
-fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+fn connect_tcp(host: &str, port: u16, deadline: Option<Instant>) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in (host, port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let limit = left.map_or(CONNECT_TIMEOUT, |left| left.min(CONNECT_TIMEOUT));
+        if limit.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        match TcpStream::connect_timeout(&address, limit) {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
                 return Ok(stream);

@@ -1,8 +1,11 @@
 """BPDUs by real frames: what NORMAL does with reserved destinations, the counters and all who show them, the alarm."""
 
+import contextlib
 import json
 import os
+import socket
 import subprocess
+import time
 import tomllib
 
 import pytest
@@ -192,6 +195,18 @@ def test_the_alarm_without_an_answer(lan):
     lan.stop()
     code, text = check.run("-i", "1", "br0", "p1")
     assert code == 2 and text.startswith("BPDU CRITICAL: the switch does not answer: ") and len(text.splitlines()) == 1
+
+
+def test_the_alarm_is_in_time(lan):
+    """Somebody listens and takes no connections: the timeout holds for connecting too."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, contextlib.ExitStack() as stack:
+        for _ in range(3):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(server.getsockname())
+        start = time.monotonic()
+        code, text = Check(lan).run("-i", "1", "-t", "2", f"tcp:127.0.0.1:{server.getsockname()[1]}")
+        assert (code, time.monotonic() - start < 4) == (2, True), text
 
 
 def test_the_alarm_when_the_switch_restarts(lan):
