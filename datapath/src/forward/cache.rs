@@ -37,11 +37,22 @@ pub struct Query<'a> {
     pub key: &'a Key,
 }
 
+impl Query<'_> {
+    /// What the key's words are true for: the bridge's plan, or the continuation, which belongs to one plan.
+    #[inline]
+    fn context(&self) -> u64 {
+        match self.continuation {
+            0 => self.view.plan.generation,
+            id => id | 1 << 63,
+        }
+    }
+}
+
 #[derive(Default)]
 struct Entry {
     bridge: BridgeId,
-    continuation: u64,
-    plan: u64,
+    /// See [`Query::context`].
+    context: u64,
     /// Of the bridge's ports and settings.
     generation: u64,
     /// The published version that it was last found valid for.
@@ -109,17 +120,14 @@ impl Cache {
         let Query {
             hash, view, key, ..
         } = *query;
-        let set = self.set_of(hash);
+        let (set, context) = (self.set_of(hash), query.context());
         for way in 0..WAYS {
             if self.tags[set][way] != hash {
                 continue;
             }
             let index = set * WAYS + way;
             let entry = &mut self.entries[index];
-            if entry.bridge != query.bridge
-                || entry.plan != view.plan.generation
-                || entry.continuation != query.continuation
-            {
+            if entry.bridge != query.bridge || entry.context != context {
                 continue;
             }
             let words = &self.words[index * self.stride..][..view.plan.arrival.len()];
@@ -167,8 +175,7 @@ impl Cache {
         let entry = &mut self.entries[index];
         self.memory -= entry.program.memory();
         entry.bridge = query.bridge;
-        entry.continuation = query.continuation;
-        entry.plan = view.plan.generation;
+        entry.context = query.context();
         entry.generation = view.generation;
         entry.checked = query.version;
         std::mem::swap(&mut entry.program, program);
