@@ -41,6 +41,14 @@ fn assert_nothing_leaked(pools: &Arc<Mempools>) {
     assert_eq!((pools.in_use().ordinary, pools.in_use().large), (0, 0));
 }
 
+/// Waits for what another thread does, for a bounded time.
+fn until(is_so: impl Fn() -> bool) {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    while !is_so() && std::time::Instant::now() < end {
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn null_receives_and_swallows() {
     let pools = pools();
@@ -390,16 +398,16 @@ fn memif_between_two_ends() {
     let mut server = open_dpdk(&args("net_memif0", "server"), &pools);
     let mut client = open_dpdk(&args("net_memif1", "client"), &pools);
     let (mut rx, mut tx) = (server.open_rx(0).unwrap(), client.open_tx(0).unwrap());
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(5);
-    while !(server.state().link_up && client.state().link_up) && std::time::Instant::now() < end {
-        std::thread::yield_now();
-    }
+    until(|| server.state().link_up && client.state().link_up);
     let mut pool = MbufPool::new(pools.clone());
     tx.tx(&mut vec![frame(&mut pool, &marked(1400, 1))]);
     let got = receive(&mut *rx, 1);
     assert_eq!(got.iter().map(bytes).collect::<Vec<_>>(), [marked(1400, 1)]);
     free(got);
-    drop((rx, tx, server, client));
+    // DPDK's interrupt thread tells the other end that one has gone; both must not go at once.
+    drop((tx, client));
+    until(|| !server.state().link_up);
+    drop((rx, server));
     let _ = std::fs::remove_file(socket);
 }
 
@@ -443,10 +451,7 @@ fn vhost_to_virtio_user() {
     );
     let (mut rx, mut tx) = (host.open_rx(0).unwrap(), guest.open_tx(0).unwrap());
     let (mut guest_rx, mut host_tx) = (guest.open_rx(0).unwrap(), host.open_tx(0).unwrap());
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(5);
-    while !(host.state().link_up && guest.state().link_up) && std::time::Instant::now() < end {
-        std::thread::yield_now();
-    }
+    until(|| host.state().link_up && guest.state().link_up);
     let mut pool = MbufPool::new(pools.clone());
     let sent = [marked(60, 1), marked(1514, 2), marked(9000, 3)];
     tx.tx(&mut sent.iter().map(|bytes| frame(&mut pool, bytes)).collect());
