@@ -21,6 +21,7 @@ use packet::gpw::Part;
 use packet::{MacAddr, Wire, ethernet, ethertype, ipv4, ipv6};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Tunnels one inside the other: what RFC 2473 section 6.6 proposes. More are a loop.
 const MAX_TUNNELS: u8 = 4;
@@ -352,6 +353,8 @@ impl<P: Pool> Executor<P> {
         };
         let Some(to) = self.known.port(cx.snapshot, &tunnelled.lookup) else {
             // Nobody's: the host may know it, or say that it does not.
+            let unclaimed = &self.stats.unclaimed;
+            unclaimed.store(unclaimed.load(Relaxed) + 1, Relaxed);
             return Some(frame);
         };
         if was_split {

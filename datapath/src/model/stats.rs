@@ -90,6 +90,8 @@ pub struct WorkerStats {
     pub held: [AtomicU64; 3],
     /// Bursts that had frames; frames; cache hits; cache misses; nanoseconds asleep.
     pub worker: [AtomicU64; 5],
+    /// Tunnel packets of no tunnel (another remote end, key or session) that were left to the host.
+    pub unclaimed: AtomicU64,
 }
 
 /// Kinds of BPDUs that are counted.
@@ -113,6 +115,7 @@ impl WorkerStats {
             fragments: std::array::from_fn(|_| AtomicU64::new(0)),
             held: std::array::from_fn(|_| AtomicU64::new(0)),
             worker: std::array::from_fn(|_| AtomicU64::new(0)),
+            unclaimed: AtomicU64::new(0),
         }
     }
     /// Credits packets to a rule.
@@ -367,6 +370,12 @@ impl Stats {
                 *sum += held.load(Relaxed);
             }
         });
+        sum
+    }
+    /// Sum of the tunnel packets that were left to the host, as no tunnel's they are.
+    pub fn unclaimed(&self) -> u64 {
+        let mut sum = 0;
+        self.each(|w| sum += w.unclaimed.load(Relaxed));
         sum
     }
     /// Sum of the workers' own counters, see [`WorkerStats::worker`].

@@ -663,6 +663,7 @@ impl<'t> Case<'t> {
         for &(reason, name, _) in datapath::model::drop::DROP_REASONS {
             all.insert(format!("drop.{name}"), self.sim.stats.drops(reason));
         }
+        all.insert("unclaimed".to_owned(), self.sim.stats.unclaimed());
         for &(outcome, name, _) in datapath::fragment::OUTCOMES {
             all.insert(
                 format!("fragment.{name}"),

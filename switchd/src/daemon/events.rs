@@ -280,6 +280,11 @@ impl Daemon {
             "{:<29} {hits:>12}\n{:<29} {misses:>12}\n",
             "worker_cache_hits", "worker_cache_misses"
         );
+        text += &format!(
+            "{:<29} {:>12}  tunnel packets of no tunnel (remote end, key or session), left to the host\n",
+            "tunnel_unclaimed",
+            self.stats.unclaimed()
+        );
         for (host, live) in &self.hosts {
             let Ok(open) = live else { continue };
             let name = host.to_string().replace(' ', "_");
