@@ -49,6 +49,7 @@ impl Switch {
                 packet_in: known(connection.wanted.packet_in, 0b111),
                 port_status: known(connection.wanted.port_status, 0b111),
                 flow_removed: known(connection.wanted.flow_removed, 0b1111),
+                ..AsyncConfig::default()
             },
             _ => connection.wanted,
         }

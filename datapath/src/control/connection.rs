@@ -80,6 +80,10 @@ const DEFAULT_EVENTS: AsyncConfig = AsyncConfig {
     packet_in: [0b11_1011, 0],
     port_status: [0b111, 0b111],
     flow_removed: [0b11_1111, 0],
+    role_status: [0b111, 0b111],
+    table_status: [0b1_1000, 0],
+    requestforward: [0, 0],
+    controller_status: [0b111_1111, 0],
 };
 
 impl Connection {

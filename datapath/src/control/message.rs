@@ -108,6 +108,7 @@ impl Switch {
             | Body::RoleReply(_)
             | Body::GetAsyncReply(_)
             | Body::MultipartReply(_) => return Err(OfError::BadType),
+            _ => return Err(OfError::BadType),
         }
         Ok(())
     }

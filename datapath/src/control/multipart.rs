@@ -86,8 +86,9 @@ impl Switch {
                 if port != PortNo::ANY && !self.bridges[&bridge].ports.contains_key(&port) {
                     return Err(OfError::QueueBadPort);
                 }
-                part(MultipartPart::Queue);
+                part(MultipartPart::Queue(Vec::new()));
             }
+            _ => return Err(OfError::BadStat),
         }
         if let Some(part) = last {
             reply(MultipartReply { more: false, part });

@@ -69,6 +69,7 @@ impl Switch {
                 fields: fields.clone(),
                 data: Bytes::copy_from_slice(&punt.data[..len]),
                 userdata: punt.controller.userdata.clone(),
+                continuation: Bytes::new(),
             };
             let body = Body::PacketIn(Box::new(packet_in));
             out.push(Output::SendPacketIn(*conn, Message { xid: Xid(0), body }));

@@ -5,8 +5,10 @@
 pub mod classifier;
 pub mod drop;
 pub mod event;
+pub mod group;
 pub mod id;
 pub mod mac;
+pub mod meter;
 pub mod plan;
 pub mod port;
 pub mod publish;

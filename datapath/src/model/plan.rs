@@ -5,7 +5,7 @@ use super::rule::Rule;
 use flow::extract::{self, Depth};
 use ofp::action::Action;
 use ofp::field::{Field, Subfield};
-use ofp::key::{VLAN_PRESENT, WORDS, WordSet, word};
+use ofp::key::{Match, VLAN_PRESENT, WORDS, WordSet, word};
 use ofp::types::PortNo;
 use rustc_hash::FxHashMap;
 
@@ -49,8 +49,19 @@ impl Default for Plan {
 impl Plan {
     /// A rule was added; `generation` is that of this change.
     pub fn add(&mut self, rule: &Rule, generation: u64) {
+        self.add_uses(&rule.matching, &rule.actions, generation);
+    }
+    /// A bucket of a group was added.
+    pub fn add_actions(&mut self, actions: &[Action], generation: u64) {
+        self.add_uses(&Match::default(), actions, generation);
+    }
+    /// A bucket of a group was removed.
+    pub fn remove_actions(&mut self, actions: &[Action], generation: u64) {
+        self.remove_uses(&Match::default(), actions, generation);
+    }
+    fn add_uses(&mut self, matching: &Match, actions: &[Action], generation: u64) {
         let mut changed = false;
-        for_each_use(rule, |index, mask| {
+        for_each_use(matching, actions, |index, mask| {
             let users = self.users.entry((index, mask)).or_default();
             *users += 1;
             changed |= mask & !self.masks[index as usize] != 0;
@@ -73,8 +84,11 @@ impl Plan {
     }
     /// A rule was removed; `generation` is that of this change.
     pub fn remove(&mut self, rule: &Rule, generation: u64) {
+        self.remove_uses(&rule.matching, &rule.actions, generation);
+    }
+    fn remove_uses(&mut self, matching: &Match, actions: &[Action], generation: u64) {
         let mut changed = false;
-        for_each_use(rule, |index, mask| {
+        for_each_use(matching, actions, |index, mask| {
             if let Some(users) = self.users.get_mut(&(index, mask)) {
                 *users -= 1;
                 if *users == 0 {
@@ -98,18 +112,15 @@ impl Plan {
     }
 }
 
-/// Calls `f` with each key word and mask that a rule's match or actions look at.
-fn for_each_use(rule: &Rule, mut f: impl FnMut(u8, u64)) {
-    rule.matching
-        .words()
-        .iter()
-        .for_each(|w| f(w.index, w.mask));
-    for_each_read(&rule.actions, &mut |field| {
+/// Calls `f` with each key word and mask that a match or actions look at.
+fn for_each_use(matching: &Match, actions: &[Action], mut f: impl FnMut(u8, u64)) {
+    matching.words().iter().for_each(|w| f(w.index, w.mask));
+    for_each_read(actions, &mut |field| {
         field
             .place()
             .spread(field.place().ones(), |word, mask| f(word as u8, mask));
     });
-    if rule.actions.iter().any(may_pop_vlan) {
+    if actions.iter().any(may_pop_vlan) {
         // The tag behind the outer one becomes the outer one.
         f(word::VLAN_INNER as u8, 0xffff_0000_ffff_ffff);
     }
@@ -180,6 +191,13 @@ pub fn for_each_read(actions: &[Action], f: &mut impl FnMut(Field)) {
                 f(Field::EthDst);
             }
             Action::WriteMetadata { .. } | Action::GotoTable(_) => {}
+            Action::PushMpls(_) | Action::PopMpls(_) | Action::DecMplsTtl => {}
+            Action::SetMplsLabel(_) | Action::SetMplsTc(_) | Action::SetMplsTtl(_) => {}
+            Action::CopyTtlOut | Action::CopyTtlIn | Action::PushPbb(_) | Action::PopPbb => {}
+            Action::Learn(_) | Action::Conjunction { .. } | Action::Multipath(_) => {}
+            Action::Bundle(_) | Action::FinTimeout { .. } | Action::CheckPktLarger { .. } => {}
+            Action::Sample(_) | Action::DeleteField(_) => {}
+            Action::Encap(_) | Action::Decap(_) => {}
         }
     }
 }
@@ -217,7 +235,6 @@ fn writes(field: Field, f: &mut impl FnMut(Field)) {
 mod tests {
     use super::*;
     use crate::model::RuleId;
-    use ofp::key::Match;
     use ofp::types::{Cookie, TableId};
 
     fn rule(mask: u128) -> Rule {

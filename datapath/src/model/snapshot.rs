@@ -1,14 +1,16 @@
 //! The whole switch at one moment, as the workers read it; and the changes that lead to the next one.
 
 use super::classifier::Classifier;
+use super::group::GroupView;
 use super::id::{BridgeId, PortId};
 use super::mac::MacTable;
+use super::meter::MeterView;
 use super::plan::Plan;
 use super::port::{PortKind, PortView};
 use super::reserved;
 use super::rule::Rule;
 use super::tunnel::{Ends, Exit, Remote, Route, Tunnel, TunnelMap};
-use ofp::types::{PortNo, TableId};
+use ofp::types::{GroupId, MeterId, PortNo, TableId};
 use packet::MacAddr;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::net::IpAddr;
@@ -63,6 +65,10 @@ pub struct BridgeView {
     pub tables: Box<[TableView]>,
     /// What has to be extracted from its packets.
     pub plan: Plan,
+    /// Groups, each with a number that changes when the group does.
+    pub groups: FxHashMap<GroupId, (u64, Arc<GroupView>)>,
+    /// Meters.
+    pub meters: FxHashMap<MeterId, Arc<MeterView>>,
     /// Ports by number.
     pub ports: FxHashMap<PortNo, PortId>,
     /// Ports in the order of their numbers.
@@ -109,6 +115,14 @@ pub enum Change {
     AddRule(BridgeId, Arc<Rule>),
     /// Removes a rule.
     RemoveRule(BridgeId, Arc<Rule>),
+    /// Adds a group or replaces it.
+    SetGroup(BridgeId, Arc<GroupView>),
+    /// Removes a group; no rule refers to it any more.
+    RemoveGroup(BridgeId, GroupId),
+    /// Adds a meter or replaces it.
+    SetMeter(BridgeId, Arc<MeterView>),
+    /// Removes a meter; no rule refers to it any more.
+    RemoveMeter(BridgeId, MeterId),
     /// The host's addresses on a bridge's internal interfaces.
     SetAddresses(BridgeId, Arc<[IpAddr]>),
     /// The way between two ends; `None`: forget it.
@@ -170,6 +184,41 @@ impl Snapshot {
                     table.generation = generation;
                 }
             }
+            Change::SetGroup(id, group) => {
+                if let Some(bridge) = self.bridge_mut(*id) {
+                    for bucket in &group.buckets {
+                        bridge.plan.add_actions(&bucket.actions, generation);
+                    }
+                    let entry = (generation, group.clone());
+                    if let Some((_, old)) = bridge.groups.insert(group.id, entry) {
+                        for bucket in &old.buckets {
+                            bridge.plan.remove_actions(&bucket.actions, generation);
+                        }
+                    }
+                }
+            }
+            Change::RemoveGroup(id, group) => {
+                if let Some(bridge) = self.bridge_mut(*id)
+                    && let Some((_, old)) = bridge.groups.remove(group)
+                {
+                    for bucket in &old.buckets {
+                        bridge.plan.remove_actions(&bucket.actions, generation);
+                    }
+                    bridge.generation = generation;
+                }
+            }
+            Change::SetMeter(id, meter) => {
+                if let Some(bridge) = self.bridge_mut(*id) {
+                    bridge.meters.insert(meter.config.meter, meter.clone());
+                    bridge.generation = generation;
+                }
+            }
+            Change::RemoveMeter(id, meter) => {
+                if let Some(bridge) = self.bridge_mut(*id) {
+                    bridge.meters.remove(meter);
+                    bridge.generation = generation;
+                }
+            }
             Change::SetAddresses(id, addresses) => {
                 self.addresses.retain(|(bridge, _)| bridge != id);
                 self.addresses.extend(addresses.iter().map(|&a| (*id, a)));
@@ -181,6 +230,9 @@ impl Snapshot {
                 self.routes.remove(ends);
             }
         }
+    }
+    fn bridge_mut(&mut self, id: BridgeId) -> Option<&mut BridgeView> {
+        self.bridges.get_mut(usize::from(id.0))?.as_mut()
     }
     fn table(&mut self, id: BridgeId, table: TableId) -> Option<(&mut Plan, &mut TableView)> {
         let bridge = self.bridges.get_mut(usize::from(id.0))?.as_mut()?;
@@ -198,6 +250,8 @@ impl Snapshot {
             config: config.clone(),
             tables: vec![TableView::default(); TableId::LEN + 1].into(),
             plan: Plan::default(),
+            groups: FxHashMap::default(),
+            meters: FxHashMap::default(),
             ports: FxHashMap::default(),
             members: Vec::new(),
             local: None,

@@ -39,6 +39,149 @@ pub struct Controller {
     pub meter: Option<MeterId>,
 }
 
+/// A packet type: what a packet begins with (OpenFlow 1.5.1 section 7.2.3.11).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct PacketType {
+    /// 0: ONF's own, 1: ether types, 0xfffe: "as it is" in decap.
+    pub namespace: u16,
+    /// 0 in namespace 0: Ethernet.
+    pub kind: u16,
+}
+
+/// A hash over a packet's fields (NX_HASH_FIELDS_*).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names are as written")]
+#[repr(u16)]
+pub enum HashFields {
+    #[default]
+    EthSrc = 0,
+    SymmetricL4 = 1,
+    SymmetricL3L4 = 2,
+    SymmetricL3L4Udp = 3,
+    NwSrc = 4,
+    NwDst = 5,
+    SymmetricL3 = 6,
+}
+
+/// How a link is chosen by a hash (NX_MP_ALG_*).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names are as written")]
+#[repr(u16)]
+pub enum MultipathAlgorithm {
+    #[default]
+    ModuloN = 0,
+    HashThreshold = 1,
+    Hrw = 2,
+    IterHash = 3,
+}
+
+/// The `multipath(...)` action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Multipath {
+    /// What is hashed.
+    pub fields: HashFields,
+    /// Varies the hash.
+    pub basis: u16,
+    /// How it becomes a link.
+    pub algorithm: MultipathAlgorithm,
+    /// Number of links, 1 to 65,536.
+    pub n_links: u32,
+    /// For the algorithm.
+    pub argument: u32,
+    /// Where the link's number goes.
+    pub destination: Subfield,
+}
+
+/// The `bundle(...)` and `bundle_load(...)` actions.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PortBundle {
+    /// The first port that is up, instead of one by highest random weight.
+    pub active_backup: bool,
+    /// What is hashed.
+    pub fields: HashFields,
+    /// Varies the hash.
+    pub basis: u16,
+    /// At most 2048.
+    pub ports: Vec<PortNo>,
+    /// `Some`: the port's number goes there; `None`: output.
+    pub destination: Option<Subfield>,
+}
+
+/// Where a learnt value comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum LearnSource {
+    /// The packet's field.
+    Field(Subfield),
+    /// A constant of the destination's width.
+    Value(u128),
+}
+
+/// What a learnt value becomes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum LearnTarget {
+    /// A match on these bits.
+    Match(Subfield),
+    /// An action that loads them.
+    Load(Subfield),
+    /// An output to this port.
+    Output,
+}
+
+/// One specification of the `learn(...)` action: `width` bits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LearnSpec {
+    /// Bits.
+    pub width: u8,
+    /// From.
+    pub source: LearnSource,
+    /// To.
+    pub target: LearnTarget,
+}
+
+/// The `learn(...)` action: a flow made of the packet's fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Learn {
+    /// Of the new flow.
+    pub idle_timeout_secs: u16,
+    /// Of the new flow.
+    pub hard_timeout_secs: u16,
+    /// Of the new flow.
+    pub priority: u16,
+    /// Of the new flow.
+    pub cookie: crate::types::Cookie,
+    /// NX_LEARN_F_*: 1 send_flow_rem, 2 delete_learned, 4 write_result.
+    pub flags: u16,
+    /// Of the new flow.
+    pub table: TableId,
+    /// Its `fin_timeout`, if not 0.
+    pub fin_idle_timeout_secs: u16,
+    /// The same for the hard timeout.
+    pub fin_hard_timeout_secs: u16,
+    /// Flows with the same cookie and table at most; 0: no limit (LEARN2).
+    pub limit: u32,
+    /// With `write_result`: the bit that says whether the limit was kept.
+    pub result: Option<Subfield>,
+    /// What it matches and does.
+    pub specs: Vec<LearnSpec>,
+}
+
+/// The `sample(...)` action.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Sample {
+    /// Of 65,535 packets, this many.
+    pub probability: u16,
+    /// Which Flow_Sample_Collector_Set.
+    pub collector_set: u32,
+    /// Carried in the sample.
+    pub observation_domain: u32,
+    /// Carried in the sample.
+    pub observation_point: u32,
+    /// Carried in the sample; `ANY`: none.
+    pub sampling_port: PortNo,
+    /// 0: as is, 1: ingress, 2: egress.
+    pub direction: u8,
+}
+
 /// Least `mtu` of [`Action::Fragment`]: a full IPv4 header with 8 bytes of payload (RFC 791 section 3.2).
 pub const FRAGMENT_MTU_MIN: u16 = 68;
 
@@ -197,6 +340,63 @@ pub enum Action {
     Reassemble(TableId),
     /// Something about spanning tree frames; others pass unchanged.
     Bpdu(Bpdu),
+    /// Add an MPLS label stack entry; the ether type is 0x8847 or 0x8848.
+    PushMpls(u16),
+    /// Remove the outer label stack entry; what is behind the last one has this ether type.
+    PopMpls(u16),
+    /// Set the outer label: 20 bits.
+    SetMplsLabel(u32),
+    /// Set the outer traffic class: 3 bits.
+    SetMplsTc(u8),
+    /// Set the outer TTL.
+    SetMplsTtl(u8),
+    /// Decrement the outer MPLS TTL; one that would expire goes to the controllers.
+    DecMplsTtl,
+    /// Copy the TTL outwards, from the next header to the outermost.
+    CopyTtlOut,
+    /// Copy the TTL inwards, from the outermost header to the next.
+    CopyTtlIn,
+    /// Add a PBB service instance header (IEEE 802.1ah); the ether type is 0x88e7.
+    PushPbb(u16),
+    /// Remove the PBB service instance header.
+    PopPbb,
+    /// Add or refresh a flow made of this packet's fields (NXAST_LEARN, LEARN2).
+    Learn(Box<Learn>),
+    /// This rule is one of several that stand for another one (NXAST_CONJUNCTION).
+    Conjunction {
+        /// The `conj_id` that the other one matches.
+        id: u32,
+        /// Which dimension this rule belongs to: from 0; written from 1.
+        clause: u8,
+        /// How many there are: 2 to 64.
+        n_clauses: u8,
+    },
+    /// Choose a link by a hash of the packet's fields (NXAST_MULTIPATH).
+    Multipath(Multipath),
+    /// Output to one of several ports, or load its number (NXAST_BUNDLE, BUNDLE_LOAD).
+    Bundle(Box<PortBundle>),
+    /// The rule's timeouts shrink when a TCP FIN or RST passes (NXAST_FIN_TIMEOUT); 0: unchanged.
+    FinTimeout {
+        /// New idle timeout at most.
+        idle_secs: u16,
+        /// New hard timeout at most.
+        hard_secs: u16,
+    },
+    /// Whether the packet is larger than this becomes a bit (NXAST_CHECK_PKT_LARGER).
+    CheckPktLarger {
+        /// Bytes, from the Ethernet header on.
+        size: u16,
+        /// One bit.
+        destination: Subfield,
+    },
+    /// Sample packets (NXAST_SAMPLE to SAMPLE4).
+    Sample(Box<Sample>),
+    /// Remove a tunnel option (NXAST_DELETE_FIELD).
+    DeleteField(Field),
+    /// Put a header in front (NXAST_ENCAP); the value is the packet type of the new packet.
+    Encap(PacketType),
+    /// Remove the outer header (NXAST_DECAP); `None`: what is behind says what it is.
+    Decap(Option<PacketType>),
 
     /// Instruction: pass a meter.
     Meter(MeterId),

@@ -143,6 +143,7 @@ impl Check {
             | Action::Meter(_)
             | Action::ClearActions
             | Action::WriteMetadata { .. } => Ok(()),
+            _ => Err(OfError::ActionType),
         }
     }
 

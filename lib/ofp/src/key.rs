@@ -5,7 +5,7 @@
 //! prefix of the words is what a shallow parse fills in. Unused bits are always zero.
 
 /// Number of 64-bit words in a key.
-pub const WORDS: usize = 44;
+pub const WORDS: usize = 61;
 
 /// Word numbers. A 128-bit value takes two words, the high one first.
 pub mod word {
@@ -24,19 +24,21 @@ pub mod word {
     pub const MARK: usize = 25; // pkt_mark 32 | dp_hash 32
     pub const PACKET_TYPE: usize = 26; // packet_type 32 | skb_priority 32
     pub const CONJ: usize = 27; // conj_id 32 | recirc_id 32
-    pub const ETH_DST: usize = 28; // eth_dst 48 | eth_type 16
-    pub const ETH_SRC: usize = 29; // eth_src 48 | vlan_tci 16
-    pub const VLAN_INNER: usize = 30; // inner vlan_tci 16 | bpdu_type 16 | outer tpid 16 | inner tpid 16
-    pub const MPLS: usize = 31; // first label stack entry 32 | second 32
-    pub const MPLS3: usize = 32; // third 32 | 0
-    pub const IPV4: usize = 33; // src 32 | dst 32 (ARP: spa, tpa)
-    pub const IPV6_SRC: usize = 34;
-    pub const IPV6_DST: usize = 36;
-    pub const IP: usize = 38; // proto 8 | tos 8 | ttl 8 | frag 8 | ipv6 label 32
-    pub const L4: usize = 39; // src 16 | dst 16 | tcp flags 16 | 0
-    pub const ARP_SHA: usize = 40; // arp_sha or nd_sll 48 | 0
-    pub const ARP_THA: usize = 41; // arp_tha or nd_tll 48 | nd options type 8 | 0
-    pub const ND_TARGET: usize = 42;
+    pub const TUN_METADATA: usize = 28; // 16 words of Geneve options, shared out by the bridge's TLV map
+    pub const ETH_DST: usize = 44; // eth_dst 48 | eth_type 16
+    pub const ETH_SRC: usize = 45; // eth_src 48 | vlan_tci 16
+    pub const VLAN_INNER: usize = 46; // inner vlan_tci 16 | bpdu_type 16 | outer tpid 16 | inner tpid 16
+    pub const MPLS: usize = 47; // first label stack entry 32 | second 32
+    pub const MPLS3: usize = 48; // third 32 | 0 7 | PBB uca 1 | PBB isid 24
+    pub const IPV4: usize = 49; // src 32 | dst 32 (ARP: spa, tpa)
+    pub const IPV6_SRC: usize = 50;
+    pub const IPV6_DST: usize = 52;
+    pub const IP: usize = 54; // proto 8 | tos 8 | ttl 8 | frag 8 | ipv6 label 32
+    pub const L4: usize = 55; // src 16 | dst 16 | tcp flags 16 | IPv6 extension headers 16
+    pub const ARP_SHA: usize = 56; // arp_sha or nd_sll 48 | 0
+    pub const ARP_THA: usize = 57; // arp_tha or nd_tll 48 | nd options type 8 | 0
+    pub const ND_TARGET: usize = 58;
+    pub const ND_RESERVED: usize = 60; // nd_reserved 32 | 0
 }
 
 /// The bits of a `frag` byte: the packet is a fragment; it is not the first one.

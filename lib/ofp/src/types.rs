@@ -22,6 +22,8 @@ ids! {
     TableId(u8);
     /// A group's number.
     GroupId(u32);
+    /// A bucket's number in its group.
+    BucketId(u32);
     /// A meter's number.
     MeterId(u32);
     /// A controller's opaque mark on a rule.
@@ -85,10 +87,34 @@ impl TableId {
 }
 
 impl GroupId {
+    /// Largest number of a group.
+    pub const MAX: GroupId = GroupId(0xffff_ff00);
     /// `OFPG_ANY`.
     pub const ANY: GroupId = GroupId(0xffff_ffff);
     /// `OFPG_ALL`.
     pub const ALL: GroupId = GroupId(0xffff_fffc);
+}
+
+impl BucketId {
+    /// Largest number of a bucket.
+    pub const MAX: BucketId = BucketId(0xffff_ff00);
+    /// `OFPG_BUCKET_FIRST`: before all others.
+    pub const FIRST: BucketId = BucketId(0xffff_fffd);
+    /// `OFPG_BUCKET_LAST`: behind all others.
+    pub const LAST: BucketId = BucketId(0xffff_fffe);
+    /// `OFPG_BUCKET_ALL`: every bucket; or "not said".
+    pub const ALL: BucketId = BucketId(0xffff_ffff);
+}
+
+impl MeterId {
+    /// Largest number of a meter that flows name.
+    pub const MAX: MeterId = MeterId(0xffff_0000);
+    /// `OFPM_SLOWPATH`: what goes through the switch's slow path.
+    pub const SLOWPATH: MeterId = MeterId(0xffff_fffd);
+    /// `OFPM_CONTROLLER`: all that goes to the controllers.
+    pub const CONTROLLER: MeterId = MeterId(0xffff_fffe);
+    /// `OFPM_ALL`: every meter.
+    pub const ALL: MeterId = MeterId(0xffff_ffff);
 }
 
 /// A version of OpenFlow, by its wire number.

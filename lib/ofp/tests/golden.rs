@@ -236,6 +236,7 @@ fn common() -> Vec<Body> {
             packet_in: [3, 0],
             port_status: [7, 7],
             flow_removed: [15, 0],
+            ..AsyncConfig::default()
         }),
         Body::SetFlowFormat(FlowFormat::Nxm),
         Body::FlowModTableId(true),
@@ -276,7 +277,7 @@ fn common() -> Vec<Body> {
             ..PortStats::default()
         }])),
         reply(MultipartPart::PortDesc(vec![port(PortNo(1), "p1")])),
-        reply(MultipartPart::Queue),
+        reply(MultipartPart::Queue(Vec::new())),
     ]
 }
 
@@ -332,6 +333,7 @@ fn dependent(dialect: &Dialect) -> Vec<Body> {
             buffer_id: u32::MAX,
             actions: flow_stats("actions=flood,2").actions,
             data,
+            ..PacketOut::default()
         })),
     ]
 }
@@ -356,6 +358,7 @@ fn packet_ins() -> Vec<Body> {
             fields: fields.clone(),
             data: Bytes::from_static(&[0xff; 14]),
             userdata: vec![1, 2, 3],
+            ..PacketIn::default()
         }))
     })
     .collect()

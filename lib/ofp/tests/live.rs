@@ -131,7 +131,8 @@ fn answer(body: &Body) -> Option<Body> {
                 MultipartPart::TableFeatures(vec![TableFeatures::default()])
             }
             MultipartRequest::Bpdu(_) => MultipartPart::Bpdu(Vec::new()),
-            MultipartRequest::Queue { .. } => MultipartPart::Queue,
+            MultipartRequest::Queue { .. } => MultipartPart::Queue(Vec::new()),
+            _ => return None,
         },
         _ => return None,
     };

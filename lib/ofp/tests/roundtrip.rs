@@ -348,7 +348,7 @@ proptest! {
                     format, total_len: 200, reason: PacketInReason::InvalidTtl, fields: fields.clone(),
                     table: if plain { TableId::ALL } else { TableId(3) },
                     cookie: if plain { Cookie(u64::MAX) } else { Cookie(5) },
-                    data: data.clone(), userdata: Vec::new(),
+                    data: data.clone(), userdata: Vec::new(), ..PacketIn::default()
                 };
                 if format == PacketInFormat::Nxt2 {
                     p.userdata = userdata.to_vec();
@@ -356,7 +356,7 @@ proptest! {
                 let body = Body::PacketIn(Box::new(p));
                 prop_assert_eq!(again(&body, &dialect), body);
             }
-            let out = PacketOut { in_port: PortNo(port), buffer_id: u32::MAX, actions: actions.clone(), data: data.clone() };
+            let out = PacketOut { in_port: PortNo(port), buffer_id: u32::MAX, actions: actions.clone(), data: data.clone(), ..PacketOut::default() };
             let once = again(&Body::PacketOut(Box::new(out)), &dialect);
             prop_assert_eq!(again(&once, &dialect), once);
         }
@@ -451,6 +451,7 @@ fn simple_messages_come_back() {
         packet_in: [1, 2],
         port_status: [3, 4],
         flow_removed: [5, 6],
+        ..AsyncConfig::default()
     };
     let port_mod = PortMod {
         port: PortNo::LOCAL,
@@ -506,7 +507,7 @@ fn simple_messages_come_back() {
         }),
         Body::MultipartReply(MultipartReply {
             more: false,
-            part: MultipartPart::Queue,
+            part: MultipartPart::Queue(Vec::new()),
         }),
         Body::MultipartReply(MultipartReply {
             more: true,

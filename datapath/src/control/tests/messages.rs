@@ -194,6 +194,7 @@ fn packet_ins_go_to_those_who_want_them() {
         packet_in: [0; 2],
         port_status: [0; 2],
         flow_removed: [0b1111, 0],
+        ..AsyncConfig::default()
     };
     bed.say(5, Body::SetAsync(tables));
     let flow = FlowMod {
@@ -253,6 +254,7 @@ fn packet_ins_go_to_those_who_want_them() {
         packet_in: [0b100, 0],
         port_status: [0; 2],
         flow_removed: [0; 2],
+        ..AsyncConfig::default()
     };
     bed.say(1, Body::SetAsync(wanted));
     assert_eq!(
@@ -296,6 +298,7 @@ fn packet_out_is_checked_and_follows_the_flows_before_it() {
         buffer_id: u32::MAX,
         actions: vec![output(PortNo::TABLE.0)],
         data: Bytes::from_static(&[0; 60]),
+        ..PacketOut::default()
     };
     let cases = [
         (
@@ -388,7 +391,10 @@ fn multipart_replies_are_bounded() {
         port,
         queue: u32::MAX,
     };
-    assert_eq!(ask(queue(PortNo::ANY))[0].part, MultipartPart::Queue);
+    assert_eq!(
+        ask(queue(PortNo::ANY))[0].part,
+        MultipartPart::Queue(Vec::new())
+    );
     let refused = bed.ask(1, Body::MultipartRequest(queue(PortNo(4))));
     assert_eq!(error(refused).error, OfError::QueueBadPort);
     let modify = MultipartRequest::TableFeatures { modify: true };

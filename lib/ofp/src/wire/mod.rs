@@ -385,6 +385,7 @@ const fn plain_row(body: &Body, version: Version) -> &'static Row {
         Body::FlowMod(_) => &FLOW_MOD,
         Body::MultipartRequest(_) => &DESC_REQUEST,
         Body::MultipartReply(_) => &DESC_REPLY,
+        _ => &ERROR,
     }
 }
 

@@ -152,6 +152,7 @@ pub(super) fn put_request(
         MultipartRequest::TableFeatures { .. } => &TABLE_FEATURES_REQUEST,
         MultipartRequest::Bpdu(_) => &BPDU_REQUEST,
         MultipartRequest::Queue { .. } => &QUEUE_REQUEST,
+        _ => return,
     };
     put_message(out, version, row, xid, |o| match request {
         MultipartRequest::Flow(q) | MultipartRequest::Aggregate(q) => {
@@ -174,6 +175,7 @@ pub(super) fn put_request(
         | MultipartRequest::Table
         | MultipartRequest::PortDesc
         | MultipartRequest::TableFeatures { .. } => {}
+        _ => {}
     });
 }
 
@@ -460,5 +462,5 @@ pub(super) fn queue_reply(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, O
     if !r.size().is_multiple_of(size) {
         return Err(OfError::BadLength);
     }
-    reply(c, MultipartPart::Queue)
+    reply(c, MultipartPart::Queue(Vec::new()))
 }

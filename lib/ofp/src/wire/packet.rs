@@ -213,6 +213,7 @@ pub(super) fn packet_out(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, Of
     let actions = get_actions(r.bytes(actions_size)?, c.actions())?;
     Ok(Body::PacketOut(Box::new(PacketOut {
         in_port,
+        fields: Match::default(),
         buffer_id,
         actions,
         data: c.share(r),

@@ -138,6 +138,7 @@ fn put_action(out: &mut BytesMut, action: &Action, c: &mut Context) {
         | Action::WriteActions(_)
         | Action::WriteMetadata { .. }
         | Action::GotoTable(_) => {}
+        _ => {}
     }
 }
 

@@ -108,7 +108,8 @@ pub(super) fn put_reply(out: &mut BytesMut, xid: Xid, dialect: &Dialect, reply: 
         MultipartPart::PortDesc(_) => PORT_DESC_REPLY,
         MultipartPart::TableFeatures(_) => TABLE_FEATURES_REPLY,
         MultipartPart::Bpdu(_) => BPDU_REPLY,
-        MultipartPart::Queue => QUEUE_REPLY,
+        MultipartPart::Queue(_) => QUEUE_REPLY,
+        _ => return,
     };
     let mut s = ReplyStream::new(xid, dialect, row);
     match &reply.part {
@@ -151,7 +152,8 @@ pub(super) fn put_reply(out: &mut BytesMut, xid: Xid, dialect: &Dialect, reply: 
         MultipartPart::Bpdu(ports) => {
             ports.iter().for_each(|p| s.entry(out, |o| p.put(o)));
         }
-        MultipartPart::Queue => {}
+        MultipartPart::Queue(_) => {}
+        _ => {}
     }
     s.close(out, reply.more);
 }

@@ -138,6 +138,7 @@ pub(super) fn get_async(r: &mut Reader<'_>) -> Result<AsyncConfig, OfError> {
         packet_in: [r.u32()?, r.u32()?],
         port_status: [r.u32()?, r.u32()?],
         flow_removed: [r.u32()?, r.u32()?],
+        ..AsyncConfig::default()
     };
     r.end().map(|()| config)
 }
@@ -147,6 +148,7 @@ pub(super) fn put_async(out: &mut BytesMut, config: &AsyncConfig) {
         packet_in,
         port_status,
         flow_removed,
+        ..
     } = config;
     [packet_in, port_status, flow_removed]
         .into_iter()

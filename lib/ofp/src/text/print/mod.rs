@@ -180,6 +180,7 @@ fn name(message: &Message) -> &'static str {
             MultipartRequest::TableFeatures { .. } => "OFPST_TABLE_FEATURES request",
             MultipartRequest::Bpdu(_) => "TSUNAGI_BPDU request",
             MultipartRequest::Queue { .. } => "OFPST_QUEUE request",
+            _ => "(unknown message)",
         },
         Body::MultipartReply(reply) => match &reply.part {
             MultipartPart::Desc(_) => "OFPST_DESC reply",
@@ -192,8 +193,10 @@ fn name(message: &Message) -> &'static str {
             MultipartPart::PortDesc(_) => "OFPST_PORT_DESC reply",
             MultipartPart::TableFeatures(_) => "OFPST_TABLE_FEATURES reply",
             MultipartPart::Bpdu(_) => "TSUNAGI_BPDU reply",
-            MultipartPart::Queue => "OFPST_QUEUE reply",
+            MultipartPart::Queue(_) => "OFPST_QUEUE reply",
+            _ => "(unknown message)",
         },
+        _ => "(unknown message)",
     }
 }
 
@@ -232,6 +235,7 @@ fn body(out: &mut String, body: &Body, style: &Style<'_>) {
         | Body::BarrierRequest
         | Body::BarrierReply
         | Body::GetAsyncRequest => {}
+        _ => {}
     }
 }
 
@@ -253,6 +257,7 @@ fn request(out: &mut String, request: &MultipartRequest, style: &Style<'_>) {
         | MultipartRequest::Table
         | MultipartRequest::PortDesc
         | MultipartRequest::TableFeatures { .. } => {}
+        _ => {}
     }
 }
 
@@ -300,7 +305,8 @@ fn reply(out: &mut String, reply: &MultipartReply, style: &Style<'_>) {
                 .iter()
                 .for_each(|s| out.push_str(&print_bpdu_stats(s, style)));
         }
-        MultipartPart::Queue => out.push_str(" 0 queues"),
+        MultipartPart::Queue(_) => out.push_str(" 0 queues"),
+        _ => {}
     }
 }
 

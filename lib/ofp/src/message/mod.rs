@@ -1,11 +1,29 @@
 //! Messages, free of version: what a controller and a switch say to each other.
 //! Encoding takes the version; decoding yields the same values for all versions.
 
+mod bundle;
+mod group;
+mod meter;
+mod monitor;
+mod queue;
+mod status;
+mod table;
+mod tlv;
+
+pub use bundle::*;
+pub use group::*;
+pub use meter::*;
+pub use monitor::*;
+pub use queue::*;
+pub use status::*;
+pub use table::*;
+pub use tlv::*;
+
 use crate::action::{Action, PacketInReason};
 use crate::bpdu::BpduStats;
 use crate::error::OfError;
 use crate::key::Match;
-use crate::types::{Cookie, GroupId, PortNo, TableId, Version, Xid};
+use crate::types::{Cookie, GroupId, MeterId, PortNo, TableId, Version, Xid};
 use bytes::Bytes;
 use packet::MacAddr;
 
@@ -54,6 +72,29 @@ pub enum Body {
     SetPacketInFormat(PacketInFormat),
     /// NXT_SET_CONTROLLER_ID.
     SetControllerId(u16),
+    GroupMod(Box<GroupMod>),
+    MeterMod(Box<MeterMod>),
+    TableMod(TableMod),
+    BundleControl(BundleControl),
+    BundleAdd(Box<BundleAdd>),
+    TlvTableMod(TlvTableMod),
+    TlvTableRequest,
+    TlvTableReply(TlvTable),
+    /// NXT_RESUME: a packet-in with its continuation comes back.
+    Resume(Box<PacketIn>),
+    /// NXT_FLOW_MONITOR_CANCEL: the monitor's id.
+    FlowMonitorCancel(u32),
+    FlowMonitorPaused,
+    FlowMonitorResumed,
+    RoleStatus(RoleStatus),
+    TableStatus(TableStatus),
+    RequestForward(Box<RequestForward>),
+    ControllerStatus(ControllerStatus),
+    QueueGetConfigRequest(PortNo),
+    QueueGetConfigReply {
+        port: PortNo,
+        queues: Vec<QueueDesc>,
+    },
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -201,6 +242,8 @@ pub struct PacketIn {
     pub data: Bytes,
     /// `userdata` of the action.
     pub userdata: Vec<u8>,
+    /// Of a paused packet: to be sent back with [`Body::Resume`] as it is.
+    pub continuation: Bytes,
 }
 
 /// OFPT_PACKET_OUT. Packets are never buffered, so `data` is the whole packet.
@@ -208,6 +251,8 @@ pub struct PacketIn {
 pub struct PacketOut {
     /// Ingress port, or `CONTROLLER`/`ANY`.
     pub in_port: PortNo,
+    /// Pipeline fields beside the ingress port (1.5).
+    pub fields: Match,
     /// 0xffffffff: none. Another value is an error (OFPBRC_BUFFER_UNKNOWN).
     pub buffer_id: u32,
     /// What to do.
@@ -368,12 +413,16 @@ pub struct Role {
 }
 
 /// OFPT_SET_ASYNC: bit masks of reasons, for [primary or equal, secondary].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are the specification's")]
 pub struct AsyncConfig {
     pub packet_in: [u32; 2],
     pub port_status: [u32; 2],
     pub flow_removed: [u32; 2],
+    pub role_status: [u32; 2],
+    pub table_status: [u32; 2],
+    pub requestforward: [u32; 2],
+    pub controller_status: [u32; 2],
 }
 
 /// Selects flows for FLOW and AGGREGATE statistics.
@@ -407,11 +456,27 @@ pub enum MultipartRequest {
     },
     /// Ours: BPDUs by kind; `ANY`: all ports.
     Bpdu(PortNo),
-    /// Answered with an empty list: there are no queues.
+    /// `ANY`: all ports; `u32::MAX`: all queues.
     Queue {
         port: PortNo,
         queue: u32,
     },
+    QueueDesc {
+        port: PortNo,
+        queue: u32,
+    },
+    TableDesc,
+    /// `ALL`: every group.
+    Group(GroupId),
+    /// As above; before 1.5 always `ALL`.
+    GroupDesc(GroupId),
+    GroupFeatures,
+    /// `ALL`: every meter.
+    Meter(MeterId),
+    MeterConfig(MeterId),
+    MeterFeatures,
+    FlowMonitor(Vec<MonitorRequest>),
+    ControllerStatus,
 }
 
 /// OFPT_MULTIPART_REPLY (OFPT_STATS_REPLY).
@@ -443,7 +508,17 @@ pub enum MultipartPart {
     PortDesc(Vec<PortDesc>),
     TableFeatures(Vec<TableFeatures>),
     Bpdu(Vec<BpduStats>),
-    Queue,
+    Queue(Vec<QueueStats>),
+    QueueDesc(Vec<QueueDesc>),
+    TableDesc(Vec<TableDesc>),
+    Group(Vec<GroupStats>),
+    GroupDesc(Vec<GroupDesc>),
+    GroupFeatures(GroupFeatures),
+    Meter(Vec<MeterStats>),
+    MeterConfig(Vec<MeterConfig>),
+    MeterFeatures(MeterFeatures),
+    FlowMonitor(Vec<FlowUpdate>),
+    ControllerStatus(Vec<ControllerStatus>),
 }
 
 /// OFPMP_DESC.

@@ -1,0 +1,58 @@
+//! Tables: OFPT_TABLE_MOD, OFPT_TABLE_STATUS, OFPMP_TABLE_DESC.
+
+use crate::types::TableId;
+
+/// OFPTC_*: what a table does with misses (1.1, 1.2), when it is full, and when it becomes so (1.4).
+#[allow(missing_docs, reason = "the names are the specification's")]
+pub mod table_config {
+    /// 1.1 and 1.2: a miss goes to the controllers.
+    pub const MISS_CONTROLLER: u32 = 0;
+    pub const MISS_CONTINUE: u32 = 1;
+    pub const MISS_DROP: u32 = 2;
+    pub const MISS_MASK: u32 = 3;
+    pub const EVICTION: u32 = 1 << 2;
+    pub const VACANCY_EVENTS: u32 = 1 << 3;
+}
+
+/// When a table says how full it is, in percent that are free.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Vacancy {
+    /// Said when fewer are free.
+    pub down: u8,
+    /// Said when more are free again.
+    pub up: u8,
+    /// What is free now.
+    pub current: u8,
+}
+
+/// OFPT_TABLE_MOD.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are the specification's")]
+pub struct TableMod {
+    /// `ALL`: every table.
+    pub table: TableId,
+    /// See [`table_config`].
+    pub config: u32,
+    /// OFPTMPEF_*: 1 other, 2 importance, 4 lifetime.
+    pub eviction_flags: Option<u32>,
+    pub vacancy: Option<Vacancy>,
+}
+
+/// One table in OFPMP_TABLE_DESC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are the specification's")]
+pub struct TableDesc {
+    pub table: TableId,
+    pub config: u32,
+    pub eviction_flags: u32,
+    pub vacancy: Vacancy,
+}
+
+/// OFPT_TABLE_STATUS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableStatus {
+    /// 3: less is free than `vacancy.down`; 4: more than `vacancy.up`.
+    pub reason: u8,
+    /// The table.
+    pub desc: TableDesc,
+}
