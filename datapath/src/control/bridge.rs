@@ -74,6 +74,7 @@ impl Switch {
             name: name.into(),
             mac: settings.mac,
             first_table: TableId(0),
+            first_egress: None,
             miss: Miss::Drop,
             miss_send_len: 0,
             frag: 0,

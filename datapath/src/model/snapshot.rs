@@ -35,6 +35,8 @@ pub struct BridgeConfig {
     pub mac: MacAddr,
     /// Where packets start: table 0, or the switch's own table 254 while it forwards on its own.
     pub first_table: TableId,
+    /// Where packets that are output to a port go before they leave (OpenFlow 1.5.1 section 5.1.4); `None`: nowhere.
+    pub first_egress: Option<TableId>,
     /// For every table.
     pub miss: Miss,
     /// Bytes of a missed packet that controllers get.

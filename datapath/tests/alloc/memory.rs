@@ -174,6 +174,7 @@ impl Bed {
                 name: "br".into(),
                 mac: MacAddr::ZERO,
                 first_table: TableId(0),
+                first_egress: None,
                 miss: Miss::Drop,
                 miss_send_len: 128,
                 frag: 0,
