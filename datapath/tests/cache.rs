@@ -11,6 +11,8 @@ use datapath::model::snapshot::Change;
 use datapath::model::{Rule, RuleId};
 use datapath::sim::{Options, Sim};
 use flow::frametext;
+use ofp::action::Action;
+use ofp::field::Field;
 use ofp::message::FlowModCommand;
 use ofp::text::{PortMap, read_flow_mod};
 use ofp::types::{PortNo, TableId};
@@ -243,6 +245,54 @@ proptest! {
             prop_assert_eq!(bed.counters(), counters.clone());
             bed.sim.stop();
             prop_assert_eq!(bed.sim.outstanding(), 0);
+        }
+    }
+}
+
+/// Conjunctions, by priority, match and (id, clause, clauses); and what their ids lead to.
+fn conjunctive() -> impl Strategy<Value = Vec<(u16, usize, (u32, u8, u8))>> {
+    prop::collection::vec(
+        (1..3u16, 0..MATCHES.len(), (0..3u32, 0..3u8, 2..4u8)),
+        1..20,
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn conjunctions_are_cached(parts in conjunctive(), packets in prop::collection::vec(packets(), 1..40)) {
+        let mut beds = [Bed::new(256), Bed::new(8), Bed::new(8)];
+        let mut rules: Vec<Rule> = Vec::new();
+        for (priority, matching, (id, clause, n_clauses)) in parts {
+            let mut rule = rule(priority * 100, 0, MATCHES[matching], "drop");
+            let clause = clause % n_clauses;
+            rule.actions = [Action::Conjunction { id, clause, n_clauses }].into();
+            rules.push(rule);
+        }
+        // Priorities of ordinary rules are all different: of equal ones any may win.
+        for (id, output) in [(0u32, 1u16), (1, 2), (2, 3)] {
+            let mut rule = rule(150 + output, 0, ",ip", &format!("output:{output}"));
+            rule.matching.set(Field::ConjId.place(), id.into(), u128::MAX);
+            rules.push(rule);
+        }
+        rules.push(rule(120, 0, ",udp", "in_port"));
+        rules.push(rule(1, 0, "", "flood"));
+        for (port, text) in &packets {
+            let frame = frametext::read(text).expect("a frame");
+            for bed in &mut beds {
+                if let Some(rule) = rules.last() {
+                    bed.sim.add_rule(bed.bridge, rule.clone());
+                }
+            }
+            rules.pop();
+            let oracle = beds[2].answer(*port, &frame, &mut Linear);
+            for bed in &mut beds[..2] {
+                prop_assert_eq!(&bed.answer(*port, &frame, &mut ()), &oracle, "{}", text);
+            }
+        }
+        let counters = beds[2].counters();
+        for bed in &mut beds {
+            prop_assert_eq!(bed.counters(), counters.clone());
         }
     }
 }

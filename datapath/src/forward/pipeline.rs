@@ -15,6 +15,7 @@ use super::action_set::ActionSet;
 use super::program::{Overlay, Program, Step, Visit};
 use super::trace::Observer;
 use crate::fragment::DontFragment;
+use crate::model::conjunction;
 use crate::model::event::Punt;
 use crate::model::port::PortView;
 use crate::model::rule::Rule;
@@ -271,8 +272,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             self.set_in_port(port);
         }
         let rule = if O::LINEAR {
-            let matching = view.rules.iter().filter(|r| r.matching.matches(&self.key));
-            matching.max_by_key(|rule| rule.priority)
+            conjunction::scan(view.rules.iter(), &self.key)
         } else {
             view.rules.lookup(&self.key)
         };

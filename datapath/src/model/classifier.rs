@@ -3,12 +3,15 @@
 //! What: rules are grouped by mask; a group is a hash table of the masked key. Groups are searched by
 //! their highest priority, and the search ends when no later group can beat what was found.
 //! Why not more: this is the simple form; the interface hides how it is done.
+//! Rules that are parts of conjunctive matches are kept apart: where there are none, they cost one comparison.
 //! Invariants: two rules never have the same match and priority (control replaces); a rule is found
 //! by `remove` under the same match and priority with which it was inserted.
 
+use super::conjunction::{is_conjunctive, resolve};
 use super::rule::Rule;
 use ofp::key::{Key, Match, MatchWord};
 use rustc_hash::{FxHashMap, FxHasher};
+use smallvec::SmallVec;
 use std::hash::Hasher;
 use std::sync::Arc;
 
@@ -18,6 +21,8 @@ pub struct Classifier {
     /// By highest priority, descending.
     groups: Vec<Group>,
     len: usize,
+    /// The parts of conjunctive matches, if there are any.
+    parts: Option<Box<Classifier>>,
 }
 
 #[derive(Clone, Debug)]
@@ -45,30 +50,55 @@ impl Group {
                 .zip(&self.mask)
                 .all(|(w, m)| (w.index, w.mask) == *m)
     }
+    /// The rules whose values have the key's hash.
     #[inline]
-    fn lookup(&self, key: &Key) -> Option<&Arc<Rule>> {
+    fn candidates(&self, key: &Key) -> &[Arc<Rule>] {
         let mut hasher = FxHasher::default();
         self.mask
             .iter()
             .for_each(|&(index, mask)| hasher.write_u64(key.0[index as usize] & mask));
-        self.rules
-            .get(&hasher.finish())?
-            .iter()
-            .find(|rule| rule.matching.matches(key))
+        self.rules.get(&hasher.finish()).map_or(&[], Vec::as_slice)
+    }
+    #[inline]
+    fn lookup(&self, key: &Key) -> Option<&Arc<Rule>> {
+        let mut candidates = self.candidates(key).iter();
+        candidates.find(|rule| rule.matching.matches(key))
     }
 }
 
 impl Classifier {
     /// Number of rules.
     pub fn len(&self) -> usize {
-        self.len
+        self.len + self.parts.as_ref().map_or(0, |parts| parts.len)
     }
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
     /// Adds a rule, or replaces the one with the same match and priority.
     pub fn insert(&mut self, rule: Arc<Rule>) {
+        if is_conjunctive(&rule) {
+            self.remove_ordinary(&rule);
+            self.parts.get_or_insert_default().insert_ordinary(rule);
+        } else {
+            self.remove_part(&rule);
+            self.insert_ordinary(rule);
+        }
+    }
+    /// Removes the rule with the same match and priority.
+    pub fn remove(&mut self, rule: &Rule) -> Option<Arc<Rule>> {
+        self.remove_ordinary(rule)
+            .or_else(|| self.remove_part(rule))
+    }
+    fn remove_part(&mut self, rule: &Rule) -> Option<Arc<Rule>> {
+        let parts = self.parts.as_mut()?;
+        let removed = parts.remove_ordinary(rule);
+        if parts.len == 0 {
+            self.parts = None;
+        }
+        removed
+    }
+    fn insert_ordinary(&mut self, rule: Arc<Rule>) {
         let at = self
             .groups
             .iter()
@@ -106,8 +136,7 @@ impl Classifier {
         }
         self.settle(at);
     }
-    /// Removes the rule with the same match and priority.
-    pub fn remove(&mut self, rule: &Rule) -> Option<Arc<Rule>> {
+    fn remove_ordinary(&mut self, rule: &Rule) -> Option<Arc<Rule>> {
         let at = self
             .groups
             .iter()
@@ -150,9 +179,36 @@ impl Classifier {
             Some(_) => {}
         }
     }
-    /// The matching rule of highest priority.
+    /// The matching rule of highest priority; of a conjunctive match, the one that it stands for.
     #[inline]
     pub fn lookup(&self, key: &Key) -> Option<&Arc<Rule>> {
+        let best = self.lookup_ordinary(key);
+        match &self.parts {
+            None => best,
+            Some(parts) => self.lookup_parts(parts, key, best),
+        }
+    }
+    #[cold]
+    fn lookup_parts<'a>(
+        &'a self,
+        parts: &'a Classifier,
+        key: &Key,
+        best: Option<&'a Arc<Rule>>,
+    ) -> Option<&'a Arc<Rule>> {
+        let mut found = SmallVec::new();
+        for group in &parts.groups {
+            if best.is_some_and(|best| best.priority >= group.highest) {
+                break;
+            }
+            let beats = |rule: &&Arc<Rule>| {
+                best.is_none_or(|best| best.priority < rule.priority) && rule.matching.matches(key)
+            };
+            found.extend(group.candidates(key).iter().filter(beats));
+        }
+        resolve(found, key, |key| self.lookup_ordinary(key)).or(best)
+    }
+    #[inline]
+    fn lookup_ordinary(&self, key: &Key) -> Option<&Arc<Rule>> {
         let mut best: Option<&Arc<Rule>> = None;
         for group in &self.groups {
             if best.is_some_and(|b| b.priority >= group.highest) {
@@ -167,8 +223,10 @@ impl Classifier {
         best
     }
     /// All rules, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Rule>> {
-        self.groups.iter().flat_map(|g| g.rules.values().flatten())
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Rule>> + Clone {
+        let parts = self.parts.iter().flat_map(|parts| &parts.groups);
+        let groups = self.groups.iter().chain(parts);
+        groups.flat_map(|g| g.rules.values().flatten())
     }
 }
 
@@ -199,7 +257,61 @@ mod tests {
         })
     }
 
+    /// A rule that is a part of a conjunction, or one that matches its id.
+    fn conjunctive(
+        id: u32,
+        priority: u16,
+        parts: [(usize, u128); 3],
+        of: (u32, u8, u8),
+    ) -> Arc<Rule> {
+        let mut rule = rule(id, priority, parts).as_ref().clone();
+        match of {
+            (id, _, 0) => rule
+                .matching
+                .set(Field::ConjId.place(), id.into(), u128::MAX),
+            (id, clause, more) => {
+                let action = ofp::action::Action::Conjunction {
+                    id,
+                    clause: clause % (more + 1),
+                    n_clauses: more + 1,
+                };
+                rule.actions = [action].into();
+            }
+        }
+        Arc::new(rule)
+    }
+
     proptest! {
+        #[test]
+        fn conjunctions_agree_with_a_linear_scan(
+            ops in prop::collection::vec((0..8u8, 0..4u16, [(0..2usize, 0..2u128), (0..2usize, 0..2u128), (0..2usize, 0..2u128)], (0..3u32, 0..3u8, 0..3u8)), 1..60),
+            keys in prop::collection::vec([0..256u128, 0..256u128, 0..256u128], 1..20),
+        ) {
+            let (mut tested, mut oracle) = (Classifier::default(), Vec::<Arc<Rule>>::new());
+            for (id, (kind, priority, parts, of)) in ops.into_iter().enumerate() {
+                let parts = parts.map(|(mask, value)| (mask, value << 4));
+                let rule = match kind {
+                    0..5 => conjunctive(id as u32, priority, parts, of),
+                    _ => rule(id as u32, priority, parts),
+                };
+                oracle.retain(|r| (r.priority, &r.matching) != (rule.priority, &rule.matching));
+                if kind == 7 {
+                    tested.remove(&rule);
+                } else {
+                    tested.insert(rule.clone());
+                    oracle.push(rule);
+                }
+                prop_assert_eq!(tested.len(), oracle.len());
+                prop_assert_eq!(tested.iter().count(), oracle.len());
+            }
+            for values in keys {
+                let mut key = Key::default();
+                FIELDS.iter().zip(values).for_each(|(f, v)| key.set(f.place(), v, u128::MAX));
+                let want = crate::model::conjunction::scan(oracle.iter(), &key).map(|r| r.priority);
+                prop_assert_eq!(tested.lookup(&key).map(|r| r.priority), want);
+            }
+        }
+
         #[test]
         fn agrees_with_a_linear_scan(
             ops in prop::collection::vec((any::<bool>(), 0..4u16, [(0..4usize, 0..256u128), (0..4usize, 0..256u128), (0..4usize, 0..256u128)]), 1..60),

@@ -3,6 +3,7 @@
 //! Nothing here decides anything about OpenFlow messages or packets.
 
 pub mod classifier;
+pub mod conjunction;
 pub mod drop;
 pub mod event;
 pub mod group;
