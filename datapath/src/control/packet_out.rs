@@ -88,6 +88,7 @@ pub(super) fn check_actions(
     if !actions.is_sorted_by_key(turn) {
         return Err(OfError::UnsupportedOrder);
     }
+    check_conjunction(actions)?;
     check_supported(actions)
 }
 
@@ -102,6 +103,17 @@ fn turn(action: &Action) -> u8 {
         Action::GotoTable(_) => 5,
         _ => 1,
     }
+}
+
+/// ovs-actions(7): "A flow that has one or more conjunction actions may not have any other actions except for note
+/// actions." They would never be executed.
+fn check_conjunction(actions: &[Action]) -> Result<(), OfError> {
+    let is_part = |action: &Action| matches!(action, Action::Conjunction { .. });
+    let fits = |action: &Action| is_part(action) || matches!(action, Action::Note(_));
+    if actions.iter().any(is_part) && !actions.iter().all(fits) {
+        return Err(OfError::ActionConjunction);
+    }
+    Ok(())
 }
 
 /// What this switch does not have: groups, meters and a way to resume a packet.

@@ -72,6 +72,9 @@ const fn nx(kind: u16, code: u16) -> Option<Number> {
 const fn onf(kind: u16) -> Option<Number> {
     Some(Number::Experimenter(crate::field::ONF, kind))
 }
+const fn nxe(kind: u16) -> Option<Number> {
+    Some(Number::Experimenter(crate::field::NICIRA, kind))
+}
 const NO: Option<Number> = None;
 /// What is said of an error that a version has no number for.
 pub(crate) const UNENCODABLE: Number = Number::Nicira(1, 521);
@@ -197,4 +200,16 @@ errors! {
     BundleMessageFailed     "OFPBFC_MSG_FAILED"                  NO,          onf(2313),  "a bundled message failed";
     BundleTimeout           "OFPBFC_TIMEOUT"                     NO,          onf(2314),  "bundle took too long";
     BundleInProgress        "OFPBFC_BUNDLE_IN_PROGRESS"          NO,          onf(2315),  "bundle locks the resource";
+    // Nicira's own, with numbers of Nicira's in every version.
+    ActionConjunction       "NXBAC_BAD_CONJUNCTION"              nx(2, 526),  nxe(15),    "conjunction and note are the only actions that go with conjunction";
+    TlvBadCommand           "NXTTMFC_BAD_COMMAND"                nx(1, 527),  nxe(16),    "unknown TLV table command";
+    TlvBadLength            "NXTTMFC_BAD_OPT_LEN"                nx(1, 528),  nxe(17),    "bad length of a tunnel option";
+    TlvBadIndex             "NXTTMFC_BAD_FIELD_IDX"              nx(1, 529),  nxe(18),    "no such tun_metadata field, or it is not mapped";
+    TlvTableFull            "NXTTMFC_TABLE_FULL"                 nx(1, 530),  nxe(19),    "no room for another tunnel option";
+    TlvMapped               "NXTTMFC_ALREADY_MAPPED"             nx(1, 531),  nxe(20),    "the tunnel option or field is mapped already";
+    TlvDuplicate            "NXTTMFC_DUP_ENTRY"                  nx(1, 532),  nxe(21),    "a tunnel option or field given twice";
+    ResumeUnsupported       "NXR_NOT_SUPPORTED"                  nx(1, 533),  nxe(34),    "this packet cannot be resumed";
+    ResumeStale             "NXR_STALE"                          nx(1, 534),  nxe(35),    "the packet's continuation is not known, or no more";
+    FlowTlvUnmapped         "NXFMFC_INVALID_TLV_FIELD"           nx(1, 536),  nxe(37),    "a tun_metadata field that is not mapped";
+    TlvInUse                "NXTTMFC_INVALID_TLV_DEL"            nx(1, 537),  nxe(38),    "flows use the tunnel option's field";
 }
