@@ -150,6 +150,18 @@ impl Connection {
         xid
     }
 
+    /// As [`encode`](Connection::encode), for a message that travels in another one with the same id.
+    pub fn encode_wrapped(
+        &self,
+        body: Body,
+        wrap: impl FnOnce(Message) -> Body,
+        out: &mut BytesMut,
+    ) -> Xid {
+        let xid = next_xid();
+        self.append(xid, wrap(Message { xid, body }), out);
+        xid
+    }
+
     fn append(&self, xid: Xid, body: Body, out: &mut BytesMut) {
         Message { xid, body }.encode(&self.dialect, out);
     }
@@ -301,6 +313,23 @@ impl Connection {
                 Body::Error(error) => on_error(message.xid, error),
                 Body::BarrierReply if message.xid == barrier => return Ok(()),
                 _ => {}
+            }
+        }
+    }
+
+    /// Waits for a message's answer; it and errors before it, also its own, go to `on_error`.
+    pub fn wait_answer(
+        &mut self,
+        xid: Xid,
+        mut on_error: impl FnMut(Xid, &ErrorBody),
+    ) -> Result<()> {
+        loop {
+            let message = self.receive(REPLY_TIMEOUT)?;
+            if let Body::Error(error) = &message.body {
+                on_error(message.xid, error);
+            }
+            if message.xid == xid {
+                return Ok(());
             }
         }
     }

@@ -27,6 +27,9 @@ pub enum Failure {
     /// The switch answered with errors; already rendered.
     #[error("{0}")]
     Switch(String),
+    /// Everything is said; the exit status tells the result.
+    #[error("")]
+    Status(u8),
     /// Our own output could not be written, or a file not be read.
     #[error("ofctl: {0}\n")]
     Io(#[from] io::Error),

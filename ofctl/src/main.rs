@@ -1,12 +1,14 @@
 //! `ofctl` drives an OpenFlow switch from the command line, with the commands, options and texts of
 //! `ovs-ofctl`. It reads text, speaks OpenFlow on one socket, prints text; it never links the datapath.
 
+mod color;
 mod command;
 mod connection;
 mod failure;
 mod json;
 mod options;
 mod target;
+mod transmit;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
     match command::run(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(failure::Failure::Status(status)) => ExitCode::from(status),
         Err(failure) => {
             eprint!("{failure}");
             ExitCode::FAILURE

@@ -22,12 +22,24 @@ pub struct Options {
     /// Modify and delete only the flow with exactly this match and priority.
     #[arg(long)]
     pub strict: bool,
+    /// Do it all or not at all, as one bundle.
+    #[arg(long)]
+    pub bundle: bool,
+    /// replace-flows: add the flows that have not changed too.
+    #[arg(long)]
+    pub readd: bool,
+    /// Refuse commands that change something.
+    #[arg(long)]
+    pub read_only: bool,
+    /// Colours for flows: always, never or auto.
+    #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_value = "never", default_missing_value = "auto")]
+    color: String,
     /// Show ports by name.
     #[arg(long, overrides_with = "no_names")]
     names: bool,
     /// Show ports by number.
     #[arg(long, overrides_with = "names")]
-    no_names: bool,
+    pub no_names: bool,
     /// Show the counters of flows (the default).
     #[arg(long, overrides_with = "no_stats")]
     stats: bool,
@@ -84,6 +96,15 @@ impl Options {
     /// Whether to print names of ports.
     pub fn show_names(&self) -> bool {
         self.names || !self.no_names && std::io::stdout().is_terminal()
+    }
+    /// Whether to print in colours.
+    pub fn show_colors(&self) -> Result<bool> {
+        crate::color::wanted(&self.color).ok_or_else(|| {
+            Failure::plain(format!(
+                "--color: \"{}\" is not always, never or auto",
+                self.color
+            ))
+        })
     }
     /// Whether to print counters.
     pub fn show_stats(&self) -> bool {

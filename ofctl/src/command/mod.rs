@@ -2,11 +2,16 @@
 //! prints to standard output.
 
 mod bpdu;
+mod change;
+mod difference;
 mod flow;
 mod packet;
 mod parse;
 mod port;
+mod source;
 mod switch;
+
+pub(crate) use source::Place;
 
 use crate::connection::Connection;
 use crate::failure::{Failure, Result};
@@ -24,6 +29,8 @@ struct Command {
     arguments: &'static str,
     help: &'static str,
     run: fn(&Context<'_>) -> Result<()>,
+    /// `--read-only` refuses it.
+    writes: bool,
 }
 
 const fn row(
@@ -37,6 +44,7 @@ const fn row(
         arguments,
         help,
         run,
+        writes: false,
     }
 }
 
@@ -76,7 +84,8 @@ const COMMANDS: &[Command] = &[
         "SWITCH MODE",
         switch::set_frags,
         "set that: normal, drop, reassemble or nx-match",
-    ),
+    )
+    .writes(),
     row(
         "probe",
         "SWITCH",
@@ -104,33 +113,51 @@ const COMMANDS: &[Command] = &[
     row(
         "add-flow",
         "SWITCH FLOW",
-        flow::add_flow,
+        change::add_flow,
         "add one flow; - reads many from standard input",
-    ),
+    )
+    .writes(),
     row(
         "add-flows",
         "SWITCH FILE",
-        flow::add_flows,
+        change::add_flows,
         "add the flows of a file, or - for standard input",
-    ),
+    )
+    .writes(),
     row(
         "mod-flows",
         "SWITCH FLOW",
-        flow::mod_flows,
+        change::mod_flows,
         "change the actions of matching flows",
-    ),
+    )
+    .writes(),
     row(
         "del-flows",
         "SWITCH [FLOW]",
-        flow::del_flows,
+        change::del_flows,
         "delete matching flows",
+    )
+    .writes(),
+    row(
+        "replace-flows",
+        "SWITCH FILE",
+        difference::replace_flows,
+        "make the flows those of a file: only the difference is sent, as one bundle",
+    )
+    .writes(),
+    row(
+        "diff-flows",
+        "SOURCE1 SOURCE2",
+        difference::diff_flows,
+        "what tells two files or switches apart; exit status 2 if something does",
     ),
     row(
         "packet-out",
         "SWITCH PACKET-OUT [ACTIONS] [HEX]",
         packet::packet_out,
         "handle a packet: \"in_port=P packet=HEX actions=...\", or P ACTIONS HEX",
-    ),
+    )
+    .writes(),
     row(
         "monitor",
         "SWITCH [MISSLEN] [invalid_ttl]",
@@ -160,7 +187,8 @@ const COMMANDS: &[Command] = &[
         "SWITCH PORT ACTION",
         port::mod_port,
         "up, down, or [no-]flood, [no-]forward, [no-]receive, [no-]receive-stp, [no-]packet-in, [no-]stp",
-    ),
+    )
+    .writes(),
     row(
         "parse-flow",
         "FLOW",
@@ -195,6 +223,11 @@ const COMMANDS: &[Command] = &[
 ];
 
 impl Command {
+    /// A command that changes something.
+    const fn writes(mut self) -> Command {
+        self.writes = true;
+        self
+    }
     fn arity(&self) -> (usize, usize) {
         let words = self.arguments.split_whitespace();
         let most = words.clone().count();
@@ -231,6 +264,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             usage.trim_end()
         )));
     }
+    if options.read_only && command.writes {
+        return Err(Failure::plain(format!(
+            "--read-only: \"{name}\" changes the switch"
+        )));
+    }
     options.check_flow_format()?;
     let deadline = options.time_limit().map(|limit| Instant::now() + limit);
     (command.run)(&Context {
@@ -254,7 +292,11 @@ impl Context<'_> {
         self.connect_with(&self.options.versions()?.0)
     }
     fn connect_with(&self, versions: &[Version]) -> Result<Connection> {
-        Connection::open(self.switch(), versions, self.deadline)
+        self.open(self.switch(), versions)
+    }
+    /// Connects to a switch.
+    fn open(&self, switch: &str, versions: &[Version]) -> Result<Connection> {
+        Connection::open(switch, versions, self.deadline)
     }
     /// The switch's port names, fetched when one is looked up.
     fn lazy_ports(&self) -> LazyPorts<'_> {
@@ -293,6 +335,9 @@ pub(crate) struct LazyPorts<'a> {
 
 impl LazyPorts<'_> {
     fn map(&self) -> &PortMap {
+        if self.context.options.no_names {
+            return self.map.get_or_init(PortMap::default);
+        }
         self.map.get_or_init(
             || match self.context.connect().and_then(|mut c| c.ports()) {
                 Ok(map) => map,

@@ -1,6 +1,6 @@
 //! Text and bytes without a switch: what a flow becomes, what bytes mean.
 
-use super::flow::{Source, read, restrict};
+use super::source::{Source, read, restrict};
 use super::{Context, print as write};
 use crate::connection::{STANDARD10, describe_frame, flow_dialect};
 use crate::failure::{Failure, Result};
