@@ -116,9 +116,9 @@ impl Painter {
     }
 
     fn symbol<'t>(&mut self, first: char, rest: &'t str, len: usize) -> &'t str {
-        if rest.starts_with("->") {
+        if let Some(behind) = rest.strip_prefix("->") {
             self.paint(sgr::SPECIAL, "->");
-            return &rest[2..];
+            return behind;
         }
         if len > 0 {
             self.out.push_str(&rest[..len]);
