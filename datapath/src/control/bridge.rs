@@ -26,6 +26,8 @@ pub(super) struct Bridge {
     pub(super) config: BridgeConfig,
     pub(super) flows: FlowTables,
     pub(super) ports: BTreeMap<PortNo, PortId>,
+    /// Monitors of all its connections.
+    pub(super) monitors: usize,
     /// Largest generation id of a role request.
     pub(super) generation_id: Option<u64>,
     /// What the tables' counters (lookups, matches) held when the bridge got its number.
@@ -88,6 +90,7 @@ impl Switch {
             config,
             flows: FlowTables::default(),
             ports: BTreeMap::new(),
+            monitors: 0,
             generation_id: None,
             table_baseline,
             standalone: None,

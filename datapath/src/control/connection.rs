@@ -1,11 +1,14 @@
 //! Connections as control knows them: who is there, and which events they want.
 
+use super::dump::Dump;
+use super::monitor::Monitors;
 use super::settings::{ConnId, ConnKind, ConnSettings};
 use super::{Output, Switch};
 use crate::model::BridgeId;
 use crate::time::Time;
 use ofp::message::{AsyncConfig, Body, Message, PacketInFormat, SwitchConfig};
 use ofp::types::{Version, Xid};
+use std::collections::VecDeque;
 
 /// OFP_DEFAULT_MISS_SEND_LEN.
 pub(super) const DEFAULT_MISS_SEND_LEN: u16 = 128;
@@ -34,6 +37,9 @@ pub(super) struct Connection {
     pub(super) limit: Option<Bucket>,
     /// Replies that wait for the workers; later ones wait behind them.
     pub(super) waiting: usize,
+    /// Long replies that are not finished.
+    pub(super) dumps: VecDeque<Dump>,
+    pub(super) monitors: Monitors,
 }
 
 /// A token bucket; a token is a packet.
@@ -114,6 +120,8 @@ impl Connection {
             controller_id: 0,
             limit: packet_in_limit.map(|l| Bucket::new(l.rate, l.burst, now)),
             waiting: 0,
+            dumps: VecDeque::new(),
+            monitors: Monitors::default(),
         }
     }
     /// Whether it gets events at all.
@@ -148,6 +156,7 @@ impl Switch {
     /// A connection is gone. What still waits for it is emitted nevertheless, for nobody.
     pub fn disconnect(&mut self, conn: ConnId) {
         if let Some(connection) = self.connections.remove(&conn) {
+            self.count_monitors(connection.bridge);
             self.update_miss(connection.bridge);
         }
     }

@@ -21,13 +21,14 @@ const AGING_INTERVAL: Time = Time::secs(1);
 
 impl Switch {
     /// Ends what has to end by now. Call it at [`Switch::next_tick`], or a few times a second.
-    pub fn tick(&mut self, now: Time) {
+    pub fn tick(&mut self, now: Time, out: &mut Vec<Output>) {
         let ids: Vec<BridgeId> = self.bridges.keys().copied().collect();
         for id in ids {
             while let Some(index) = self.bridges[&id].flows.due(now) {
                 self.flow_due(now, id, index);
             }
         }
+        self.tell_changes(out);
         if now >= self.next_aging {
             self.next_aging = now + AGING_INTERVAL;
             self.age_addresses(now);
@@ -53,7 +54,7 @@ impl Switch {
         } else if past(flow.idle_deadline(used)) {
             FlowRemovedReason::IdleTimeout
         } else {
-            return flows.update(index, used, |_| {});
+            return flows.reschedule(index, used);
         };
         self.end_flow(now, id, index, reason);
     }

@@ -10,7 +10,7 @@ use crate::model::{BridgeId, Change, Rule, RuleId};
 use crate::time::Time;
 use ofp::action::{Action, Controller, PacketInReason};
 use ofp::error::OfError;
-use ofp::message::{FlowMod, FlowModCommand, FlowRemovedReason, flow_flag};
+use ofp::message::{FlowEvent, FlowMod, FlowModCommand, FlowRemovedReason, flow_flag};
 use ofp::types::{Cookie, PortNo, TableId, Version};
 use std::sync::Arc;
 
@@ -105,12 +105,20 @@ impl Switch {
             modified: now,
             baseline,
             sequence: 0,
+            changed: 0,
             deadline: None,
         };
         let flows = &mut self.bridges.get_mut(&id).expect("seen above").flows;
-        let replaced = old.and_then(|index| flows.remove(index));
-        flows.insert(flow);
+        let (index, replaced) = match old {
+            Some(index) => (index, flows.replace(index, flow)),
+            None => (flows.insert(flow), None),
+        };
         self.publisher.stage(Change::AddRule(id, for_workers(rule)));
+        let event = match replaced {
+            Some(_) => FlowEvent::Modified,
+            None => FlowEvent::Added,
+        };
+        self.flow_changed(id, index, event);
         if let Some(replaced) = replaced.filter(|flow| flow.rule.id != rule_id) {
             self.end_rule_silently(replaced.rule.id);
         }
@@ -183,6 +191,7 @@ impl Switch {
             }
         });
         self.publisher.stage(Change::AddRule(id, for_workers(rule)));
+        self.flow_changed(id, index, FlowEvent::Modified);
         if slot.is_some() {
             self.end_rule_silently(old.id);
         }
@@ -205,6 +214,7 @@ impl Switch {
         index: FlowIndex,
         reason: FlowRemovedReason,
     ) {
+        self.flow_changed(id, index, FlowEvent::Removed(reason));
         let flows = &mut self.bridges.get_mut(&id).expect("has flows").flows;
         let Some(flow) = flows.remove(index) else {
             return;
@@ -218,9 +228,15 @@ impl Switch {
     }
     /// Removes all flows of a bridge without telling anybody, as a change of its controllers does.
     pub(super) fn flush_flows(&mut self, id: BridgeId) {
-        let Some(bridge) = self.bridges.get_mut(&id) else {
+        let Some(bridge) = self.bridges.get(&id) else {
             return;
         };
+        if bridge.monitors > 0 {
+            let removed = FlowEvent::Removed(FlowRemovedReason::Delete);
+            let places = bridge.flows.places();
+            places.for_each(|place| self.flow_changed(id, FlowIndex::at(place), removed));
+        }
+        let bridge = self.bridges.get_mut(&id).expect("seen above");
         for flow in bridge.flows.clear() {
             self.publisher
                 .stage(Change::RemoveRule(id, flow.rule.clone()));

@@ -22,6 +22,17 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct FlowIndex(u32);
 
+impl FlowIndex {
+    /// The flow at a place.
+    pub(super) fn at(place: u32) -> FlowIndex {
+        FlowIndex(place)
+    }
+    /// Its place.
+    pub(super) fn place(self) -> u32 {
+        self.0
+    }
+}
+
 /// A flow: the rule that workers see, and what only control and users need.
 #[derive(Clone, Debug)]
 pub(super) struct Flow {
@@ -35,8 +46,10 @@ pub(super) struct Flow {
     pub(super) modified: Time,
     /// What its slot's counters held when it got the slot: packets, bytes.
     pub(super) baseline: (u64, u64),
-    /// Counts flows as they come: the order of a dump.
+    /// Counts additions and changes: when it came, which is the order of a dump.
     pub(super) sequence: u64,
+    /// The same of its last change.
+    pub(super) changed: u64,
     /// Where it is in `deadlines`.
     pub(super) deadline: Option<Time>,
 }
@@ -74,6 +87,12 @@ pub(super) struct Selection<'a> {
 }
 
 impl Selection<'_> {
+    /// Whether a non-strict command is about this flow.
+    pub(super) fn covers(&self, rule: &Rule) -> bool {
+        (self.table == TableId::ALL || self.table == rule.table)
+            && rule.matching.is_subset_of(self.matching)
+            && self.admits(rule)
+    }
     /// The restrictions beside table, match and priority.
     fn admits(&self, rule: &Rule) -> bool {
         (rule.cookie.0 ^ self.cookie.0) & self.cookie_mask == 0
@@ -202,7 +221,7 @@ impl FlowTables {
     /// Adds a flow; there is none with its table, match and priority. Sets `sequence` and `deadline`.
     pub(super) fn insert(&mut self, mut flow: Flow) -> FlowIndex {
         self.sequence += 1;
-        flow.sequence = self.sequence;
+        (flow.sequence, flow.changed) = (self.sequence, self.sequence);
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len() as u32 - 1
@@ -224,12 +243,34 @@ impl FlowTables {
         self.slots[slot as usize] = Some(flow);
         index
     }
+    /// Puts a flow in the place of one with the same table, match and priority; returns that one.
+    pub(super) fn replace(&mut self, index: FlowIndex, mut flow: Flow) -> Option<Flow> {
+        self.sequence += 1;
+        flow.sequence = self.get(index)?.sequence;
+        flow.changed = self.sequence;
+        flow.deadline = flow.next_deadline(Time::default());
+        let new = flow.deadline;
+        let old = self.slots.get_mut(index.0 as usize)?.replace(flow)?;
+        old.deadline
+            .map(|deadline| self.deadlines.remove(&(deadline, index)));
+        new.map(|deadline| self.deadlines.insert((deadline, index)));
+        Some(old)
+    }
     /// Changes a flow's values (not its table, match and priority), and when to look at it again.
     pub(super) fn update(&mut self, index: FlowIndex, used: Time, change: impl FnOnce(&mut Flow)) {
         let Some(Some(flow)) = self.slots.get_mut(index.0 as usize) else {
             return;
         };
         change(flow);
+        self.sequence += 1;
+        flow.changed = self.sequence;
+        self.reschedule(index, used);
+    }
+    /// Finds out when to look at a flow again; it was last used at `used`.
+    pub(super) fn reschedule(&mut self, index: FlowIndex, used: Time) {
+        let Some(Some(flow)) = self.slots.get_mut(index.0 as usize) else {
+            return;
+        };
         let deadline = flow.next_deadline(used);
         if deadline != flow.deadline {
             flow.deadline
@@ -308,6 +349,36 @@ impl FlowTables {
             }
         }
     }
+    /// The same, by table, then priority (the highest first), then age; `None`: there are more than `limit`.
+    pub(super) fn select_sorted(
+        &self,
+        selection: &Selection,
+        limit: usize,
+    ) -> Option<Vec<FlowIndex>> {
+        let everything = selection.matching.words().is_empty() && selection.priority.is_none();
+        if everything && self.len(selection.table) > limit {
+            return None;
+        }
+        let mut found = self.select(selection);
+        if found.len() > limit {
+            return None;
+        }
+        let order = |index: &FlowIndex| {
+            let flow = self.get(*index)?;
+            let rule = &flow.rule;
+            Some((rule.table, std::cmp::Reverse(rule.priority), flow.sequence))
+        };
+        found.sort_by_cached_key(order);
+        Some(found)
+    }
+    /// Every place that a flow may have now.
+    pub(super) fn places(&self) -> std::ops::Range<u32> {
+        0..self.slots.len() as u32
+    }
+    /// The moment of the last addition or change, see [`Flow::changed`].
+    pub(super) fn moment(&self) -> u64 {
+        self.sequence
+    }
     /// Whether a flow of the same table and priority could match a packet that `matching` matches too.
     pub(super) fn overlaps(&self, table: TableId, priority: u16, matching: &Match) -> bool {
         let Some(table) = self.tables.get(&table) else {
@@ -332,7 +403,7 @@ impl FlowTables {
             }
         })
     }
-    /// A flow that may have ended by now. Calling `update` or `remove` on it moves on to the next one.
+    /// A flow that may have ended by now. Calling `reschedule` or `remove` on it moves on to the next one.
     pub(super) fn due(&self, now: Time) -> Option<FlowIndex> {
         let (deadline, index) = self.deadlines.first()?;
         (*deadline <= now).then_some(*index)

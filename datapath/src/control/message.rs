@@ -32,8 +32,11 @@ impl Switch {
         let result = if connection.role == ConnRole::Secondary && changes_state(&message.body) {
             Err(OfError::IsSecondary)
         } else {
+            self.changes.cause = Some((conn, xid));
             self.dispatch(now, conn, message, &mut outputs)
         };
+        self.tell_changes(&mut outputs);
+        self.changes.cause = None;
         if let Err(error) = result {
             outputs.push(self.error(conn, xid, error, raw));
         }
@@ -91,6 +94,13 @@ impl Switch {
             Body::RoleRequest(role) => reply(Body::RoleReply(self.role_request(conn, role)?)),
             Body::GetAsyncRequest => reply(Body::GetAsyncReply(self.get_async_request(conn))),
             Body::SetAsync(wanted) => self.set_async(conn, wanted),
+            Body::MultipartRequest(MultipartRequest::Flow(request)) => {
+                self.flow_stats(now, conn, xid, request, out)?;
+            }
+            Body::MultipartRequest(MultipartRequest::FlowMonitor(requests)) => {
+                self.flow_monitor(now, conn, xid, requests, out)?;
+            }
+            Body::FlowMonitorCancel(id) => self.flow_monitor_cancel(conn, id)?,
             Body::MultipartRequest(request) => {
                 self.multipart_request(now, conn, request, &mut |part| {
                     reply(Body::MultipartReply(part));

@@ -7,15 +7,18 @@
 //! end of a port) waits inside until then.
 
 mod bridge;
+mod changes;
 mod config;
 mod connection;
 mod display;
+mod dump;
 mod expiry;
 mod features;
 mod flow_mod;
 mod flow_stats;
 mod flow_table;
 mod message;
+mod monitor;
 mod multipart;
 mod packet_in;
 mod packet_out;
@@ -53,6 +56,8 @@ pub enum Output {
     /// Send this to a connection, or drop it (and count that) if too much waits there already:
     /// packet-ins only.
     SendPacketIn(ConnId, Message),
+    /// A reply to a connection is longer than one piece: when it has room, [`Switch::dump`] gives the next.
+    More(ConnId),
     /// Close a connection.
     Close(ConnId),
     /// Give this to a worker, which takes the newest snapshot before it runs it.
@@ -113,6 +118,7 @@ pub struct Switch {
     passing: Vec<Settling>,
     next_aging: Time,
     counters: Counters,
+    changes: changes::Changes,
 }
 
 impl Switch {
@@ -134,6 +140,7 @@ impl Switch {
             passing: Vec::new(),
             next_aging: Time::default(),
             counters: Counters::default(),
+            changes: changes::Changes::default(),
         }
     }
     /// For workers to make their readers from; publish by [`Switch::publish`].

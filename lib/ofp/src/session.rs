@@ -245,6 +245,11 @@ impl Session {
         }
     }
 
+    /// The peer has given another sign of life than bytes: it reads.
+    pub fn alive(&mut self, now: Duration) {
+        self.last_heard = self.last_heard.max(now);
+    }
+
     /// Looks at the clock: asks a silent peer for a sign of life, or gives it up.
     pub fn tick(&mut self, now: Duration) {
         let Some(interval) = self.settings.inactivity_probe else {

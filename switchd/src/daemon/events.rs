@@ -66,6 +66,7 @@ impl Daemon {
             match output {
                 Output::Send(conn, message) => self.send(conn, message),
                 Output::SendPacketIn(conn, message) => self.send_packet_in(conn, message),
+                Output::More(conn) => self.more(conn),
                 Output::Close(conn) => self.closed(conn, "the switch closes it"),
                 Output::PacketOut(packet_out) => self.workers.packet_out(packet_out),
                 Output::Resolve(port, ends) => self.underlay.resolve(port, ends),
@@ -114,7 +115,7 @@ impl Daemon {
     /// Every 100 ms.
     pub fn tick(&mut self, ticks: u64) {
         let now = Instant::now();
-        self.switch.tick(self.clock.now());
+        self.switch.tick(self.clock.now(), &mut self.outputs);
         self.server.tick(now);
         self.retry_ports(now);
         if self.workers.have_died() {
@@ -310,7 +311,8 @@ impl Daemon {
     fn openflow(&mut self, event: openflow::Event) {
         match event {
             openflow::Event::Opened(opened) => self.opened(*opened),
-            openflow::Event::Received(conn, message, bytes) => self.received(conn, message, &bytes),
+            openflow::Event::Received(conn, message, bytes) => self.received(conn, message, bytes),
+            openflow::Event::Room(conn) => self.room(conn),
             openflow::Event::Closed(conn, reason) => self.closed(conn, &reason),
             openflow::Event::Trouble(id, trouble) => {
                 if let Some(dialer) = self.dialers.get_mut(&id) {

@@ -8,8 +8,9 @@ use datapath::control::{ConnId, ConnKind, ConnSettings, RateLimit};
 use ofp::message::Message;
 use ofp::session::{Event as SessionEvent, Session, Settings, Side, Versions};
 use ofp::types::Version;
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
@@ -20,6 +21,12 @@ const UNREAD_PAUSE_BYTES: usize = 1 << 20;
 const WAITING_PACKET_INS: usize = 4096;
 /// A peer that lets this many messages wait is hung up on; one message holds at most 64 KiB.
 const WAITING_LIMIT: usize = 1 << 18;
+/// A long reply goes on when a peer has read all but this much.
+const ROOM_BYTES: usize = 256 << 10;
+/// Flow monitors are paused while this many messages wait.
+const WAITING_UPDATES: usize = 256;
+/// Requests that wait for a long reply to end. Its connection is not read meanwhile, so these came with it.
+const HELD_LIMIT: usize = 1 << 16;
 /// What ends a connection is said to a peer for this long; one that reads nothing has it no better.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// A peer says hello within this time, or is gone.
@@ -59,6 +66,8 @@ pub enum Event {
     Opened(Box<Opened>),
     /// A message, and its bytes to quote in errors.
     Received(ConnId, Message, Bytes),
+    /// The peer has read most of what waited: a long reply can go on.
+    Room(ConnId),
     /// It is over, and why.
     Closed(ConnId, String),
     /// A controller cannot be reached, or was lost.
@@ -79,7 +88,16 @@ pub struct Opened {
 #[derive(Clone)]
 struct Queue {
     sender: mpsc::UnboundedSender<Message>,
-    waiting: Arc<AtomicUsize>,
+    state: Arc<State>,
+}
+
+/// What a connection's task and the daemon both know.
+#[derive(Default)]
+struct State {
+    /// Messages in the queue.
+    waiting: AtomicUsize,
+    /// A reply is not finished: the task says when there is room, and reads no requests.
+    has_more: AtomicBool,
 }
 
 /// The daemon's end of a connection.
@@ -90,6 +108,8 @@ pub struct Conn {
     _hang_up: oneshot::Sender<()>,
     /// Packet-ins dropped because the peer does not read.
     dropped: u64,
+    /// Requests behind one whose reply is not finished.
+    held: VecDeque<(Message, Bytes)>,
 }
 
 impl Daemon {
@@ -132,14 +152,50 @@ impl Daemon {
                 queue,
                 _hang_up: hang_up,
                 dropped: 0,
+                held: VecDeque::new(),
             },
         );
         self.follow_controllers();
     }
 
-    pub(super) fn received(&mut self, conn: ConnId, message: Message, bytes: &Bytes) {
+    /// A message; replies come in the order of the requests.
+    pub(super) fn received(&mut self, id: ConnId, message: Message, bytes: Bytes) {
+        let Some(conn) = self.conns.get_mut(&id) else {
+            return;
+        };
+        if !conn.held.is_empty() || self.switch.is_dumping(id) {
+            conn.held.push_back((message, bytes));
+            if conn.held.len() > HELD_LIMIT {
+                self.closed(id, "it asks for more than it reads");
+            }
+            return;
+        }
         self.switch
-            .message(self.clock.now(), conn, message, bytes, &mut self.outputs);
+            .message(self.clock.now(), id, message, &bytes, &mut self.outputs);
+    }
+
+    /// A reply goes on when the peer has read what there is of it.
+    pub(super) fn more(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get(&id) {
+            conn.queue.state.has_more.store(true, Release);
+        }
+    }
+
+    /// The peer has read: the next piece of what it asked for, then what it said meanwhile.
+    pub(super) fn room(&mut self, id: ConnId) {
+        let now = self.clock.now();
+        let more = self.switch.dump(now, id, &mut self.outputs);
+        let Some(conn) = self.conns.get_mut(&id) else {
+            return;
+        };
+        conn.queue.state.has_more.store(more, Release);
+        while !self.switch.is_dumping(id)
+            && let Some(conn) = self.conns.get_mut(&id)
+            && let Some((message, bytes)) = conn.held.pop_front()
+        {
+            self.switch
+                .message(now, id, message, &bytes, &mut self.outputs);
+        }
     }
 
     pub(super) fn closed(&mut self, conn: ConnId, reason: &str) {
@@ -183,19 +239,23 @@ impl Daemon {
         let Some(conn) = self.conns.get(&id) else {
             return;
         };
-        if conn.queue.waiting.fetch_add(1, Relaxed) > WAITING_LIMIT {
+        let waiting = conn.queue.state.waiting.fetch_add(1, Relaxed);
+        if waiting > WAITING_LIMIT {
             self.closed(id, "it does not read what it asked for");
             return;
         }
         // An error means that the task is ending; its `Closed` is on the way.
         let _ = conn.queue.sender.send(message);
+        if waiting > WAITING_UPDATES {
+            self.switch.pause_monitors(id, &mut self.outputs);
+        }
     }
 
     pub(super) fn send_packet_in(&mut self, id: ConnId, message: Message) {
         let Some(conn) = self.conns.get_mut(&id) else {
             return;
         };
-        if conn.queue.waiting.load(Relaxed) > WAITING_PACKET_INS {
+        if conn.queue.state.waiting.load(Relaxed) > WAITING_PACKET_INS {
             conn.dropped += 1;
             return;
         }
@@ -213,7 +273,7 @@ pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     let (sender, queued) = mpsc::unbounded_channel();
     let queue = Queue {
         sender,
-        waiting: Arc::default(),
+        state: Arc::default(),
     };
     let (hang_up, hung_up) = oneshot::channel();
     let settings = Settings {
@@ -227,7 +287,8 @@ pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         common,
         session: Session::new(settings, Duration::ZERO),
         started,
-        waiting: queue.waiting.clone(),
+        state: queue.state.clone(),
+        has_asked: false,
         announce: Some((peer, queue, hang_up)),
     };
     talk.run(stream, queued, hung_up).await
@@ -238,7 +299,9 @@ struct Talk {
     common: Common,
     session: Session,
     started: Instant,
-    waiting: Arc<AtomicUsize>,
+    state: Arc<State>,
+    /// The daemon knows that there is room.
+    has_asked: bool,
     /// Given to the daemon when the session is up.
     announce: Option<(Peer, Queue, oneshot::Sender<()>)>,
 }
@@ -263,9 +326,12 @@ impl Talk {
                 Some(_) => Some(HELLO_TIMEOUT),
                 None => self.session.deadline(),
             };
+            self.ask_for_more().await;
             let timer = sleep_until(self.started, deadline);
+            let has_more = self.state.has_more.load(Acquire);
             let output = self.session.output();
-            let (is_writing, may_read) = (!output.is_empty(), output.len() < UNREAD_PAUSE_BYTES);
+            let (is_writing, has_room) = (!output.is_empty(), output.len() < UNREAD_PAUSE_BYTES);
+            let may_read = has_room && !has_more;
             tokio::select! {
                 read = reader.read_buf(&mut input), if may_read => match read {
                     Ok(0) => break "closed by the peer".to_owned(),
@@ -275,10 +341,13 @@ impl Talk {
                     }
                     Err(error) => break error.to_string(),
                 },
-                written = writer.write_buf(output), if is_writing => if let Err(error) = written {
-                    break error.to_string();
+                written = writer.write_buf(output), if is_writing => match written {
+                    // Who is not listened to is not asked for signs of life, either.
+                    Ok(_) if !may_read => self.session.alive(self.started.elapsed()),
+                    Ok(_) => {}
+                    Err(error) => break error.to_string(),
                 },
-                message = queued.recv(), if may_read => match message {
+                message = queued.recv(), if has_room => match message {
                     Some(message) => self.take(message, &mut queued),
                     None => break "closed by the switch".to_owned(),
                 },
@@ -306,7 +375,22 @@ impl Talk {
             self.session.send_message(&message);
             taken += 1;
         }
-        self.waiting.fetch_sub(taken, Relaxed);
+        self.state.waiting.fetch_sub(taken, Relaxed);
+        self.has_asked = false;
+    }
+
+    /// Tells the daemon, once, that a reply which is not finished can go on.
+    async fn ask_for_more(&mut self) {
+        if !self.has_asked
+            && self.state.has_more.load(Acquire)
+            && self.state.waiting.load(Relaxed) == 0
+            && self.session.output().len() < ROOM_BYTES
+        {
+            self.has_asked = true;
+            let event = DaemonEvent::OpenFlow(Event::Room(self.conn));
+            // An error means that the switch ends.
+            let _ = self.common.events.send(event).await;
+        }
     }
 
     /// Hands on what the session has received; returns why it is over, if it is.

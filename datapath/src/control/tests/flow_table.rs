@@ -85,6 +85,7 @@ fn flow(operation: &Operation) -> Flow {
         modified: Time::default(),
         baseline: (0, 0),
         sequence: 0,
+        changed: 0,
         deadline: None,
     }
 }

@@ -1,10 +1,12 @@
 //! Direct calls of control's interface: state in, outputs out, on a clock of numbers.
 
 mod bridges;
+mod dumps;
 mod flow_mods;
 mod flow_table;
 mod flows;
 mod messages;
+mod monitors;
 mod ports;
 
 use super::*;
@@ -81,7 +83,7 @@ impl Bed {
     }
     fn wait(&mut self, secs: u64) {
         self.now = self.now + Time::secs(secs);
-        self.switch.tick(self.now);
+        self.switch.tick(self.now, &mut self.out);
         self.publish();
     }
     /// Publishes; there is no reader, so everything settles at once.
@@ -111,6 +113,9 @@ impl Bed {
         self.outputs();
         self.say(number, body);
         self.publish();
+        while self.switch.is_dumping(conn(number)) {
+            self.switch.dump(self.now, conn(number), &mut self.out);
+        }
         self.sent(number)
     }
     fn flow_mod(&mut self, number: u64, flow_mod: FlowMod) -> Result<(), OfError> {

@@ -13,7 +13,9 @@ pub mod monitor_flag {
     pub const REMOVED: u16 = 1 << 2;
     pub const MODIFY: u16 = 1 << 3;
     pub const INSTRUCTIONS: u16 = 1 << 4;
+    /// Own changes are told whole (Nicira's NXFMF_OWN means this).
     pub const NO_ABBREV: u16 = 1 << 5;
+    /// Others' changes are not told.
     pub const ONLY_OWN: u16 = 1 << 6;
 }
 

@@ -1,0 +1,65 @@
+//! The one place that every change of a flow passes: additions, modifications, removals, whoever causes
+//! them. What has to be told of them is collected here and said when the input is dealt with.
+//!
+//! Invariant: nothing is told of a change that was taken back: who undoes changes without passing here
+//! truncates [`Changes::flows`] to its length before them.
+
+use super::flow_table::FlowIndex;
+use super::settings::ConnId;
+use super::{Output, Switch};
+use crate::model::{BridgeId, Rule};
+use ofp::message::FlowEvent;
+use ofp::types::Xid;
+use std::sync::Arc;
+
+/// A change of a flow, as it was right after it (or before, if it was removed).
+pub(super) struct FlowChange {
+    pub(super) bridge: BridgeId,
+    pub(super) place: FlowIndex,
+    pub(super) event: FlowEvent,
+    pub(super) rule: Arc<Rule>,
+    pub(super) idle_timeout_secs: u16,
+    pub(super) hard_timeout_secs: u16,
+    /// [`super::flow_table::Flow::sequence`].
+    pub(super) sequence: u64,
+    /// Whose message it was.
+    pub(super) cause: Option<(ConnId, Xid)>,
+}
+
+/// What changed since it was last told.
+#[derive(Default)]
+pub(super) struct Changes {
+    /// Whose message is being obeyed.
+    pub(super) cause: Option<(ConnId, Xid)>,
+    /// Of bridges that somebody monitors.
+    pub(super) flows: Vec<FlowChange>,
+}
+
+impl Switch {
+    /// A flow was added or changed, or is about to be removed.
+    pub(super) fn flow_changed(&mut self, id: BridgeId, place: FlowIndex, event: FlowEvent) {
+        let bridge = &self.bridges[&id];
+        let Some(flow) = bridge.flows.get(place) else {
+            return;
+        };
+        if bridge.monitors > 0 {
+            self.changes.flows.push(FlowChange {
+                bridge: id,
+                place,
+                event,
+                rule: flow.rule.clone(),
+                idle_timeout_secs: flow.idle_timeout_secs,
+                hard_timeout_secs: flow.hard_timeout_secs,
+                sequence: flow.sequence,
+                cause: self.changes.cause,
+            });
+        }
+    }
+    /// Tells the changes to those who asked for them.
+    pub(super) fn tell_changes(&mut self, out: &mut Vec<Output>) {
+        if !self.changes.flows.is_empty() {
+            let flows = std::mem::take(&mut self.changes.flows);
+            self.monitor_changes(&flows, out);
+        }
+    }
+}
