@@ -1,7 +1,7 @@
 //! Bridges: settings, what packets meet where no flow decides (miss, fail-open), and the flush.
 
 use super::flow_table::FlowTables;
-use super::settings::{BridgeSettings, ConfigError, FailMode};
+use super::settings::{BridgeSettings, ConfigError, ControllerSettings, FailMode};
 use super::{Settling, Switch};
 use crate::control::Output;
 use crate::model::mac::MacTable;
@@ -28,6 +28,8 @@ pub(super) struct Bridge {
     pub(super) ports: BTreeMap<PortNo, PortId>,
     /// Monitors of all its connections.
     pub(super) monitors: usize,
+    /// Who is configured.
+    pub(super) controllers: Vec<ControllerSettings>,
     /// Largest generation id of a role request.
     pub(super) generation_id: Option<u64>,
     /// What the tables' counters (lookups, matches) held when the bridge got its number.
@@ -91,6 +93,7 @@ impl Switch {
             flows: FlowTables::default(),
             ports: BTreeMap::new(),
             monitors: 0,
+            controllers: Vec::new(),
             generation_id: None,
             table_baseline,
             standalone: None,

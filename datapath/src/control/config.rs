@@ -1,7 +1,7 @@
 //! OFPT_SET_CONFIG and its query, OFPT_SET_ASYNC and its query, and Nicira's per-connection settings.
 
 use super::Switch;
-use super::connection::DEFAULT_MISS_SEND_LEN;
+use super::connection::{DEFAULT_MISS_SEND_LEN, known_removals};
 use super::settings::{ConnId, ConnKind};
 use ofp::error::OfError;
 use ofp::message::{AsyncConfig, SwitchConfig};
@@ -42,16 +42,22 @@ impl Switch {
     /// OFPT_GET_ASYNC_REQUEST.
     pub(super) fn get_async_request(&self, conn: ConnId) -> AsyncConfig {
         let connection = &self.connections[&conn];
+        let wanted = connection.wanted;
         let known = |masks: [u32; 2], reasons: u32| masks.map(|mask| mask & reasons);
+        let removals = known_removals(connection.version);
         match connection.version {
-            // Later versions have more reasons.
+            // Later versions have more reasons, and more kinds.
             version if version < Version::V14 => AsyncConfig {
-                packet_in: known(connection.wanted.packet_in, 0b111),
-                port_status: known(connection.wanted.port_status, 0b111),
-                flow_removed: known(connection.wanted.flow_removed, 0b1111),
+                packet_in: known(wanted.packet_in, 0b111),
+                port_status: known(wanted.port_status, 0b111),
+                flow_removed: known(wanted.flow_removed, removals),
                 ..AsyncConfig::default()
             },
-            _ => connection.wanted,
+            Version::V14 => AsyncConfig {
+                controller_status: [0, 0],
+                ..wanted
+            },
+            _ => wanted,
         }
     }
     /// OFPT_SET_ASYNC. Who asks for events wants some: a service connection has them from now on.

@@ -30,6 +30,8 @@ pub(super) struct Connection {
     pub(super) events: bool,
     pub(super) config: SwitchConfig,
     pub(super) role: ConnRole,
+    /// As the controller calls itself (1.5).
+    pub(super) short_id: Option<u16>,
     /// For [equal and primary, secondary].
     pub(super) wanted: AsyncConfig,
     pub(super) packet_in_format: PacketInFormat,
@@ -78,19 +80,45 @@ pub(super) enum EventKind {
     PacketIn,
     PortStatus,
     FlowRemoved,
+    RoleStatus,
+    ControllerStatus,
 }
 
-/// OpenFlow 1.3.5 section 6.3.5: a secondary gets port status only, by default.
-/// Packet-ins of an expired TTL have to be asked for.
-const DEFAULT_EVENTS: AsyncConfig = AsyncConfig {
-    packet_in: [0b11_1011, 0],
-    port_status: [0b111, 0b111],
-    flow_removed: [0b11_1111, 0],
-    role_status: [0b111, 0b111],
-    table_status: [0b1_1000, 0],
-    requestforward: [0, 0],
-    controller_status: [0b111_1111, 0],
-};
+impl EventKind {
+    /// The first version that can say it; ONF's extensions of 1.3 count.
+    const fn since(self) -> Version {
+        match self {
+            EventKind::PacketIn | EventKind::PortStatus | EventKind::FlowRemoved => Version::V10,
+            EventKind::RoleStatus => Version::V13,
+            EventKind::ControllerStatus => Version::V15,
+        }
+    }
+}
+
+/// What each version has by default. OpenFlow 1.3.5 section 6.3.5: a secondary gets port status only;
+/// 1.4.1 section 7.4.4: "the corresponding controller must be informed" that its role was changed.
+/// Packet-ins of an expired TTL, and others' requests, have to be asked for. (Packet-in reasons of 1.4 are
+/// said as older ones to older versions, so they are on for these, too.)
+const fn default_events(version: Version) -> AsyncConfig {
+    AsyncConfig {
+        packet_in: [0b11_1011, 0],
+        port_status: [0b111, 0b111],
+        flow_removed: [known_removals(version), 0],
+        role_status: [0b111, 0b111],
+        table_status: [0b1_1000, 0],
+        requestforward: [0, 0],
+        controller_status: [0b111_1111, 0],
+    }
+}
+
+/// Reasons of FLOW_REMOVED that a version knows: 1.0 has no groups; meters and eviction came with 1.4.
+pub(super) const fn known_removals(version: Version) -> u32 {
+    match version {
+        Version::V10 => 0b111,
+        Version::V11 | Version::V12 | Version::V13 => 0b1111,
+        _ => 0b11_1111,
+    }
+}
 
 impl Connection {
     fn new(now: Time, settings: ConnSettings) -> Connection {
@@ -115,7 +143,8 @@ impl Connection {
                 ..Default::default()
             },
             role: ConnRole::Equal,
-            wanted: DEFAULT_EVENTS,
+            short_id: None,
+            wanted: default_events(version),
             packet_in_format: PacketInFormat::default(),
             controller_id: 0,
             limit: packet_in_limit.map(|l| Bucket::new(l.rate, l.burst, now)),
@@ -134,9 +163,11 @@ impl Connection {
             EventKind::PacketIn => self.wanted.packet_in,
             EventKind::PortStatus => self.wanted.port_status,
             EventKind::FlowRemoved => self.wanted.flow_removed,
+            EventKind::RoleStatus => self.wanted.role_status,
+            EventKind::ControllerStatus => self.wanted.controller_status,
         };
         let mask = masks[usize::from(self.role == ConnRole::Secondary)];
-        self.has_events() && mask >> reason & 1 != 0
+        self.version >= kind.since() && self.has_events() && mask >> reason & 1 != 0
     }
     /// Whether packets that no rule matches go there: before OpenFlow 1.3 they do.
     pub(super) fn wants_misses(&self) -> bool {

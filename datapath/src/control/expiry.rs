@@ -1,13 +1,14 @@
 //! What time ends: flows by their timeouts, learnt addresses by age. And OFPT_FLOW_REMOVED, which is
 //! said when no worker uses the flow any more, so that its counters are final.
 
-use super::connection::EventKind;
+use super::connection::{EventKind, known_removals};
 use super::flow_stats::{counted, duration};
 use super::flow_table::{Flow, FlowIndex};
 use super::{Output, Switch};
 use crate::model::{BridgeId, RuleId};
 use crate::time::Time;
-use ofp::message::{Body, FlowRemoved, FlowRemovedReason};
+use ofp::message::{Body, FlowRemoved, FlowRemovedReason, Message};
+use ofp::types::Xid;
 
 /// A rule that was taken out of its table.
 pub(super) struct Ended {
@@ -58,6 +59,26 @@ impl Switch {
         };
         self.end_flow(now, id, index, reason);
     }
+    /// OFPT_FLOW_REMOVED. A reason that a version does not know is a deletion there.
+    fn flow_removed(&self, bridge: BridgeId, removed: FlowRemoved, out: &mut Vec<Output>) {
+        for (conn, connection) in &self.connections {
+            let is_known = known_removals(connection.version) >> removed.reason as u32 & 1 != 0;
+            let reason = match is_known {
+                true => removed.reason,
+                false => FlowRemovedReason::Delete,
+            };
+            if connection.bridge == bridge
+                && connection.wants(EventKind::FlowRemoved, reason as u32)
+            {
+                let removed = FlowRemoved {
+                    reason,
+                    ..removed.clone()
+                };
+                let (xid, body) = (Xid(0), Body::FlowRemoved(Box::new(removed)));
+                out.push(Output::Send(*conn, Message { xid, body }));
+            }
+        }
+    }
     fn age_addresses(&self, now: Time) {
         for bridge in self.bridges.values() {
             if !bridge.config.macs.is_empty() {
@@ -82,8 +103,7 @@ impl Switch {
                 bytes,
                 matching: flow.rule.matching.clone(),
             };
-            let body = Body::FlowRemoved(Box::new(removed));
-            self.send_event(bridge, EventKind::FlowRemoved, reason as u32, &body, out);
+            self.flow_removed(bridge, removed, out);
         }
         self.rule_slots.free(ended.slot.0);
     }

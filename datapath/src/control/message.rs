@@ -91,7 +91,12 @@ impl Switch {
             Body::FlowMod(flow_mod) => self.flow_mod(now, conn, &flow_mod)?,
             Body::PortMod(port_mod) => self.port_mod(conn, &port_mod, out)?,
             Body::BarrierRequest => self.barrier_request(conn, xid),
-            Body::RoleRequest(role) => reply(Body::RoleReply(self.role_request(conn, role)?)),
+            Body::RoleRequest(role) => {
+                // The others are told first.
+                let role = self.role_request(conn, role, out)?;
+                let body = Body::RoleReply(role);
+                out.push(Output::Send(conn, Message { xid, body }));
+            }
             Body::GetAsyncRequest => reply(Body::GetAsyncReply(self.get_async_request(conn))),
             Body::SetAsync(wanted) => self.set_async(conn, wanted),
             Body::MultipartRequest(MultipartRequest::Flow(request)) => {
@@ -117,7 +122,14 @@ impl Switch {
             | Body::BarrierReply
             | Body::RoleReply(_)
             | Body::GetAsyncReply(_)
-            | Body::MultipartReply(_) => return Err(OfError::BadType),
+            | Body::MultipartReply(_)
+            | Body::FlowMonitorPaused
+            | Body::FlowMonitorResumed
+            | Body::RoleStatus(_)
+            | Body::TableStatus(_)
+            | Body::RequestForward(_)
+            | Body::ControllerStatus(_)
+            | Body::QueueGetConfigReply { .. } => return Err(OfError::BadType),
             _ => return Err(OfError::BadType),
         }
         Ok(())
@@ -153,6 +165,13 @@ fn changes_state(body: &Body) -> bool {
         Body::FlowMod(_)
             | Body::PortMod(_)
             | Body::PacketOut(_)
+            | Body::GroupMod(_)
+            | Body::MeterMod(_)
+            | Body::TableMod(_)
+            | Body::TlvTableMod(_)
+            | Body::BundleControl(_)
+            | Body::BundleAdd(_)
+            | Body::Resume(_)
             | Body::MultipartRequest(MultipartRequest::TableFeatures { modify: true })
     )
 }

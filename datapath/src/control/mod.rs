@@ -10,6 +10,7 @@ mod bridge;
 mod changes;
 mod config;
 mod connection;
+mod controller_status;
 mod display;
 mod dump;
 mod expiry;

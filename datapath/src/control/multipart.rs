@@ -17,6 +17,8 @@ const PORTS_PER_PART: usize = 256;
 /// A table's statistics take 64 bytes (1.0), its features some 3 KiB.
 const TABLES_PER_PART: usize = 254;
 const TABLE_FEATURES_PER_PART: usize = 8;
+/// A controller takes some 300 bytes.
+const CONTROLLERS_PER_PART: usize = 128;
 
 /// The tables that controllers see.
 fn tables() -> impl Iterator<Item = TableId> {
@@ -48,6 +50,12 @@ impl Switch {
             Desc => part(MultipartPart::Desc(
                 self.bridges[&bridge].settings.desc.clone(),
             )),
+            ControllerStatus => in_parts(
+                self.controller_statuses(bridge),
+                CONTROLLERS_PER_PART,
+                MultipartPart::ControllerStatus,
+                part,
+            ),
             // Long ones are given piece by piece.
             Flow(_) | FlowMonitor(_) => return Err(OfError::BadStat),
             Aggregate(request) => part(self.aggregate_stats(conn, &request)),

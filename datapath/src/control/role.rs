@@ -1,10 +1,13 @@
-//! OFPT_ROLE_REQUEST: who of several controllers is in charge.
+//! OFPT_ROLE_REQUEST: who of several controllers is in charge; OFPT_ROLE_STATUS, which tells who is not
+//! any more.
 
-use super::Switch;
-use super::connection::ConnRole;
+use super::connection::{ConnRole, EventKind};
+use super::controller_status::ControllerReason;
 use super::settings::ConnId;
+use super::{Output, Switch};
 use ofp::error::OfError;
-use ofp::message::Role;
+use ofp::message::{Body, Message, Role, RoleReason, RoleStatus};
+use ofp::types::Xid;
 
 const NOCHANGE: u32 = 0;
 const EQUAL: u32 = 1;
@@ -12,7 +15,7 @@ const PRIMARY: u32 = 2;
 const SECONDARY: u32 = 3;
 
 impl ConnRole {
-    fn number(self) -> u32 {
+    pub(super) fn number(self) -> u32 {
         match self {
             ConnRole::Equal => EQUAL,
             ConnRole::Primary => PRIMARY,
@@ -23,7 +26,12 @@ impl ConnRole {
 
 impl Switch {
     /// OFPT_ROLE_REQUEST (OpenFlow 1.3.5 section 6.3.5).
-    pub(super) fn role_request(&mut self, conn: ConnId, request: Role) -> Result<Role, OfError> {
+    pub(super) fn role_request(
+        &mut self,
+        conn: ConnId,
+        request: Role,
+        out: &mut Vec<Output>,
+    ) -> Result<Role, OfError> {
         let bridge_id = self.connections[&conn].bridge;
         let bridge = self
             .bridges
@@ -49,22 +57,47 @@ impl Switch {
             .generation_id
             .map(|_| bridge.generation_id.unwrap_or(u64::MAX));
         if role == Some(ConnRole::Primary) {
-            // There is one primary: the one before becomes a secondary.
-            let others = self
-                .connections
-                .values_mut()
-                .filter(|c| c.bridge == bridge_id);
-            others
-                .filter(|c| c.role == ConnRole::Primary)
-                .for_each(|c| c.role = ConnRole::Secondary);
+            self.demote_others(conn, out);
         }
         let connection = self.connections.get_mut(&conn).expect("dispatched");
-        connection.role = role.unwrap_or(connection.role);
+        let before = connection.role;
+        connection.role = role.unwrap_or(before);
+        if before != connection.role {
+            self.controller_changed(conn, ControllerReason::Role, out);
+        }
+        let connection = &self.connections[&conn];
         let role = connection.role.number();
         self.update_miss(bridge_id);
         Ok(Role {
             role,
             generation_id,
         })
+    }
+    /// There is one primary: the one before becomes a secondary, and is told.
+    fn demote_others(&mut self, conn: ConnId, out: &mut Vec<Output>) {
+        let bridge = self.connections[&conn].bridge;
+        let generation_id = self.bridges[&bridge].generation_id.unwrap_or(u64::MAX);
+        let status = RoleStatus {
+            role: SECONDARY,
+            reason: RoleReason::PrimaryRequest,
+            generation_id,
+        };
+        let others = self.connections.iter_mut();
+        let demoted: Vec<ConnId> = others
+            .filter(|(other, c)| **other != conn && c.bridge == bridge)
+            .filter(|(_, c)| c.role == ConnRole::Primary)
+            .map(|(other, c)| {
+                c.role = ConnRole::Secondary;
+                *other
+            })
+            .collect();
+        for other in demoted {
+            let reason = status.reason as u32;
+            if self.connections[&other].wants(EventKind::RoleStatus, reason) {
+                let body = Body::RoleStatus(status);
+                out.push(Output::Send(other, Message { xid: Xid(0), body }));
+            }
+            self.controller_changed(other, ControllerReason::Role, out);
+        }
     }
 }

@@ -138,6 +138,15 @@ pub struct RateLimit {
     pub burst: u32,
 }
 
+/// A controller that a bridge is configured to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControllerSettings {
+    /// Where it is, as OFPT_CONTROLLER_STATUS says it.
+    pub uri: String,
+    /// Its connection, while there is one.
+    pub conn: Option<ConnId>,
+}
+
 /// A connection's settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnSettings {

@@ -5,7 +5,7 @@ use super::openflow::{self, DialerId, Origin, Peer};
 use super::{Daemon, Event};
 use crate::config::bridge::{Bridge, Controller};
 use crate::target::Target;
-use datapath::control::ConnKind;
+use datapath::control::{ConnKind, ControllerSettings};
 use ofp::types::Version;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -260,6 +260,16 @@ impl Daemon {
             };
             let alone = dialers.peek().is_some() && dialers.all(is_away);
             self.switch.set_fail_open(bridge.id, alone);
+            let of_bridge = self
+                .dialers
+                .values()
+                .filter(|dialer| dialer.bridge == *name);
+            let configured = of_bridge.map(|dialer| ControllerSettings {
+                uri: dialer.controller.target.to_string(),
+                conn: dialer.conn,
+            });
+            self.switch
+                .set_controllers(bridge.id, configured.collect(), &mut self.outputs);
         }
     }
 }

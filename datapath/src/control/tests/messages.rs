@@ -267,6 +267,58 @@ fn packet_ins_go_to_those_who_want_them() {
 }
 
 #[test]
+fn who_is_demoted_is_told() {
+    let mut bed = Bed::new();
+    bed.connect(1, ConnKind::Controller, Version::V14);
+    bed.connect(2, ConnKind::Controller, Version::V12);
+    bed.connect(3, ConnKind::Controller, Version::V15);
+    let controller = |uri: &str, number| ControllerSettings {
+        uri: uri.into(),
+        conn: Some(conn(number)),
+    };
+    let list = vec![controller("tcp:a", 1), controller("tcp:b", 2)];
+    bed.switch
+        .set_controllers(bed.bridge, list.clone(), &mut bed.out);
+    bed.ask(1, role(2, 5));
+    bed.outputs();
+    bed.say(2, role(2, 6));
+    let outputs = bed.outputs();
+    let sent = |number| {
+        let to = |output: &Output| match output {
+            Output::Send(to, message) if *to == conn(number) => Some(message.body.clone()),
+            _ => None,
+        };
+        outputs.iter().filter_map(to).collect::<Vec<_>>()
+    };
+    let status = RoleStatus {
+        role: 3,
+        reason: RoleReason::PrimaryRequest,
+        generation_id: 6,
+    };
+    assert_eq!(sent(1), [Body::RoleStatus(status)]);
+    let told = |uri: &str, role, reason| {
+        Body::ControllerStatus(ControllerStatus {
+            short_id: 0,
+            role,
+            reason,
+            connected: true,
+            uri: uri.into(),
+        })
+    };
+    assert_eq!(sent(3), [told("tcp:a", 3, 2), told("tcp:b", 2, 2)]);
+    bed.switch
+        .set_controllers(bed.bridge, list[..1].to_vec(), &mut bed.out);
+    assert_eq!(bed.sent(3), [told("tcp:b", 2, 4)]);
+    let request = Body::MultipartRequest(MultipartRequest::ControllerStatus);
+    let Body::ControllerStatus(status) = told("tcp:a", 3, 0) else {
+        panic!()
+    };
+    let part = MultipartPart::ControllerStatus(vec![status]);
+    let reply = Body::MultipartReply(MultipartReply { more: false, part });
+    assert_eq!(bed.ask(3, request), [reply]);
+}
+
+#[test]
 fn packet_ins_keep_their_rate() {
     let mut bed = Bed::new();
     let settings = ConnSettings {
