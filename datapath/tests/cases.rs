@@ -16,6 +16,7 @@
 //! send   [partial] [gso=N] PORT FRAME                           out    in_port=PORT,actions FRAME
 //! want   PORT FRAME               punt   REASON [table=N] [in_port=N] [id=N] [FIELD=VALUE ...] FRAME
 //! stat   NAME+N ...               (nothing else changed)
+//! fin    table=N idle=N hard=N    (a TCP connection ended, at a rule of this table; learnt flows are added at once)
 //! once                            (no frame is sent twice: fragments that come again are others)
 //! ```
 

@@ -29,6 +29,7 @@ impl Switch {
                 self.flow_due(now, id, index);
             }
         }
+        self.delete_forsaken(now);
         self.tell_changes(out);
         if now >= self.next_aging {
             self.next_aging = now + AGING_INTERVAL;

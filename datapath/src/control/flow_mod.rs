@@ -119,8 +119,11 @@ impl Switch {
             None => FlowEvent::Added,
         };
         self.flow_changed(id, index, event);
-        if let Some(replaced) = replaced.filter(|flow| flow.rule.id != rule_id) {
-            self.end_rule_silently(replaced.rule.id);
+        if let Some(replaced) = replaced {
+            self.forsake(id, &replaced.rule.actions);
+            if replaced.rule.id != rule_id {
+                self.end_rule_silently(replaced.rule.id);
+            }
         }
         Ok(())
     }
@@ -162,7 +165,7 @@ impl Switch {
         }
         Ok(())
     }
-    fn modify_flow(
+    pub(super) fn modify_flow(
         &mut self,
         now: Time,
         id: BridgeId,
@@ -192,6 +195,7 @@ impl Switch {
         });
         self.publisher.stage(Change::AddRule(id, for_workers(rule)));
         self.flow_changed(id, index, FlowEvent::Modified);
+        self.forsake(id, &old.actions);
         if slot.is_some() {
             self.end_rule_silently(old.id);
         }
@@ -221,6 +225,7 @@ impl Switch {
         };
         self.publisher
             .stage(Change::RemoveRule(id, flow.rule.clone()));
+        self.forsake(id, &flow.rule.actions);
         let slot = flow.rule.id;
         let tell = flow.flags & flow_flag::SEND_FLOW_REM != 0;
         let tell = tell.then_some((id, flow, reason, now));
@@ -242,6 +247,7 @@ impl Switch {
                 .stage(Change::RemoveRule(id, flow.rule.clone()));
             self.end_rule_silently(flow.rule.id);
         }
+        self.recount_lessons();
     }
     /// Frees a rule's slot when no worker uses it any more.
     pub(super) fn end_rule_silently(&mut self, slot: RuleId) {

@@ -188,6 +188,14 @@ impl FlowTables {
             _ => self.tables.get(&table).map_or(0, |t| t.len),
         }
     }
+    /// Differs whenever a flow came, went or changed.
+    pub(super) fn state(&self) -> (u64, usize) {
+        (self.sequence, self.len(TableId::ALL))
+    }
+    /// All flows, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Flow> {
+        self.slots.iter().flatten()
+    }
     /// A flow.
     pub(super) fn get(&self, index: FlowIndex) -> Option<&Flow> {
         self.slots.get(index.0 as usize)?.as_ref()
@@ -265,6 +273,13 @@ impl FlowTables {
         self.sequence += 1;
         flow.changed = self.sequence;
         self.reschedule(index, used);
+    }
+    /// A flow's hard timeout starts again. That is no change that others have to see.
+    pub(super) fn touch(&mut self, index: FlowIndex, used: Time, now: Time) {
+        if let Some(Some(flow)) = self.slots.get_mut(index.0 as usize) {
+            flow.modified = now;
+            self.reschedule(index, used);
+        }
     }
     /// Finds out when to look at a flow again; it was last used at `used`.
     pub(super) fn reschedule(&mut self, index: FlowIndex, used: Time) {

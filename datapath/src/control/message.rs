@@ -35,6 +35,7 @@ impl Switch {
             self.changes.cause = Some((conn, xid));
             self.dispatch(now, conn, message, &mut outputs)
         };
+        self.delete_forsaken(now);
         self.tell_changes(&mut outputs);
         self.changes.cause = None;
         if let Err(error) = result {

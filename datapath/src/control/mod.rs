@@ -18,6 +18,7 @@ mod features;
 mod flow_mod;
 mod flow_stats;
 mod flow_table;
+mod learn;
 mod message;
 mod monitor;
 mod multipart;
@@ -80,6 +81,12 @@ pub struct Counters {
     pub table_full: u64,
     /// Packet-ins over a connection's rate limit.
     pub packet_ins_limited: u64,
+    /// Flows that packets taught.
+    pub learnt: u64,
+    /// The same, not added: the table or the switch was full.
+    pub learns_refused: u64,
+    /// The same, as there were as many as their `learn` action allows.
+    pub learns_limited: u64,
     /// Error replies sent.
     pub errors: u64,
 }
@@ -120,6 +127,7 @@ pub struct Switch {
     next_aging: Time,
     counters: Counters,
     changes: changes::Changes,
+    lessons: learn::Lessons,
 }
 
 impl Switch {
@@ -142,6 +150,7 @@ impl Switch {
             next_aging: Time::default(),
             counters: Counters::default(),
             changes: changes::Changes::default(),
+            lessons: learn::Lessons::default(),
         }
     }
     /// For workers to make their readers from; publish by [`Switch::publish`].

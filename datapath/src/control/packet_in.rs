@@ -30,8 +30,12 @@ impl Switch {
     pub fn event(&mut self, now: Time, event: Event, out: &mut Vec<Output>) {
         match event {
             Event::Punt(punt) => self.packet_in(now, &punt, out),
+            Event::Learn(learnt) => self.learnt(now, &learnt),
+            Event::Finish(finished) => self.finished(&finished),
             Event::Resolve { port, ends } => out.push(Output::Resolve(port, ends)),
         }
+        self.delete_forsaken(now);
+        self.tell_changes(out);
     }
     fn packet_in(&mut self, now: Time, punt: &Punt, out: &mut Vec<Output>) {
         // What no rule asked for goes only to those whose version says so.

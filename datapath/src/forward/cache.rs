@@ -10,6 +10,7 @@
 use super::program::Program;
 use crate::model::{BridgeId, BridgeView};
 use ofp::key::Key;
+use ofp::types::TableId;
 
 const WAYS: usize = 8;
 /// Entries: several times the flows that it is meant for, as sets that are full lose some of theirs each
@@ -190,12 +191,18 @@ impl Cache {
 }
 
 fn is_current(entry: &Entry, view: &BridgeView) -> bool {
+    let is_as_it_was = |table: TableId, generation: u64| {
+        let table = view.tables.get(usize::from(table.0));
+        table.is_some_and(|table| table.generation == generation)
+    };
+    let (visits, watched) = (&entry.program.visits, &entry.program.watched);
     entry.generation == view.generation
-        && entry.program.visits.iter().all(|visit| {
-            view.tables
-                .get(usize::from(visit.table.0))
-                .is_some_and(|table| table.generation == visit.generation)
-        })
+        && visits
+            .iter()
+            .all(|visit| is_as_it_was(visit.table, visit.generation))
+        && watched
+            .iter()
+            .all(|(table, generation)| is_as_it_was(*table, *generation))
 }
 
 #[cfg(test)]

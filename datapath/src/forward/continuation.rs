@@ -12,7 +12,7 @@ use super::action_set::ActionSet;
 use super::pipeline::{Entry, Level, Outcome, Walk};
 use super::program::Overlay;
 use super::trace::Observer;
-use crate::model::BridgeView;
+use crate::model::{BridgeView, Rule};
 use ofp::action::Action;
 use ofp::key::{Key, word};
 use ofp::types::{Cookie, TableId};
@@ -30,6 +30,7 @@ pub(super) struct Remaining {
     pub actions: Box<[Action]>,
     pub table: TableId,
     pub cookie: Cookie,
+    pub rule: Option<Arc<Rule>>,
     pub deepens: bool,
 }
 
@@ -107,6 +108,7 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
             actions: level.actions[level.next.min(level.actions.len())..].into(),
             table: level.table,
             cookie: level.cookie,
+            rule: level.rule.cloned(),
             deepens: level.deepens,
         });
         let levels = levels.collect();
@@ -144,6 +146,7 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
             next: 0,
             table: level.table,
             cookie: level.cookie,
+            rule: level.rule.as_ref(),
             deepens: level.deepens,
             clone: None,
         }));

@@ -2,6 +2,7 @@
 //! needs and is a worker's own: its pool, its sending queues, its counters, its rings.
 
 use super::continuation::Continuation;
+use super::learn::Teacher;
 use super::mail::Mailbox;
 use super::pipeline::refusal;
 use super::prepared::Prepared;
@@ -152,6 +153,7 @@ pub(super) struct Executor<P: Pool> {
     pub bpdu: bpdu::Kind,
     pub mailbox: Mailbox<P::Frame>,
     pub reassembly: Reassembly<P::Frame>,
+    pub teacher: Teacher,
 }
 
 impl<P: Pool> Executor<P> {
@@ -188,6 +190,7 @@ impl<P: Pool> Executor<P> {
             reassembly: Reassembly::new(secret, workers),
             splitter: Splitter::new(Ids::new(secret, index, workers)),
             parts: Vec::with_capacity(FRAGMENTS_MAX),
+            teacher: Teacher::default(),
         }
     }
     pub fn add_queue(&mut self, port: PortId, tx: Box<dyn Tx<P::Frame>>) {
@@ -309,6 +312,8 @@ impl<P: Pool> Executor<P> {
                         None => return,
                     }
                 }
+                Step::Effect(effect) => self.effect(cx, at, effect, &frame, o),
+                Step::Drop(reason) => return self.drop(frame, *reason, o),
                 Step::Punt { punt, tunnel } => self.punt(at, punt, tunnel, &frame, o),
                 Step::Clone { len } => {
                     let part = &steps[next..next + len];

@@ -9,6 +9,7 @@ pub mod continuation;
 mod enter;
 mod execute;
 mod fragment;
+mod learn;
 pub mod mail;
 mod normal;
 pub mod pipeline;

@@ -12,6 +12,7 @@
 //! and on nothing else. Open vSwitch's limits hold; exceeding one drops the packet with its reason.
 
 use super::action_set::ActionSet;
+use super::learn::count_drop;
 use super::program::{Overlay, Program, Step, Visit};
 use super::trace::Observer;
 use crate::fragment::DontFragment;
@@ -42,6 +43,8 @@ pub(super) struct Level<'s> {
     pub next: usize,
     pub table: TableId,
     pub cookie: Cookie,
+    /// Whose actions they are, if they are a rule's.
+    pub rule: Option<&'s Arc<Rule>>,
     pub deepens: bool,
     pub clone: Option<Box<Saved<'s>>>,
 }
@@ -144,6 +147,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             next: 0,
             table: TableId(0),
             cookie: self.cookie,
+            rule: None,
             deepens: false,
             clone: None,
         });
@@ -159,6 +163,17 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         while self.program.steps.last().is_some_and(|s| !s.sends()) {
             self.program.steps.pop();
         }
+        count_drop(self.program);
+    }
+    pub(super) fn bridge(&self) -> BridgeId {
+        self.bridge
+    }
+    /// The rule whose actions are applied.
+    pub(super) fn rule(&self) -> Option<Arc<Rule>> {
+        self.levels.last()?.rule.cloned()
+    }
+    pub(super) fn note(&mut self, text: std::fmt::Arguments<'_>) {
+        self.observer.note(text);
     }
     pub(super) fn finish(&mut self) -> Outcome {
         self.run(0)?;
@@ -293,13 +308,14 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             None => Ok(()),
         }
     }
-    fn push_level(&mut self, rule: &'s Rule, deepens: bool) {
+    fn push_level(&mut self, rule: &'s Arc<Rule>, deepens: bool) {
         self.depth += usize::from(deepens);
         self.levels.push(Level {
             actions: &rule.actions,
             next: 0,
             table: rule.table,
             cookie: rule.cookie,
+            rule: Some(rule),
             deepens,
             clone: None,
         });
@@ -384,6 +400,14 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
                 let then = self.suspend(Some(*table));
                 self.push(Step::Reassemble { then })
             }
+            Action::Learn(learn) => self.learn(learn),
+            Action::FinTimeout {
+                idle_secs,
+                hard_secs,
+            } => self.fin_timeout(*idle_secs, *hard_secs),
+            Action::Sample(sample) => self.sample(sample),
+            // They are never executed: a conjunctive match leads to another rule.
+            Action::Conjunction { .. } => Ok(()),
             _ => self.set(action),
         }
     }
@@ -422,6 +446,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             next: 0,
             table: self.table,
             cookie: self.cookie,
+            rule: self.levels.last().and_then(|level| level.rule),
             deepens: false,
             clone: Some(Box::new(saved)),
         });
@@ -519,7 +544,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
 
 /// The port that a field's value names. Numbers of 16 bits are OpenFlow 1.0's, as in Open vSwitch, where
 /// LOCAL is 0xfffe; wider ones are those of later versions. What is neither names none.
-fn port_of(value: u128) -> PortNo {
+pub(super) fn port_of(value: u128) -> PortNo {
     match (u16::try_from(value), u32::try_from(value)) {
         (Ok(number), _) => PortNo::from_v10(number),
         (_, Ok(number)) => PortNo(number),

@@ -2,6 +2,7 @@
 //! credited. Made by `pipeline`, kept by `cache`, run by `execute`. The only lowered form of actions.
 
 use super::continuation::Continuation;
+use super::learn::Effect;
 use crate::fragment::DontFragment;
 use crate::model::id::PortId;
 use crate::model::id::RuleId;
@@ -19,6 +20,8 @@ pub struct Program {
     pub steps: Vec<Step>,
     /// The tables looked up, in order.
     pub visits: Vec<Visit>,
+    /// Tables whose rules it depends on without a lookup, and their state.
+    pub watched: Vec<(TableId, u64)>,
     /// Why the packet is dropped, if no step sends it.
     pub drop: DropReason,
     /// The BPDU that `bpdu(count)` counts.
@@ -30,6 +33,7 @@ impl Default for Program {
         Program {
             steps: Vec::new(),
             visits: Vec::new(),
+            watched: Vec::new(),
             drop: DropReason::Action,
             bpdu: bpdu::Kind::None,
         }
@@ -41,17 +45,20 @@ impl Program {
     pub fn memory(&self) -> usize {
         let owned = self.steps.iter().map(|step| match step {
             Step::Punt { .. } => size_of::<Punt>(),
+            Step::Effect(effect) => effect.memory(),
             Step::Fragment { then, .. } | Step::Reassemble { then } => then.memory(),
             _ => 0,
         });
         self.steps.capacity() * size_of::<Step>()
             + self.visits.capacity() * size_of::<Visit>()
+            + self.watched.capacity() * size_of::<(TableId, u64)>()
             + owned.sum::<usize>()
     }
     /// Makes it empty; its memory is kept.
     pub fn clear(&mut self) {
         self.steps.clear();
         self.visits.clear();
+        self.watched.clear();
         self.drop = DropReason::Action;
         self.bpdu = bpdu::Kind::None;
     }
@@ -130,6 +137,10 @@ pub enum Step {
         /// What follows.
         then: Arc<Continuation>,
     },
+    /// Something else happens than to the frame.
+    Effect(Box<Effect>),
+    /// The packet ends here.
+    Drop(DropReason),
     /// The next `len` steps happen to a copy.
     Clone {
         /// Number of steps.

@@ -133,7 +133,7 @@ impl<O: Observer> Walk<'_, '_, O> {
             _ => Ok(()),
         }
     }
-    fn load(&mut self, destination: Subfield, value: u128) -> Outcome {
+    pub(super) fn load(&mut self, destination: Subfield, value: u128) -> Outcome {
         let mask = destination.mask();
         if destination.field == Field::InPort {
             // OpenFlow 1.0's port: its reserved numbers are wider in the key.

@@ -90,6 +90,20 @@ impl Classifier {
         self.remove_ordinary(rule)
             .or_else(|| self.remove_part(rule))
     }
+    /// Whether there is a rule with this match and priority.
+    pub fn has(&self, matching: &Match, priority: u16) -> bool {
+        let hash = hash_words(matching.words());
+        let parts = self.parts.iter().flat_map(|parts| &parts.groups);
+        let mut groups = self.groups.iter().chain(parts);
+        groups.any(|group| {
+            let same = |rule: &Arc<Rule>| rule.priority == priority && rule.matching == *matching;
+            group.has_mask(matching)
+                && group
+                    .rules
+                    .get(&hash)
+                    .is_some_and(|rules| rules.iter().any(same))
+        })
+    }
     fn remove_part(&mut self, rule: &Rule) -> Option<Arc<Rule>> {
         let parts = self.parts.as_mut()?;
         let removed = parts.remove_ordinary(rule);

@@ -2,11 +2,13 @@
 
 use super::id::BridgeId;
 use super::id::PortId;
+use super::learnt::{Finished, Learnt};
 use super::tunnel::Ends;
 use crate::edge::{Rx, Tx};
 use ofp::action::{Action, Controller};
 use ofp::key::Match;
 use ofp::types::{Cookie, PortNo, TableId};
+use std::sync::Arc;
 
 /// Entries of the ring from a worker to control.
 pub const EVENTS: usize = 4096;
@@ -18,6 +20,10 @@ pub const COMMANDS: usize = 1024;
 pub enum Event {
     /// A packet for the controllers.
     Punt(Box<Punt>),
+    /// A flow that a packet taught, or teaches still.
+    Learn(Arc<Learnt>),
+    /// A connection ends, and a rule's timeouts with it.
+    Finish(Arc<Finished>),
     /// Packets wait for this tunnel's route or neighbour.
     Resolve {
         /// The tunnel's port.

@@ -8,6 +8,7 @@ pub mod drop;
 pub mod event;
 pub mod group;
 pub mod id;
+pub mod learnt;
 pub mod mac;
 pub mod meter;
 pub mod plan;

@@ -3,7 +3,7 @@
 
 use super::rule::Rule;
 use flow::extract::{self, Depth};
-use ofp::action::Action;
+use ofp::action::{Action, Learn, LearnSource};
 use ofp::field::{Field, Subfield};
 use ofp::key::{Match, VLAN_PRESENT, WORDS, WordSet, word};
 use ofp::types::PortNo;
@@ -194,11 +194,26 @@ pub fn for_each_read(actions: &[Action], f: &mut impl FnMut(Field)) {
             Action::PushMpls(_) | Action::PopMpls(_) | Action::DecMplsTtl => {}
             Action::SetMplsLabel(_) | Action::SetMplsTc(_) | Action::SetMplsTtl(_) => {}
             Action::CopyTtlOut | Action::CopyTtlIn | Action::PushPbb(_) | Action::PopPbb => {}
-            Action::Learn(_) | Action::Conjunction { .. } | Action::Multipath(_) => {}
-            Action::Bundle(_) | Action::FinTimeout { .. } | Action::CheckPktLarger { .. } => {}
-            Action::Sample(_) | Action::DeleteField(_) => {}
+            Action::Learn(learn) => learn_reads(learn, f),
+            // Whether it is TCP; its flags are seen when the step runs.
+            Action::FinTimeout { .. } => writes(Field::TcpFlags, f),
+            Action::Conjunction { .. } | Action::Sample(_) => {}
+            Action::Multipath(_) => {}
+            Action::Bundle(_) | Action::CheckPktLarger { .. } => {}
+            Action::DeleteField(_) => {}
             Action::Encap(_) | Action::Decap(_) => {}
         }
+    }
+}
+
+fn learn_reads(learn: &Learn, f: &mut impl FnMut(Field)) {
+    for spec in &learn.specs {
+        if let LearnSource::Field(source) = spec.source {
+            reads(source, f);
+        }
+    }
+    if let Some(result) = learn.result {
+        writes(result.field, f);
     }
 }
 

@@ -3,6 +3,7 @@
 use super::classifier::Classifier;
 use super::group::GroupView;
 use super::id::{BridgeId, PortId};
+use super::learnt::Limits;
 use super::mac::MacTable;
 use super::meter::MeterView;
 use super::plan::Plan;
@@ -71,6 +72,8 @@ pub struct BridgeView {
     pub groups: FxHashMap<GroupId, (u64, Arc<GroupView>)>,
     /// Meters.
     pub meters: FxHashMap<MeterId, Arc<MeterView>>,
+    /// How many flows there are of those that `learn` actions limit.
+    pub limits: Limits,
     /// Ports by number.
     pub ports: FxHashMap<PortNo, PortId>,
     /// Ports in the order of their numbers.
@@ -131,6 +134,38 @@ pub enum Change {
     SetRoute(Ends, Option<Arc<Route>>),
 }
 
+impl BridgeView {
+    fn add_rule(&mut self, rule: &Arc<Rule>, generation: u64) {
+        let Some(table) = self.tables.get_mut(usize::from(rule.table.0)) else {
+            return;
+        };
+        // First added: what both rules look at does not go in between.
+        self.plan.add(rule, generation);
+        if let Some(old) = table.rules.remove(rule) {
+            self.plan.remove(&old, generation);
+            self.limits.remove(&old);
+        }
+        table.rules.insert(rule.clone());
+        table.generation = generation;
+        let tables = &self.tables;
+        self.limits.add(rule, |table, cookie| {
+            let table = tables.get(usize::from(table.0));
+            let rules = table.into_iter().flat_map(|table| table.rules.iter());
+            rules.filter(|rule| rule.cookie == cookie).count()
+        });
+    }
+    fn remove_rule(&mut self, rule: &Rule, generation: u64) {
+        let Some(table) = self.tables.get_mut(usize::from(rule.table.0)) else {
+            return;
+        };
+        if let Some(old) = table.rules.remove(rule) {
+            self.plan.remove(&old, generation);
+            self.limits.remove(&old);
+            table.generation = generation;
+        }
+    }
+}
+
 impl Snapshot {
     /// A bridge.
     #[inline]
@@ -168,22 +203,13 @@ impl Snapshot {
             }
             Change::RemovePort(id) => self.remove_port(*id, generation),
             Change::AddRule(id, rule) => {
-                if let Some((plan, table)) = self.table(*id, rule.table) {
-                    // First added: what both rules look at does not go in between.
-                    plan.add(rule, generation);
-                    if let Some(old) = table.rules.remove(rule) {
-                        plan.remove(&old, generation);
-                    }
-                    table.rules.insert(rule.clone());
-                    table.generation = generation;
+                if let Some(bridge) = self.bridge_mut(*id) {
+                    bridge.add_rule(rule, generation);
                 }
             }
             Change::RemoveRule(id, rule) => {
-                if let Some((plan, table)) = self.table(*id, rule.table)
-                    && let Some(old) = table.rules.remove(rule)
-                {
-                    plan.remove(&old, generation);
-                    table.generation = generation;
+                if let Some(bridge) = self.bridge_mut(*id) {
+                    bridge.remove_rule(rule, generation);
                 }
             }
             Change::SetGroup(id, group) => {
@@ -236,13 +262,6 @@ impl Snapshot {
     fn bridge_mut(&mut self, id: BridgeId) -> Option<&mut BridgeView> {
         self.bridges.get_mut(usize::from(id.0))?.as_mut()
     }
-    fn table(&mut self, id: BridgeId, table: TableId) -> Option<(&mut Plan, &mut TableView)> {
-        let bridge = self.bridges.get_mut(usize::from(id.0))?.as_mut()?;
-        Some((
-            &mut bridge.plan,
-            bridge.tables.get_mut(usize::from(table.0))?,
-        ))
-    }
     fn set_bridge(&mut self, id: BridgeId, config: &Arc<BridgeConfig>, generation: u64) {
         let index = usize::from(id.0);
         if self.bridges.len() <= index {
@@ -254,6 +273,7 @@ impl Snapshot {
             plan: Plan::default(),
             groups: FxHashMap::default(),
             meters: FxHashMap::default(),
+            limits: Limits::default(),
             ports: FxHashMap::default(),
             members: Vec::new(),
             local: None,

@@ -92,6 +92,29 @@ pub struct WorkerStats {
     pub worker: [AtomicU64; 5],
     /// Tunnel packets of no tunnel (another remote end, key or session) that were left to the host.
     pub unclaimed: AtomicU64,
+    /// Per [`Effect`].
+    pub effects: [AtomicU64; EFFECTS.len()],
+}
+
+macro_rules! effects {
+    ($($variant:ident $name:literal $text:literal;)*) => {
+        /// What actions do beside forwarding, as far as it is counted.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(missing_docs, reason = "the table says it")]
+        pub enum Effect { $($variant),* }
+
+        /// Effect, counter name, explanation; in the order of the enum.
+        pub const EFFECTS: &[(Effect, &str, &str)] = &[$((Effect::$variant, $name, $text)),*];
+    };
+}
+
+effects! {
+    Learnt       "learn_sent"         "flows of learn actions that workers told control of";
+    LearnLost    "learn_lost"         "the same, lost as the queue to control was full: the next packet tries again";
+    LearnLimit   "learn_limited"      "packets that taught nothing, as their learn action's limit was reached";
+    Finished     "fin_timeout_sent"   "TCP FINs and RSTs that shortened a flow's timeouts";
+    FinishedLost "fin_timeout_lost"   "the same, lost as the queue to control was full";
+    Sampled      "sampled"            "packets that a sample action chose";
 }
 
 /// Kinds of BPDUs that are counted.
@@ -116,6 +139,7 @@ impl WorkerStats {
             held: std::array::from_fn(|_| AtomicU64::new(0)),
             worker: std::array::from_fn(|_| AtomicU64::new(0)),
             unclaimed: AtomicU64::new(0),
+            effects: std::array::from_fn(|_| AtomicU64::new(0)),
         }
     }
     /// Credits packets to a rule.
@@ -126,6 +150,12 @@ impl WorkerStats {
             entry[1].store(entry[1].load(Relaxed) + bytes, Relaxed);
             entry[2].store(now.0, Relaxed);
         }
+    }
+    /// Counts an effect.
+    #[inline]
+    pub fn effect(&self, effect: Effect) {
+        let counter = &self.effects[effect as usize];
+        counter.store(counter.load(Relaxed) + 1, Relaxed);
     }
     /// Counts a BPDU that a port received.
     pub fn received_bpdu(&self, port: PortId, kind: bpdu::Kind) {
@@ -354,6 +384,12 @@ impl Stats {
     pub fn drops(&self, reason: DropReason) -> u64 {
         let mut sum = 0;
         self.each(|w| sum += w.drops[reason as usize].load(Relaxed));
+        sum
+    }
+    /// How often an effect was.
+    pub fn effects(&self, effect: Effect) -> u64 {
+        let mut sum = 0;
+        self.each(|w| sum += w.effects[effect as usize].load(Relaxed));
         sum
     }
     /// How often an outcome of reassembly was.

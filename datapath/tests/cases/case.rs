@@ -6,6 +6,7 @@ use datapath::forward::trace::{Observer, Text};
 use datapath::model::event::{Event, PacketOut};
 use datapath::model::id::BridgeId;
 use datapath::model::id::PortId;
+use datapath::model::learnt::{Finished, Learnt};
 use datapath::model::port::{PortKind, PortView, VlanMode};
 use datapath::model::reserved::Policy;
 use datapath::model::snapshot::{BridgeConfig, Change, Miss};
@@ -50,6 +51,8 @@ struct Case<'t> {
     /// Frames that came out and are not wanted yet, by port name.
     out: Vec<(String, Vec<u8>)>,
     punts: Vec<datapath::model::event::Punt>,
+    /// What FINs and RSTs said.
+    finished: Vec<Arc<Finished>>,
     before: BTreeMap<String, u64>,
     ingress: String,
     trace: Text,
@@ -76,6 +79,7 @@ pub fn damage(text: &str, mode: Mode, seed: u64) -> Result<()> {
     case.damage = Some(seed | 1);
     case.execute_without_checks(text)?;
     (case.out, case.punts) = (Vec::new(), Vec::new());
+    case.finished.clear();
     case.end()
 }
 
@@ -148,6 +152,7 @@ impl<'t> Case<'t> {
             rules: Vec::new(),
             out: Vec::new(),
             punts: Vec::new(),
+            finished: Vec::new(),
             before: BTreeMap::new(),
             ingress: String::new(),
             trace: Text::default(),
@@ -176,9 +181,10 @@ impl<'t> Case<'t> {
         self.bridge("br0")?;
         (1..=4).try_for_each(|number| self.port(&number.to_string()))?;
         for (_, word, rest) in Self::lines(text) {
-            if !matches!(word, "want" | "punt" | "stat") {
+            if !matches!(word, "want" | "punt" | "stat" | "fin") {
                 self.out.clear();
                 self.punts.clear();
+                self.finished.clear();
                 self.line(word, rest)?;
             }
         }
@@ -202,6 +208,7 @@ impl<'t> Case<'t> {
             "want" => self.want(rest),
             "punt" => self.punt(rest),
             "stat" => self.stat(rest),
+            "fin" => self.fin(rest),
             other => Err(format!("no such line: \"{other}\"")),
         }
     }
@@ -483,6 +490,38 @@ impl<'t> Case<'t> {
         self.rules.push((bridge, rule, rest));
         Ok(())
     }
+    /// What control does with a flow that a packet taught.
+    fn learnt(&mut self, learnt: &Learnt) {
+        let flow = &learnt.flow;
+        let snapshot = self.sim.snapshot();
+        let view = snapshot.bridge(learnt.bridge).expect("a bridge");
+        let table = &view.tables[usize::from(flow.table.0)];
+        if !table.rules.has(&flow.matching, flow.priority) {
+            let rule = Rule {
+                id: RuleId(0),
+                table: flow.table,
+                priority: flow.priority,
+                matching: flow.matching.clone(),
+                actions: flow.actions.clone().into(),
+                cookie: flow.cookie,
+            };
+            self.sim.add_rule(learnt.bridge, rule);
+        }
+    }
+    /// "[table=N] idle=N hard=N": a TCP connection ended.
+    fn fin(&mut self, rest: &str) -> Result<()> {
+        let first = self.finished.first().ok_or("no connection ended")?;
+        let (table, idle, hard) = (first.rule.table, first.idle_secs, first.hard_secs);
+        let got = format!("table={table} idle={idle} hard={hard}");
+        if got != rest {
+            return Err(format!("a connection ended otherwise: {got}"));
+        }
+        let all = self.finished.drain(..).len();
+        match all == self.times() {
+            true => Ok(()),
+            false => Err(format!("{all} connections ended")),
+        }
+    }
     fn del(&mut self, rest: &str) -> Result<()> {
         let at = self.rules.iter().position(|(_, _, text)| *text == rest);
         let (bridge, rule, _) = self.rules.remove(at.ok_or("no such flow line")?);
@@ -562,6 +601,8 @@ impl<'t> Case<'t> {
             match event {
                 Event::Punt(punt) => self.punts.push(*punt),
                 Event::Resolve { .. } => {}
+                Event::Learn(learnt) => self.learnt(&learnt),
+                Event::Finish(finished) => self.finished.push(finished),
             }
         }
     }
@@ -574,6 +615,7 @@ impl<'t> Case<'t> {
         }
         match self.punts.first() {
             Some(punt) => Err(format!("not wanted: {}", show_punt(punt))),
+            None if !self.finished.is_empty() => Err("not wanted: a connection's end".into()),
             None => Ok(()),
         }
     }

@@ -272,6 +272,10 @@ impl Daemon {
                 self.stats.fragments(*outcome)
             );
         }
+        for (effect, name, about) in datapath::model::stats::EFFECTS {
+            let count = self.stats.effects(*effect);
+            text += &format!("{name:<29} {count:>12}  {about}\n");
+        }
         let [bursts, frames, hits, misses, _] = self.stats.workers();
         text += &format!(
             "{:<29} {bursts:>12}\n{:<29} {frames:>12}\n",
@@ -304,7 +308,14 @@ impl Daemon {
             "{:<29} {:>12}\n",
             "control_packet_ins_limited", control.packet_ins_limited
         );
-        text += &format!("{:<29} {:>12}\n", "control_errors", control.errors);
+        for (name, count) in [
+            ("control_learnt", control.learnt),
+            ("control_learns_refused", control.learns_refused),
+            ("control_learns_limited", control.learns_limited),
+            ("control_errors", control.errors),
+        ] {
+            text += &format!("{name:<29} {count:>12}\n");
+        }
         text
     }
 

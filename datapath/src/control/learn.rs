@@ -1,0 +1,192 @@
+//! What packets teach: flows of `learn` actions, and timeouts that a TCP FIN or RST shortens. Each is applied as if a controller
+//! had said it, but nobody is told of an error: it is counted.
+
+use super::Switch;
+use super::flow_table::{Flow, FlowIndex, Selection};
+use crate::model::BridgeId;
+use crate::model::learnt::{Finished, Learnt, for_each_learn};
+use crate::time::Time;
+use ofp::action::Action;
+use ofp::key::Match;
+use ofp::message::{FlowMod, FlowRemovedReason, flow_flag};
+use ofp::types::{Cookie, GroupId, PortNo, TableId, Version};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// NX_LEARN_F_DELETE_LEARNED.
+const DELETE_LEARNED: u16 = 2;
+/// Counts of limited flows that are remembered.
+const COUNTS_LEN: usize = 1024;
+
+/// A table's flows of one cookie.
+pub(super) type Lesson = (BridgeId, TableId, Cookie);
+
+/// What is known of flows that packets taught.
+#[derive(Default)]
+pub(super) struct Lessons {
+    /// Whose last teacher may be gone.
+    forsaken: FxHashSet<Lesson>,
+    /// How many there are, and the state of the bridge's flows that this is true for.
+    counts: FxHashMap<Lesson, (usize, (u64, usize))>,
+}
+
+/// Calls `f` with the table and cookie of each action that wants its flows deleted with it.
+fn for_each_lesson(actions: &[Action], mut f: impl FnMut(TableId, Cookie)) {
+    for_each_learn(actions, &mut |learn| {
+        if learn.flags & DELETE_LEARNED != 0 {
+            f(learn.table, learn.cookie);
+        }
+    });
+}
+
+/// All flows of a lesson.
+fn of_lesson<'a>((_, table, cookie): Lesson, any: &'a Match) -> Selection<'a> {
+    Selection {
+        table,
+        priority: None,
+        matching: any,
+        cookie,
+        cookie_mask: u64::MAX,
+        out_port: PortNo::ANY,
+        out_group: GroupId::ANY,
+    }
+}
+
+/// Whether a flow is what a packet teaches, so that it only has to be kept alive.
+fn is_taught(flow: &Flow, taught: &FlowMod) -> bool {
+    *flow.rule.actions == *taught.actions
+        && flow.rule.cookie == taught.cookie
+        && flow.idle_timeout_secs == taught.idle_timeout_secs
+        && flow.hard_timeout_secs == taught.hard_timeout_secs
+        && flow.flags & flow_flag::SEND_FLOW_REM == taught.flags
+}
+
+impl Switch {
+    /// A flow that a packet taught: a strict modify, that adds what is not there. One that is there already
+    /// lives on; nothing changes for the workers.
+    pub(super) fn learnt(&mut self, now: Time, learnt: &Learnt) {
+        let (id, flow) = (learnt.bridge, &learnt.flow);
+        let Some(bridge) = self.bridges.get(&id) else {
+            return;
+        };
+        if usize::from(flow.table.0) >= TableId::LEN {
+            return;
+        }
+        let found = bridge.flows.find(flow.table, flow.priority, &flow.matching);
+        if let Some(index) = found {
+            return self.taught_again(now, id, index, flow);
+        }
+        let lesson = (id, flow.table, flow.cookie);
+        if learnt.limit > 0 && self.count_lesson(lesson) >= learnt.limit as usize {
+            self.counters.learns_limited += 1;
+            return;
+        }
+        match self.add_flow(now, id, Version::V13, flow) {
+            Ok(()) => {
+                self.counters.learnt += 1;
+                self.lesson_grew(lesson);
+            }
+            Err(_) => self.counters.learns_refused += 1,
+        }
+    }
+    fn taught_again(&mut self, now: Time, id: BridgeId, index: FlowIndex, taught: &FlowMod) {
+        let bridge = self.bridges.get_mut(&id).expect("seen by the caller");
+        let Some(flow) = bridge.flows.get(index) else {
+            return;
+        };
+        if is_taught(flow, taught) {
+            let used = self.stats.rule(flow.rule.id).used;
+            bridge.flows.touch(index, used, now);
+        } else {
+            let cookie = Some(taught.cookie).filter(|cookie| cookie.0 != u64::MAX);
+            self.modify_flow(now, id, index, &taught.actions, cookie, false);
+        }
+    }
+    /// Flows of a lesson. They are counted anew when flows changed in another way than by it.
+    fn count_lesson(&mut self, lesson: Lesson) -> usize {
+        let flows = &self.bridges[&lesson.0].flows;
+        let state = flows.state();
+        match self.lessons.counts.get(&lesson) {
+            Some((len, at)) if *at == state => *len,
+            _ => {
+                let len = flows.select(&of_lesson(lesson, &Match::default())).len();
+                if self.lessons.counts.len() >= COUNTS_LEN {
+                    self.lessons.counts.clear();
+                }
+                self.lessons.counts.insert(lesson, (len, state));
+                len
+            }
+        }
+    }
+    fn lesson_grew(&mut self, lesson: Lesson) {
+        let state = self.bridges[&lesson.0].flows.state();
+        if let Some((len, at)) = self.lessons.counts.get_mut(&lesson) {
+            (*len, *at) = (*len + 1, state);
+        }
+    }
+    /// A flow has these actions no more. What they taught is looked at when the message or event is done with.
+    pub(super) fn forsake(&mut self, id: BridgeId, actions: &[Action]) {
+        for_each_lesson(actions, |table, cookie| {
+            self.lessons.forsaken.insert((id, table, cookie));
+        });
+    }
+    /// Counts of limited flows are void: all flows of a bridge are gone, and their state begins anew.
+    pub(super) fn recount_lessons(&mut self) {
+        self.lessons.counts.clear();
+    }
+    /// ovs-actions(7), `delete_learned`: "when the last learn action with this flag and particular table and cookie values is
+    /// removed, the switch deletes all of the flows in the specified table with the specified cookie."
+    pub(super) fn delete_forsaken(&mut self, now: Time) {
+        // Those that are deleted may have taught others.
+        while !self.lessons.forsaken.is_empty() {
+            let mut lessons = std::mem::take(&mut self.lessons.forsaken);
+            let bridges: FxHashSet<BridgeId> = lessons.iter().map(|lesson| lesson.0).collect();
+            for id in bridges {
+                let Some(bridge) = self.bridges.get(&id) else {
+                    lessons.retain(|lesson| lesson.0 != id);
+                    continue;
+                };
+                for flow in bridge.flows.iter() {
+                    for_each_lesson(&flow.rule.actions, |table, cookie| {
+                        lessons.remove(&(id, table, cookie));
+                    });
+                }
+            }
+            for lesson in lessons {
+                let flows = &self.bridges[&lesson.0].flows;
+                let mut taught = flows.select(&of_lesson(lesson, &Match::default()));
+                taught.sort_unstable();
+                for index in taught {
+                    self.end_flow(now, lesson.0, index, FlowRemovedReason::Delete);
+                }
+            }
+        }
+    }
+    /// A TCP FIN or RST passed a rule: its timeouts are at most those of its `fin_timeout` from now on.
+    pub(super) fn finished(&mut self, finished: &Finished) {
+        let Some(bridge) = self.bridges.get_mut(&finished.bridge) else {
+            return;
+        };
+        let rule = &finished.rule;
+        let Some(index) = bridge.flows.find(rule.table, rule.priority, &rule.matching) else {
+            return;
+        };
+        if bridge
+            .flows
+            .get(index)
+            .is_some_and(|flow| flow.rule.id == rule.id)
+        {
+            let used = self.stats.rule(rule.id).used;
+            bridge.flows.update(index, used, |flow| {
+                shorten(&mut flow.idle_timeout_secs, finished.idle_secs);
+                shorten(&mut flow.hard_timeout_secs, finished.hard_secs);
+            });
+        }
+    }
+}
+
+/// 0 is no timeout, and no bound.
+fn shorten(timeout_secs: &mut u16, at_most: u16) {
+    if at_most != 0 && (*timeout_secs == 0 || *timeout_secs > at_most) {
+        *timeout_secs = at_most;
+    }
+}
