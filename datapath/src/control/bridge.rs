@@ -1,6 +1,7 @@
 //! Bridges: settings, what packets meet where no flow decides (miss, fail-open), and the flush.
 
 use super::flow_table::FlowTables;
+use super::group::Groups;
 use super::settings::{BridgeSettings, ConfigError, ControllerSettings, FailMode};
 use super::{Settling, Switch};
 use crate::control::Output;
@@ -25,6 +26,7 @@ pub(super) struct Bridge {
     /// As last staged.
     pub(super) config: BridgeConfig,
     pub(super) flows: FlowTables,
+    pub(super) groups: Groups,
     pub(super) ports: BTreeMap<PortNo, PortId>,
     /// Monitors of all its connections.
     pub(super) monitors: usize,
@@ -91,6 +93,7 @@ impl Switch {
             settings,
             config,
             flows: FlowTables::default(),
+            groups: Groups::default(),
             ports: BTreeMap::new(),
             monitors: 0,
             controllers: Vec::new(),
@@ -131,6 +134,7 @@ impl Switch {
         if flush {
             self.set_fail_open(id, false);
             self.flush_flows(id);
+            self.flush_groups(id);
             self.add_default_flow(now, id);
         } else if old.fail_mode != self.bridges[&id].settings.fail_mode {
             let fail_open = self.bridges[&id].standalone.is_some();
@@ -155,6 +159,7 @@ impl Switch {
             .for_each(|port| self.remove_port(port, out));
         self.set_fail_open(id, false);
         self.flush_flows(id);
+        self.flush_groups(id);
         self.bridges.remove(&id);
         self.publisher.stage(Change::RemoveBridge(id));
         self.when_settled(Settling::Bridge(id));

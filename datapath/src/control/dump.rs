@@ -17,7 +17,7 @@ use ofp::message::{Body, FlowStatsRequest, FlowUpdate, Message, MultipartPart, M
 use ofp::types::Xid;
 
 /// Bytes of one message of a long reply; it can have 65,535 at most.
-const PART_BYTES: usize = 32 * 1024;
+pub(super) const PART_BYTES: usize = 32 * 1024;
 /// Messages that are made at a time.
 const PIECE_PARTS: usize = 8;
 /// Flows that are sorted for a dump at most: 256 KiB while it lasts.
@@ -256,7 +256,7 @@ fn encoded_size(flow: &Flow) -> usize {
     64 + flow.rule.matching.words().len() * 64 + actions_size(&flow.rule.actions)
 }
 
-fn actions_size(actions: &[Action]) -> usize {
+pub(super) fn actions_size(actions: &[Action]) -> usize {
     let of = |action: &Action| match action {
         Action::WriteActions(nested) | Action::Clone(nested) => 32 + actions_size(nested),
         Action::Note(bytes) => 32 + bytes.len(),

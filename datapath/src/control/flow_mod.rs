@@ -39,6 +39,12 @@ impl Switch {
             bridge, version, ..
         } = self.connections[&conn];
         check(flow_mod, version)?;
+        if !matches!(
+            flow_mod.command,
+            FlowModCommand::Delete | FlowModCommand::DeleteStrict
+        ) {
+            self.check_used(bridge, &flow_mod.actions)?;
+        }
         use FlowModCommand::*;
         let result = match flow_mod.command {
             Add => self.add_flow(now, bridge, version, flow_mod),
@@ -254,7 +260,7 @@ impl Switch {
         self.when_settled(Settling::Rule(Box::new(Ended { slot, tell: None })));
     }
     /// A slot for a new rule's counters, and what they hold already.
-    fn take_rule_slot(&mut self) -> Option<(RuleId, (u64, u64))> {
+    pub(super) fn take_rule_slot(&mut self) -> Option<(RuleId, (u64, u64))> {
         let (slot, used_before) = self.rule_slots.take()?;
         let id = RuleId(slot);
         if !used_before {

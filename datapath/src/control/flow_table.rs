@@ -7,6 +7,7 @@
 //! Invariants: two flows of a table never have the same match and priority; a flow with a timeout is in
 //! `deadlines` exactly once, no later than it could end.
 
+use super::users::{Used, Users};
 use crate::model::Rule;
 use crate::time::Time;
 use ofp::action::Action;
@@ -177,6 +178,8 @@ pub(super) struct FlowTables {
     free: Vec<u32>,
     tables: std::collections::BTreeMap<TableId, Table>,
     deadlines: BTreeSet<(Time, FlowIndex)>,
+    /// Which flows name a group or a meter.
+    users: Users<FlowIndex>,
     sequence: u64,
 }
 
@@ -230,6 +233,7 @@ impl FlowTables {
     pub(super) fn insert(&mut self, mut flow: Flow) -> FlowIndex {
         self.sequence += 1;
         (flow.sequence, flow.changed) = (self.sequence, self.sequence);
+        flow.deadline = flow.next_deadline(Time::default());
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len() as u32 - 1
@@ -244,7 +248,7 @@ impl FlowTables {
         });
         group.flows.entry(hash).or_default().push(index);
         table.len += 1;
-        flow.deadline = flow.next_deadline(Time::default());
+        self.users.add(index, &flow.rule.actions);
         if let Some(deadline) = flow.deadline {
             self.deadlines.insert((deadline, index));
         }
@@ -258,10 +262,13 @@ impl FlowTables {
         flow.changed = self.sequence;
         flow.deadline = flow.next_deadline(Time::default());
         let new = flow.deadline;
+        let rule = flow.rule.clone();
         let old = self.slots.get_mut(index.0 as usize)?.replace(flow)?;
         old.deadline
             .map(|deadline| self.deadlines.remove(&(deadline, index)));
         new.map(|deadline| self.deadlines.insert((deadline, index)));
+        self.users.remove(index, &old.rule.actions);
+        self.users.add(index, &rule.actions);
         Some(old)
     }
     /// Changes a flow's values (not its table, match and priority), and when to look at it again.
@@ -269,9 +276,15 @@ impl FlowTables {
         let Some(Some(flow)) = self.slots.get_mut(index.0 as usize) else {
             return;
         };
+        let before = flow.rule.clone();
         change(flow);
+        let after = flow.rule.clone();
         self.sequence += 1;
         flow.changed = self.sequence;
+        if !Arc::ptr_eq(&before, &after) {
+            self.users.remove(index, &before.actions);
+            self.users.add(index, &after.actions);
+        }
         self.reschedule(index, used);
     }
     /// A flow's hard timeout starts again. That is no change that others have to see.
@@ -294,10 +307,19 @@ impl FlowTables {
             flow.deadline = deadline;
         }
     }
+    /// The flows that name a group or a meter, in no order.
+    pub(super) fn users(&self, used: Used) -> impl Iterator<Item = FlowIndex> {
+        self.users.of(used)
+    }
+    /// How many these are.
+    pub(super) fn users_len(&self, used: Used) -> usize {
+        self.users.len(used)
+    }
     /// Removes a flow.
     pub(super) fn remove(&mut self, index: FlowIndex) -> Option<Flow> {
         let flow = self.slots.get_mut(index.0 as usize)?.take()?;
         self.free.push(index.0);
+        self.users.remove(index, &flow.rule.actions);
         flow.deadline
             .map(|deadline| self.deadlines.remove(&(deadline, index)));
         let table = self

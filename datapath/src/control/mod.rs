@@ -18,6 +18,9 @@ mod features;
 mod flow_mod;
 mod flow_stats;
 mod flow_table;
+mod group;
+mod group_mod;
+mod group_stats;
 mod learn;
 mod message;
 mod monitor;
@@ -29,6 +32,7 @@ mod port_mod;
 mod role;
 mod settings;
 mod slots;
+mod users;
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,9 @@
 //! OFPT_MULTIPART_REQUEST: one arm per kind, in parts of bounded size.
 
 use super::Switch;
+use super::dump::PART_BYTES;
 use super::flow_mod::MAX_ENTRIES;
+use super::group_stats;
 use super::settings::ConnId;
 use crate::model::BridgeId;
 use crate::time::Time;
@@ -97,6 +99,20 @@ impl Switch {
                 }
                 part(MultipartPart::Queue(Vec::new()));
             }
+            Group(wanted) => {
+                let stats = self.group_stats(now, conn, wanted);
+                in_sized_parts(stats, group_stats::stats_size, MultipartPart::Group, part);
+            }
+            GroupDesc(wanted) => {
+                let descs = self.group_descs(conn, wanted);
+                in_sized_parts(
+                    descs,
+                    group_stats::desc_size,
+                    MultipartPart::GroupDesc,
+                    part,
+                );
+            }
+            GroupFeatures => part(MultipartPart::GroupFeatures(group_stats::group_features())),
             _ => return Err(OfError::BadStat),
         }
         if let Some(part) = last {
@@ -164,6 +180,26 @@ fn in_parts<T>(
         part(kind(std::mem::replace(&mut list, rest)));
     }
     part(kind(list));
+}
+
+/// Cuts a list into parts of bounded size, at least one; `size` is an upper bound of an entry's bytes.
+fn in_sized_parts<T>(
+    list: Vec<T>,
+    size: fn(&T) -> usize,
+    kind: fn(Vec<T>) -> MultipartPart,
+    mut part: impl FnMut(MultipartPart),
+) {
+    let (mut entries, mut bytes) = (Vec::new(), 0);
+    for entry in list {
+        let of_entry = size(&entry);
+        if bytes + of_entry > PART_BYTES && !entries.is_empty() {
+            part(kind(std::mem::take(&mut entries)));
+            bytes = 0;
+        }
+        bytes += of_entry;
+        entries.push(entry);
+    }
+    part(kind(entries));
 }
 
 /// OFPMP_TABLE_FEATURES: all tables are alike.

@@ -2,8 +2,9 @@
 //! say, wherever they come from.
 
 use super::settings::ConnId;
+use super::users::{Used, for_each_used};
 use super::{Output, Switch};
-use crate::model::event;
+use crate::model::{BridgeId, event};
 use ofp::action::Action;
 use ofp::check;
 use ofp::error::OfError;
@@ -40,6 +41,7 @@ impl Switch {
             TableId::ALL,
             connection.version,
         )?;
+        self.check_used(connection.bridge, &packet_out.actions)?;
         let command = event::PacketOut {
             bridge: connection.bridge,
             in_port: packet_out.in_port,
@@ -48,6 +50,18 @@ impl Switch {
         };
         self.when_published(Output::PacketOut(Box::new(command)), out);
         Ok(())
+    }
+    /// Whether the groups that actions name are there.
+    pub(super) fn check_used(&self, id: BridgeId, actions: &[Action]) -> Result<(), OfError> {
+        let groups = &self.bridges[&id].groups;
+        let mut result = Ok(());
+        for_each_used(actions, &mut |used| match used {
+            Used::Group(group) if groups.get(group).is_none() => {
+                result = Err(OfError::ActionOutGroup);
+            }
+            _ => {}
+        });
+        result
     }
 }
 
@@ -116,10 +130,9 @@ fn check_conjunction(actions: &[Action]) -> Result<(), OfError> {
     Ok(())
 }
 
-/// What this switch does not have: groups, meters and a way to resume a packet.
+/// What this switch does not have: meters and a way to resume a packet.
 fn check_supported(actions: &[Action]) -> Result<(), OfError> {
     actions.iter().try_for_each(|action| match action {
-        Action::Group(_) => Err(OfError::ActionOutGroup),
         Action::Meter(_) => Err(OfError::MeterInvalid),
         Action::Controller(controller) if controller.meter.is_some() => Err(OfError::MeterInvalid),
         Action::Controller(controller) if controller.pause => Err(OfError::ActionArgument),

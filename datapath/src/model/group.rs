@@ -31,7 +31,7 @@ pub struct BucketView {
     pub watch_port: PortNo,
     /// It is live while this group has a live bucket; `ANY`: not asked.
     pub watch_group: GroupId,
-    /// An action set, in the order in which it is executed.
+    /// As installed: executed as an action set.
     pub actions: Box<[Action]>,
     /// Where its packets are counted.
     pub counter: RuleId,

@@ -267,7 +267,7 @@ impl Check {
 }
 
 /// Whether an action can stand in an action set.
-pub(crate) fn fits_action_set(action: &Action) -> bool {
+pub fn fits_action_set(action: &Action) -> bool {
     !matches!(
         action,
         Action::Enqueue { .. }

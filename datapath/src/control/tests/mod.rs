@@ -5,6 +5,7 @@ mod dumps;
 mod flow_mods;
 mod flow_table;
 mod flows;
+mod groups;
 mod learn;
 mod messages;
 mod monitors;

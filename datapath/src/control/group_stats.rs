@@ -1,0 +1,88 @@
+//! OFPMP_GROUP, OFPMP_GROUP_DESC, OFPMP_GROUP_FEATURES.
+
+use super::Switch;
+use super::dump::actions_size;
+use super::flow_stats::duration;
+use super::group::Slot;
+use super::group_mod::MAX_GROUPS;
+use super::settings::ConnId;
+use super::users::Used;
+use crate::time::Time;
+use ofp::action::Action;
+use ofp::message::{Bucket, GroupDesc, GroupFeatures, GroupStats};
+use ofp::types::GroupId;
+
+/// OFPGFC_*: select groups have weights, watch, forward to groups, and loops of these are refused.
+const CAPABILITIES: u32 = 0b1111;
+/// Actions of buckets by their numbers since OpenFlow 1.1: output; copy TTL out and in (11, 12); the MPLS
+/// and VLAN ones, set_queue, group, the IP TTL ones, set_field (15 to 25); push and pop PBB (26, 27).
+const ACTIONS: u32 = 1 | 0b11 << 11 | 0x1fff << 15;
+
+impl Switch {
+    /// OFPMP_GROUP.
+    pub(super) fn group_stats(&self, now: Time, conn: ConnId, wanted: GroupId) -> Vec<GroupStats> {
+        let bridge = &self.bridges[&self.connections[&conn].bridge];
+        let stats = |group: &std::sync::Arc<super::group::Group>| {
+            let id = group.desc.group;
+            let users = bridge.flows.users_len(Used::Group(id)) + bridge.groups.users_len(id);
+            let (packets, bytes) = self.counted_at(group.slot);
+            GroupStats {
+                group: id,
+                ref_count: users as u32,
+                packets,
+                bytes,
+                duration: duration(now.since(group.created)),
+                buckets: group
+                    .buckets
+                    .iter()
+                    .map(|slot| self.counted_at(*slot))
+                    .collect(),
+            }
+        };
+        bridge.groups.select(wanted).map(stats).collect()
+    }
+    fn counted_at(&self, (slot, (packets, bytes)): Slot) -> (u64, u64) {
+        let now = self.stats.rule(slot);
+        (
+            now.packets.wrapping_sub(packets),
+            now.bytes.wrapping_sub(bytes),
+        )
+    }
+    /// OFPMP_GROUP_DESC.
+    pub(super) fn group_descs(&self, conn: ConnId, wanted: GroupId) -> Vec<GroupDesc> {
+        let bridge = &self.bridges[&self.connections[&conn].bridge];
+        bridge
+            .groups
+            .select(wanted)
+            .map(|group| group.desc.clone())
+            .collect()
+    }
+}
+
+/// OFPMP_GROUP_FEATURES.
+pub(super) fn group_features() -> GroupFeatures {
+    GroupFeatures {
+        kinds: 0b1111,
+        capabilities: CAPABILITIES,
+        max_groups: [MAX_GROUPS as u32; 4],
+        actions: [ACTIONS; 4],
+    }
+}
+
+/// An upper bound of a group's bytes in OFPMP_GROUP.
+pub(super) fn stats_size(stats: &GroupStats) -> usize {
+    40 + 16 * stats.buckets.len()
+}
+
+/// An upper bound of a group's bytes in OFPMP_GROUP_DESC, of any version.
+pub(super) fn desc_size(desc: &GroupDesc) -> usize {
+    let of_action = |action: &Action| match action {
+        Action::Output { .. } => 16,
+        Action::Group(_) => 8,
+        other => actions_size(std::slice::from_ref(other)),
+    };
+    // Number, lengths, and the properties for weight, port and group.
+    let of = |bucket: &Bucket| 32 + bucket.actions.iter().map(of_action).sum::<usize>();
+    // A selection's field takes at most 4 + 16 bytes, with a mask 16 more.
+    64 + 40 * desc.selection.fields.len() + desc.buckets.iter().map(of).sum::<usize>()
+}
