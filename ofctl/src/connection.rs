@@ -52,10 +52,15 @@ impl From<Failure> for Refusal {
 
 impl Connection {
     /// Connects with the first of the versions that the switch speaks.
-    pub fn open(name: &str, versions: &[Version], deadline: Option<Instant>) -> Result<Connection> {
+    pub fn open(
+        name: &str,
+        versions: &[Version],
+        deadline: Option<Instant>,
+        tls: Option<&tls::Files>,
+    ) -> Result<Connection> {
         let target = Target::read(name)?;
         for version in versions {
-            match Connection::with_version(name, &target, *version, deadline) {
+            match Connection::with_version(name, &target, *version, deadline, tls) {
                 Ok(connection) => return Ok(connection),
                 Err(Refusal::Version) => {}
                 Err(Refusal::Failure(failure)) => return Err(failure),
@@ -73,6 +78,7 @@ impl Connection {
         target: &Target,
         version: Version,
         deadline: Option<Instant>,
+        tls: Option<&tls::Files>,
     ) -> std::result::Result<Connection, Refusal> {
         let dialect = Dialect {
             version,
@@ -80,7 +86,7 @@ impl Connection {
             flow_mod_table_id: version == Version::V10,
         };
         let mut connection = Connection {
-            stream: target.connect(deadline)?,
+            stream: target.connect(deadline, tls)?,
             name: name.to_owned(),
             dialect,
             received: BytesMut::new(),
@@ -172,6 +178,7 @@ impl Connection {
         let name = &self.name;
         self.stream
             .write_all(bytes)
+            .and_then(|()| self.stream.flush())
             .map_err(|error| broken(name, error))
     }
 

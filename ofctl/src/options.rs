@@ -58,6 +58,18 @@ pub struct Options {
     /// Give up after this many seconds.
     #[arg(short, long, value_name = "SECONDS", env = "OVS_CTL_TIMEOUT")]
     timeout: Option<u64>,
+    /// Our private key, for an ssl: switch.
+    #[arg(short = 'p', long, value_name = "FILE")]
+    private_key: Option<std::path::PathBuf>,
+    /// Our certificate, for an ssl: switch.
+    #[arg(short = 'c', long, value_name = "FILE")]
+    certificate: Option<std::path::PathBuf>,
+    /// The certificate of the CA that signed the switch's.
+    #[arg(short = 'C', long, value_name = "FILE")]
+    ca_cert: Option<std::path::PathBuf>,
+    /// As --ca-cert; if there is no such file, trust the switch's CA and store it there.
+    #[arg(long, value_name = "FILE")]
+    bootstrap_ca_cert: Option<std::path::PathBuf>,
     /// Print what show, get-frags, bpdu and the dump commands answer as JSON.
     #[arg(long)]
     pub json: bool,
@@ -92,6 +104,16 @@ impl Options {
         versions.dedup();
         versions.reverse();
         Ok((versions, true))
+    }
+    /// Keys and certificates; `None`: none is named.
+    pub fn tls(&self) -> Result<Option<tls::Files>> {
+        let options = tls::Options {
+            private_key: self.private_key.clone(),
+            certificate: self.certificate.clone(),
+            ca_cert: self.ca_cert.clone(),
+            bootstrap_ca_cert: self.bootstrap_ca_cert.clone(),
+        };
+        options.files().map_err(Failure::plain)
     }
     /// Whether to print names of ports.
     pub fn show_names(&self) -> bool {

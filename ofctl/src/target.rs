@@ -20,6 +20,8 @@ pub enum Target {
     Unix(PathBuf),
     /// Host and port.
     Tcp(String, u16),
+    /// The same by TLS.
+    Ssl(String, u16),
 }
 
 impl fmt::Display for Target {
@@ -27,6 +29,7 @@ impl fmt::Display for Target {
         match self {
             Target::Unix(path) => write!(f, "unix:{}", path.display()),
             Target::Tcp(host, port) => write!(f, "tcp:{host}:{port}"),
+            Target::Ssl(host, port) => write!(f, "ssl:{host}:{port}"),
         }
     }
 }
@@ -37,18 +40,18 @@ fn rundir() -> PathBuf {
 }
 
 impl Target {
-    /// A bridge's name, a path, `unix:PATH` or `tcp:HOST[:PORT]`.
+    /// A bridge's name, a path, `unix:PATH`, `tcp:HOST[:PORT]` or `ssl:HOST[:PORT]`.
     pub fn read(word: &str) -> Result<Target> {
         if let Some(path) = word.strip_prefix("unix:") {
             return Ok(Target::Unix(path.into()));
         }
         if let Some(rest) = word.strip_prefix("tcp:") {
-            return host_and_port(word, rest);
+            let (host, port) = host_and_port(word, rest)?;
+            return Ok(Target::Tcp(host, port));
         }
-        if word.starts_with("ssl:") {
-            return Err(Failure::plain(format!(
-                "{word}: ssl: is not supported, use tcp: or unix:"
-            )));
+        if let Some(rest) = word.strip_prefix("ssl:") {
+            let (host, port) = host_and_port(word, rest)?;
+            return Ok(Target::Ssl(host, port));
         }
         if word.contains('/') {
             return Ok(Target::Unix(word.into()));
@@ -57,11 +60,14 @@ impl Target {
         Ok(Target::Unix(rundir().join(format!("{name}.mgmt"))))
     }
 
-    /// Connects, or says what to start. It gives up at the deadline, if not before.
-    pub fn connect(&self, deadline: Option<Instant>) -> Result<Stream> {
+    /// Connects, or says what to start. It gives up at the deadline, if not before. `ssl:` needs `tls`.
+    pub fn connect(&self, deadline: Option<Instant>, tls: Option<&tls::Files>) -> Result<Stream> {
         let stream = match self {
             Target::Unix(path) => UnixStream::connect(path).map(Stream::Unix),
             Target::Tcp(host, port) => connect_tcp(host, *port, deadline).map(Stream::Tcp),
+            Target::Ssl(host, port) => {
+                connect_tls(host, *port, deadline, tls).map(|s| Stream::Tls(Box::new(s)))
+            }
         };
         stream.map_err(|error| {
             let hint = match (self, error.kind()) {
@@ -80,10 +86,10 @@ impl Target {
     }
 }
 
-fn host_and_port(word: &str, rest: &str) -> Result<Target> {
+fn host_and_port(word: &str, rest: &str) -> Result<(String, u16)> {
     let fault = || {
         Failure::plain(format!(
-            "{word}: not a target; tcp:HOST:PORT, with an IPv6 address in brackets"
+            "{word}: not a target; tcp:HOST:PORT or ssl:HOST:PORT, with an IPv6 address in brackets"
         ))
     };
     let (host, port) = match rest.strip_prefix('[') {
@@ -100,7 +106,7 @@ fn host_and_port(word: &str, rest: &str) -> Result<Target> {
     if host.is_empty() {
         Err(fault())
     } else {
-        Ok(Target::Tcp(host.to_owned(), port))
+        Ok((host.to_owned(), port))
     }
 }
 
@@ -123,25 +129,55 @@ fn connect_tcp(host: &str, port: u16, deadline: Option<Instant>) -> io::Result<T
     Err(last)
 }
 
+/// Connects and shakes hands.
+fn connect_tls(
+    host: &str,
+    port: u16,
+    deadline: Option<Instant>,
+    tls: Option<&tls::Files>,
+) -> io::Result<TlsStream> {
+    let files = tls.ok_or_else(|| {
+        io::Error::other("--private-key, --certificate and --ca-cert have to be given")
+    })?;
+    let client = files.client().map_err(io::Error::other)?;
+    let mut stream = connect_tcp(host, port, deadline)?;
+    stream.set_read_timeout(Some(CONNECT_TIMEOUT))?;
+    stream.set_write_timeout(Some(CONNECT_TIMEOUT))?;
+    let name = tls::Client::server_name(stream.peer_addr()?.ip());
+    let mut connection =
+        rustls::ClientConnection::new(client.config.clone(), name).map_err(io::Error::other)?;
+    while connection.is_handshaking() {
+        connection.complete_io(&mut stream)?;
+    }
+    client.handshaken().map_err(io::Error::other)?;
+    Ok(rustls::StreamOwned::new(connection, stream))
+}
+
+type TlsStream = rustls::StreamOwned<rustls::ClientConnection, TcpStream>;
+
 /// A connected socket.
 pub enum Stream {
     /// In the file system.
     Unix(UnixStream),
     /// On the network.
     Tcp(TcpStream),
+    /// On the network, by TLS.
+    Tls(Box<TlsStream>),
 }
 
 impl Stream {
     /// How long a read or write may take; `None`: forever.
     pub fn set_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
-        match self {
-            Stream::Unix(s) => s
-                .set_read_timeout(limit)
-                .and_then(|()| s.set_write_timeout(limit)),
-            Stream::Tcp(s) => s
-                .set_read_timeout(limit)
-                .and_then(|()| s.set_write_timeout(limit)),
-        }
+        let tcp = match self {
+            Stream::Unix(s) => {
+                s.set_read_timeout(limit)?;
+                return s.set_write_timeout(limit);
+            }
+            Stream::Tcp(s) => s,
+            Stream::Tls(s) => &s.sock,
+        };
+        tcp.set_read_timeout(limit)?;
+        tcp.set_write_timeout(limit)
     }
 }
 
@@ -150,6 +186,7 @@ impl Read for Stream {
         match self {
             Stream::Unix(s) => s.read(buffer),
             Stream::Tcp(s) => s.read(buffer),
+            Stream::Tls(s) => s.read(buffer),
         }
     }
 }
@@ -159,10 +196,14 @@ impl Write for Stream {
         match self {
             Stream::Unix(s) => s.write(buffer),
             Stream::Tcp(s) => s.write(buffer),
+            Stream::Tls(s) => s.write(buffer),
         }
     }
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        match self {
+            Stream::Unix(_) | Stream::Tcp(_) => Ok(()),
+            Stream::Tls(s) => s.flush(),
+        }
     }
 }
 
@@ -178,10 +219,11 @@ mod tests {
             ("tcp:127.0.0.1", "tcp:127.0.0.1:6653"),
             ("tcp:[::1]:7", "tcp:::1:7"),
             ("tcp:host:66", "tcp:host:66"),
+            ("ssl:host", "ssl:host:6653"),
         ] {
             assert_eq!(Target::read(word).unwrap().to_string(), want);
         }
-        for bad in ["tcp:", "tcp:a:b", "tcp:[::1", "ssl:a"] {
+        for bad in ["tcp:", "tcp:a:b", "tcp:[::1", "ssl:"] {
             assert!(Target::read(bad).is_err(), "{bad}");
         }
     }

@@ -7,6 +7,7 @@ mod daemon;
 mod kernel;
 mod pmtu;
 mod rundir;
+mod stream;
 mod target;
 mod underlay;
 mod unixctl;

@@ -1,5 +1,5 @@
-//! Where a controller or a database client is: `tcp:HOST[:PORT]`, `unix:FILE`, and the listening
-//! forms `ptcp:[PORT][:HOST]`, `punix:FILE` (ovs-vsctl(8), "OpenFlow Controller Connectivity").
+//! Where a controller or a database client is: `tcp:HOST[:PORT]`, `ssl:HOST[:PORT]`, `unix:FILE`, and the listening
+//! forms `ptcp:[PORT][:HOST]`, `pssl:[PORT][:HOST]`, `punix:FILE` (ovs-vsctl(8), "OpenFlow Controller Connectivity").
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -11,10 +11,14 @@ use std::str::FromStr;
 pub enum Target {
     /// Connect to this address.
     Tcp(IpAddr, Option<u16>),
+    /// Connect to this address, by TLS.
+    Ssl(IpAddr, Option<u16>),
     /// Connect to this socket.
     Unix(PathBuf),
     /// Listen on this address.
     PassiveTcp(IpAddr, Option<u16>),
+    /// Listen on this address, for TLS.
+    PassiveSsl(IpAddr, Option<u16>),
     /// Listen on this socket.
     PassiveUnix(PathBuf),
 }
@@ -22,21 +26,31 @@ pub enum Target {
 impl Target {
     /// Whether it listens.
     pub fn is_passive(&self) -> bool {
-        matches!(self, Target::PassiveTcp(..) | Target::PassiveUnix(_))
+        matches!(
+            self,
+            Target::PassiveTcp(..) | Target::PassiveSsl(..) | Target::PassiveUnix(_)
+        )
     }
-    /// The address of the TCP forms.
+    /// Whether it speaks TLS.
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Target::Ssl(..) | Target::PassiveSsl(..))
+    }
+    /// The address of the forms that have one.
     pub fn socket(&self, default_port: u16) -> Option<SocketAddr> {
         match *self {
-            Target::Tcp(ip, port) | Target::PassiveTcp(ip, port) => {
+            Target::Tcp(ip, port)
+            | Target::Ssl(ip, port)
+            | Target::PassiveTcp(ip, port)
+            | Target::PassiveSsl(ip, port) => {
                 Some(SocketAddr::new(ip, port.unwrap_or(default_port)))
             }
-            _ => None,
+            Target::Unix(_) | Target::PassiveUnix(_) => None,
         }
     }
 }
 
 /// What would be right.
-const RIGHT: &str = "tcp:ADDRESS[:PORT], unix:FILE, ptcp:[PORT][:ADDRESS] or punix:FILE";
+const RIGHT: &str = "tcp:ADDRESS[:PORT], ssl:ADDRESS[:PORT], unix:FILE, ptcp:[PORT][:ADDRESS], pssl:[PORT][:ADDRESS] or punix:FILE";
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,13 +58,26 @@ impl fmt::Display for Target {
             IpAddr::V4(ip) => ip.to_string(),
             IpAddr::V6(ip) => format!("[{ip}]"),
         };
+        let method = match self {
+            Target::Tcp(..) => "tcp",
+            Target::Ssl(..) => "ssl",
+            Target::Unix(_) => "unix",
+            Target::PassiveTcp(..) => "ptcp",
+            Target::PassiveSsl(..) => "pssl",
+            Target::PassiveUnix(_) => "punix",
+        };
         match self {
-            Target::Tcp(ip, None) => write!(f, "tcp:{}", host(ip)),
-            Target::Tcp(ip, Some(port)) => write!(f, "tcp:{}:{port}", host(ip)),
-            Target::PassiveTcp(ip, None) => write!(f, "ptcp::{}", host(ip)),
-            Target::PassiveTcp(ip, Some(port)) => write!(f, "ptcp:{port}:{}", host(ip)),
-            Target::Unix(path) => write!(f, "unix:{}", path.display()),
-            Target::PassiveUnix(path) => write!(f, "punix:{}", path.display()),
+            Target::Tcp(ip, None) | Target::Ssl(ip, None) => write!(f, "{method}:{}", host(ip)),
+            Target::Tcp(ip, Some(port)) | Target::Ssl(ip, Some(port)) => {
+                write!(f, "{method}:{}:{port}", host(ip))
+            }
+            Target::PassiveTcp(ip, port) | Target::PassiveSsl(ip, port) => {
+                let port = port.map(|port| port.to_string()).unwrap_or_default();
+                write!(f, "{method}:{port}:{}", host(ip))
+            }
+            Target::Unix(path) | Target::PassiveUnix(path) => {
+                write!(f, "{method}:{}", path.display())
+            }
         }
     }
 }
@@ -66,11 +93,14 @@ impl FromStr for Target {
                 .ok_or_else(|| RIGHT.to_owned())
         };
         match method {
-            "tcp" => {
+            "tcp" | "ssl" => {
                 let (ip, port) = address_port(rest).ok_or(RIGHT)?;
-                Ok(Target::Tcp(ip, port))
+                Ok(match method {
+                    "tcp" => Target::Tcp(ip, port),
+                    _ => Target::Ssl(ip, port),
+                })
             }
-            "ptcp" => {
+            "ptcp" | "pssl" => {
                 let (port, ip) = rest.split_once(':').unwrap_or((rest, ""));
                 let port = (!port.is_empty())
                     .then(|| port.parse().map_err(|_| RIGHT))
@@ -79,11 +109,13 @@ impl FromStr for Target {
                     "" => IpAddr::from([0, 0, 0, 0]),
                     ip => bare(ip).parse().map_err(|_| RIGHT)?,
                 };
-                Ok(Target::PassiveTcp(ip, port))
+                Ok(match method {
+                    "ptcp" => Target::PassiveTcp(ip, port),
+                    _ => Target::PassiveSsl(ip, port),
+                })
             }
             "unix" => file().map(Target::Unix),
             "punix" => file().map(Target::PassiveUnix),
-            "ssl" | "pssl" => Err(format!("supported yet: TLS is not built in; {RIGHT}")),
             _ => Err(RIGHT.into()),
         }
     }
@@ -131,7 +163,16 @@ mod tests {
             Ok(Target::PassiveTcp(IpAddr::from([0, 0, 0, 0]), None))
         );
         assert_eq!(parse("punix:/x"), Ok(Target::PassiveUnix("/x".into())));
-        for text in ["tcp:127.0.0.1", "tcp:[::1]:1", "ptcp:1:0.0.0.0", "punix:/x"] {
+        for text in [
+            "tcp:127.0.0.1",
+            "tcp:[::1]:1",
+            "ssl:127.0.0.1",
+            "ssl:[::1]:6653",
+            "ptcp:1:0.0.0.0",
+            "pssl::[::]",
+            "pssl:6653:127.0.0.1",
+            "punix:/x",
+        ] {
             assert_eq!(parse(text).unwrap().to_string(), text);
         }
         for wrong in [
@@ -141,7 +182,8 @@ mod tests {
             "unix:",
             "ptcp:x",
             "frob:1",
-            "ssl:1.2.3.4",
+            "ssl:host",
+            "pssl:x",
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }

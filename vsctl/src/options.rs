@@ -16,6 +16,8 @@ use crate::suggest::hint;
 pub struct Options {
     /// The database server.
     pub db: Target,
+    /// For a server that is reached by TLS.
+    pub tls: tls::Options,
     /// Wait for the switch to apply the change.
     pub wait: bool,
     /// Change nothing.
@@ -146,6 +148,46 @@ pub const FLAGS: &[Flag] = &[
             Ok(())
         },
         "keep trying to connect",
+    ),
+    flag(
+        "private-key",
+        Some('p'),
+        Value::Yes("FILE"),
+        |o, v| {
+            o.tls.private_key = Some(v.into());
+            Ok(())
+        },
+        "our private key, for ssl:",
+    ),
+    flag(
+        "certificate",
+        Some('c'),
+        Value::Yes("FILE"),
+        |o, v| {
+            o.tls.certificate = Some(v.into());
+            Ok(())
+        },
+        "our certificate, for ssl:",
+    ),
+    flag(
+        "ca-cert",
+        Some('C'),
+        Value::Yes("FILE"),
+        |o, v| {
+            o.tls.ca_cert = Some(v.into());
+            Ok(())
+        },
+        "the certificate of the CA that signed the server's, for ssl:",
+    ),
+    flag(
+        "bootstrap-ca-cert",
+        None,
+        Value::Yes("FILE"),
+        |o, v| {
+            o.tls.bootstrap_ca_cert = Some(v.into());
+            Ok(())
+        },
+        "as --ca-cert; if there is no such file, trust the server's CA and store it there",
     ),
     flag(
         "format",
@@ -314,6 +356,7 @@ impl Options {
     fn new(timeout_env: Option<&str>) -> Result<Self> {
         let mut options = Self {
             db: Target::default(),
+            tls: tls::Options::default(),
             wait: true,
             dry_run: false,
             retry: false,

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::call::Call;
 use crate::commands::{Access, Context};
 use crate::draft::Draft;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, fail};
 use crate::help;
 use crate::options::Options;
 use crate::output::{Output, render};
@@ -107,8 +107,12 @@ async fn session(options: &Options, calls: &[Call<'_>]) -> Result<()> {
 }
 
 async fn connect(options: &Options) -> Result<Client> {
+    let tls = match options.tls.files() {
+        Ok(tls) => tls,
+        Err(text) => fail!("{text}"),
+    };
     loop {
-        match Client::connect(&options.db, DATABASE).await {
+        match Client::connect(&options.db, DATABASE, tls.as_ref()).await {
             Err(ClientError::Connect { .. }) if options.retry => {
                 tokio::time::sleep(RETRY_PAUSE).await
             }

@@ -30,7 +30,7 @@ const MONITOR_ID: &str = "replica";
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The target is not written as one.
-    #[error("\"{0}\" is not a database address: use unix:FILE, tcp:HOST or tcp:HOST:PORT")]
+    #[error("\"{0}\" is not a database address: use unix:FILE, tcp:HOST[:PORT] or ssl:HOST[:PORT]")]
     Target(String),
     /// Nobody listens.
     #[error(
@@ -81,6 +81,7 @@ fn start_hint(target: &Target, cause: &str) -> String {
             )
         }
         Target::Tcp(..) => "is the switch running there, and is a manager ptcp: configured?".into(),
+        Target::Ssl(..) => "is the switch running there, and is a manager pssl: configured?".into(),
     }
 }
 
@@ -91,6 +92,8 @@ pub enum Target {
     Unix(PathBuf),
     /// `tcp:HOST[:PORT]`, an IPv6 address in brackets.
     Tcp(String, u16),
+    /// The same by TLS: `ssl:HOST[:PORT]`.
+    Ssl(String, u16),
 }
 
 impl Default for Target {
@@ -103,9 +106,17 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
-            Self::Tcp(host, port) if host.contains(':') => write!(f, "tcp:[{host}]:{port}"),
-            Self::Tcp(host, port) => write!(f, "tcp:{host}:{port}"),
+            Self::Tcp(host, port) => write!(f, "tcp:{}:{port}", bracketed(host)),
+            Self::Ssl(host, port) => write!(f, "ssl:{}:{port}", bracketed(host)),
         }
+    }
+}
+
+/// An IPv6 address in brackets.
+fn bracketed(host: &str) -> std::borrow::Cow<'_, str> {
+    match host.contains(':') {
+        true => format!("[{host}]").into(),
+        false => host.into(),
     }
 }
 
@@ -116,7 +127,7 @@ impl FromStr for Target {
         let wrong = || Error::Target(text.to_owned());
         match text.split_once(':').ok_or_else(wrong)? {
             ("unix", path) if !path.is_empty() => Ok(Self::Unix(rundir().join(path))),
-            ("tcp", rest) => {
+            (method @ ("tcp" | "ssl"), rest) => {
                 let (host, port) = match rest.strip_prefix('[') {
                     Some(rest) => rest.split_once(']').ok_or_else(wrong)?,
                     None => rest.split_at(rest.find(':').unwrap_or(rest.len())),
@@ -126,10 +137,10 @@ impl FromStr for Target {
                     None => return Err(wrong()),
                     Some(port) => port.parse().map_err(|_| wrong())?,
                 };
-                if host.is_empty() {
-                    Err(wrong())
-                } else {
-                    Ok(Self::Tcp(host.to_owned(), port))
+                match method {
+                    _ if host.is_empty() => Err(wrong()),
+                    "tcp" => Ok(Self::Tcp(host.to_owned(), port)),
+                    _ => Ok(Self::Ssl(host.to_owned(), port)),
                 }
             }
             _ => Err(wrong()),
@@ -244,9 +255,32 @@ impl fmt::Debug for Client {
     }
 }
 
+/// Connects by TLS.
+async fn connect_tls(
+    host: &str,
+    port: u16,
+    files: Option<&tls::Files>,
+) -> io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+    let files = files.ok_or_else(|| {
+        io::Error::other("--private-key, --certificate and --ca-cert have to be given")
+    })?;
+    let client = files.client().map_err(io::Error::other)?;
+    let stream = TcpStream::connect((host, port)).await?;
+    let name = tls::Client::server_name(stream.peer_addr()?.ip());
+    let connector = tokio_rustls::TlsConnector::from(client.config.clone());
+    let stream = connector.connect(name, stream).await?;
+    client.handshaken().map_err(io::Error::other)?;
+    Ok(stream)
+}
+
 impl Client {
     /// Connects, asks for the schema of `database` and fills the replica. If nobody listens it says so in less than a second.
-    pub async fn connect(target: &Target, database: &str) -> Result<Self> {
+    /// An `ssl:` target needs `tls`.
+    pub async fn connect(
+        target: &Target,
+        database: &str,
+        tls: Option<&tls::Files>,
+    ) -> Result<Self> {
         let cause = |e: io::Error| Error::Connect {
             target: target.clone(),
             cause: plain(&e),
@@ -257,6 +291,7 @@ impl Client {
                 Target::Tcp(host, port) => {
                     Box::new(TcpStream::connect((host.as_str(), *port)).await?)
                 }
+                Target::Ssl(host, port) => Box::new(connect_tls(host, *port, tls).await?),
             })
         };
         let stream = tokio::time::timeout(CONNECT_LIMIT, connect)
@@ -474,7 +509,7 @@ mod tests {
             "tcp:h:port",
             "tcp:[::1]x",
             "tcp:[::1",
-            "ssl:h",
+            "ssl:",
             "foo:x",
         ] {
             let error = text.parse::<Target>().unwrap_err().to_string();
@@ -542,7 +577,10 @@ mod tests {
     #[tokio::test]
     async fn nobody_listens() {
         let target = "unix:/nonexistent/db.sock".parse().unwrap();
-        let error = Client::connect(&target, "D").await.unwrap_err().to_string();
+        let error = Client::connect(&target, "D", None)
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(
             error.starts_with(
                 "unix:/nonexistent/db.sock: database connection failed (No such file or directory)"
@@ -563,7 +601,7 @@ mod tests {
             stream.write_all(bytes).await.unwrap();
         };
         let target = Target::Unix(path.clone());
-        let (result, ()) = tokio::join!(Client::connect(&target, "D"), server);
+        let (result, ()) = tokio::join!(Client::connect(&target, "D", None), server);
         std::fs::remove_file(&path).unwrap();
         result.unwrap_err()
     }

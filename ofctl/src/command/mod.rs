@@ -296,7 +296,8 @@ impl Context<'_> {
     }
     /// Connects to a switch.
     fn open(&self, switch: &str, versions: &[Version]) -> Result<Connection> {
-        Connection::open(switch, versions, self.deadline)
+        let tls = self.options.tls()?;
+        Connection::open(switch, versions, self.deadline, tls.as_ref())
     }
     /// The switch's port names, fetched when one is looked up.
     fn lazy_ports(&self) -> LazyPorts<'_> {

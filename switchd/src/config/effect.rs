@@ -14,7 +14,7 @@ const SETTINGS: &[(&str, &str, Effect)] = &[
         Effect::Keys(&["pmd-cpu-mask", "pmd-sleep-max", "dpdk-extra", "dpdk-init"]),
     ),
     ("Open_vSwitch", "manager_options", Effect::Whole),
-    ("Open_vSwitch", "ssl", Effect::None),
+    ("Open_vSwitch", "ssl", Effect::Whole),
     ("Bridge", "fail_mode", Effect::Whole),
     ("Bridge", "protocols", Effect::Whole),
     ("Bridge", "controller", Effect::Whole),

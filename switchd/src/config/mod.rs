@@ -23,6 +23,8 @@ pub struct Config {
     pub managers: BTreeMap<String, (ovsdb::Uuid, Target)>,
     /// `other_config` of the Open_vSwitch row.
     pub global: Global,
+    /// Keys and certificates for `ssl:` and `pssl:` (the SSL table).
+    pub tls: Option<tls::Files>,
 }
 
 /// Settings of the whole switch.
@@ -44,6 +46,15 @@ impl Config {
         if let Some((uuid, root)) = db.singleton("Open_vSwitch") {
             let at = row::Reader::new("Open_vSwitch", uuid, root);
             config.global = Global::read(&at, &mut problems);
+            for (uuid, row) in at.references("ssl", "SSL", db) {
+                let at = row::Reader::new("SSL", uuid, row);
+                config.tls = Some(tls::Files {
+                    private_key: at.string("private_key").into(),
+                    certificate: at.string("certificate").into(),
+                    ca_cert: at.string("ca_cert").into(),
+                    bootstrap: at.is_set("bootstrap_ca_cert"),
+                });
+            }
             for (uuid, row) in at.references("manager_options", "Manager", db) {
                 let at = row::Reader::new("Manager", uuid, row);
                 let text = at.string("target");

@@ -28,6 +28,10 @@ impl<'a> Reader<'a> {
             .and_then(Datum::as_str)
             .unwrap_or_default()
     }
+    /// Whether a boolean column is true.
+    pub fn is_set(&self, column: &str) -> bool {
+        self.column(column).and_then(Datum::as_bool) == Some(true)
+    }
     /// An integer, if there is one.
     pub fn int(&self, column: &str) -> Option<i64> {
         self.column(column).and_then(Datum::as_int)

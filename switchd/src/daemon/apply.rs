@@ -13,6 +13,7 @@ use datapath::model::{BridgeId, VlanMode};
 use ofp::types::PortNo;
 use packet::MacAddr;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// A bridge that is in the switch.
@@ -44,8 +45,9 @@ impl Daemon {
         for bridge in new.bridges.values() {
             self.set_ports(bridge);
         }
+        self.set_tls(&old);
         self.set_controllers();
-        self.set_managers().await;
+        self.set_managers();
         self.set_global(&old);
         if self.links_due.is_some() {
             self.follow_links();
@@ -165,6 +167,13 @@ impl Daemon {
                 Some(_) => self.change_port(&port.name, port.clone()),
                 None => self.open_port(&bridge.name, port.clone()),
             }
+        }
+    }
+
+    /// New connections use new keys; those that there are stay.
+    fn set_tls(&mut self, old: &Config) {
+        if old.tls != self.config.tls {
+            self.tls.store(self.config.tls.clone().map(Arc::new));
         }
     }
 

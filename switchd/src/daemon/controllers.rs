@@ -4,16 +4,14 @@ use super::apply::LiveBridge;
 use super::openflow::{self, DialerId, Origin, Peer};
 use super::{Daemon, Event};
 use crate::config::bridge::{Bridge, Controller};
+use crate::stream::{self, Tls};
 use crate::target::Target;
 use datapath::control::{ConnKind, ControllerSettings};
 use ofp::types::Version;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
@@ -21,8 +19,6 @@ use tokio::task::AbortHandle;
 const PORT: u16 = 6653;
 /// First pause before a controller is dialled again; it doubles up to `max_backoff`.
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
-/// Longest a connection attempt may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections to one bridge at a time, besides its controllers.
 const SERVICE_LIMIT: usize = 128;
 
@@ -102,15 +98,11 @@ pub struct Listener {
     /// Who comes there.
     peer: Peer,
     task: AbortHandle,
-    file: Option<std::path::PathBuf>,
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
         self.task.abort();
-        if let Some(file) = &self.file {
-            let _ = std::fs::remove_file(file);
-        }
     }
 }
 
@@ -160,7 +152,8 @@ impl Daemon {
             conn: None,
             since: Instant::now(),
             trouble: None,
-            task: tokio::spawn(dial(id, controller.clone(), common)).abort_handle(),
+            task: tokio::spawn(dial(id, controller.clone(), common, self.tls.clone()))
+                .abort_handle(),
         };
         self.dialers.insert(id, dialer);
     }
@@ -195,6 +188,7 @@ impl Daemon {
         let passive = passive.filter(|(_, c)| c.target.is_passive());
         wanted.extend(passive.map(|(text, c)| (text.clone(), (c.target.clone(), Some(c)))));
         let common = self.common(&bridge.name, &bridge.protocols, 0);
+        let tls = self.tls.clone();
         let Some(live) = self.bridges.get_mut(&bridge.name) else {
             return;
         };
@@ -213,7 +207,7 @@ impl Daemon {
                 None => Origin::Management,
             };
             let peer = Peer::new(origin, controller);
-            match listen(&target, peer, common.clone(), &bridge.protocols) {
+            match listen(&target, peer, common.clone(), &bridge.protocols, &tls) {
                 Ok(listener) => {
                     live.listeners.insert(text, listener);
                 }
@@ -275,12 +269,12 @@ impl Daemon {
 }
 
 /// Dials for ever.
-async fn dial(id: DialerId, controller: Controller, common: Common) {
+async fn dial(id: DialerId, controller: Controller, common: Common, tls: Tls) {
     let backoff_max = Duration::from_millis(controller.max_backoff_millis);
     let mut backoff = BACKOFF_MIN;
     loop {
         let peer = Peer::new(Origin::Dialed(id), Some(&controller));
-        let trouble = match connect(&controller.target).await {
+        let trouble = match stream::connect(&controller.target, PORT, &tls).await {
             Ok(stream) => {
                 let started = Instant::now();
                 let reason = openflow::converse(stream, peer, common.clone()).await;
@@ -300,112 +294,39 @@ async fn dial(id: DialerId, controller: Controller, common: Common) {
     }
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
-async fn connect(target: &Target) -> Result<Box<dyn Stream>, String> {
-    let attempt = async {
-        match target {
-            Target::Unix(path) => Ok(Box::new(UnixStream::connect(path).await?) as Box<dyn Stream>),
-            _ => {
-                let address = target
-                    .socket(PORT)
-                    .ok_or(std::io::ErrorKind::InvalidInput)?;
-                let stream = TcpStream::connect(address).await?;
-                stream.set_nodelay(true)?;
-                Ok(Box::new(stream) as Box<dyn Stream>)
-            }
-        }
-    };
-    match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
-        Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(error)) => Err(std::io::Error::to_string(&error)),
-        Err(_) => Err("no answer".into()),
-    }
-}
-
 fn listen(
     target: &Target,
     peer: Peer,
     common: Common,
     versions: &[Version],
+    tls: &Tls,
 ) -> Result<Listener, String> {
-    let accepted = peer.clone();
-    let (task, file) = match target {
-        Target::PassiveUnix(path) => {
-            let listener = bind_unix(path)?;
-            (
-                tokio::spawn(accept_loop(UnixAccept(listener), accepted, common)),
-                Some(path.clone()),
-            )
-        }
-        _ => {
-            let address = target.socket(PORT).ok_or("not a listening target")?;
-            let listener =
-                std::net::TcpListener::bind(address).map_err(|error| error.to_string())?;
-            listener
-                .set_nonblocking(true)
-                .map_err(|error| error.to_string())?;
-            let listener = TcpListener::from_std(listener).map_err(|error| error.to_string())?;
-            (
-                tokio::spawn(accept_loop(TcpAccept(listener), accepted, common)),
-                None,
-            )
-        }
-    };
+    let listener = stream::Listener::bind(target, PORT, tls)?;
+    let task = tokio::spawn(accept_loop(listener, peer.clone(), common));
     Ok(Listener {
         versions: versions.to_vec(),
         peer,
         task: task.abort_handle(),
-        file,
     })
 }
 
-/// Binds, over a file that a dead process left; one that somebody listens on is an error.
-fn bind_unix(path: &Path) -> Result<UnixListener, String> {
-    use std::os::unix::fs::FileTypeExt;
-    if std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket()) {
-        if std::os::unix::net::UnixStream::connect(path).is_ok() {
-            return Err(format!("{}: another process listens here", path.display()));
-        }
-        let _ = std::fs::remove_file(path);
-    }
-    UnixListener::bind(path).map_err(|error| format!("{}: {error}", path.display()))
-}
-
-struct UnixAccept(UnixListener);
-struct TcpAccept(TcpListener);
-
-trait Accept: Send {
-    type Stream: Stream + 'static;
-    fn accept(&self) -> impl Future<Output = std::io::Result<Self::Stream>> + Send;
-}
-
-impl Accept for UnixAccept {
-    type Stream = UnixStream;
-    async fn accept(&self) -> std::io::Result<UnixStream> {
-        Ok(self.0.accept().await?.0)
-    }
-}
-
-impl Accept for TcpAccept {
-    type Stream = TcpStream;
-    async fn accept(&self) -> std::io::Result<TcpStream> {
-        let (stream, _) = self.0.accept().await?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
-    }
-}
-
 /// Accepts for ever; connections end with the listener.
-async fn accept_loop<A: Accept>(listener: A, peer: Peer, common: Common) {
+async fn accept_loop(listener: stream::Listener, peer: Peer, common: Common) {
     let mut open = tokio::task::JoinSet::new();
     loop {
         while open.try_join_next().is_some() {}
         match listener.accept().await {
-            Ok(stream) if open.len() < SERVICE_LIMIT => {
+            Ok((arrival, name)) if open.len() < SERVICE_LIMIT => {
                 let (peer, common) = (peer.clone(), common.clone());
-                open.spawn(async move { openflow::converse(stream, peer, common).await });
+                open.spawn(async move {
+                    match arrival.handshake().await {
+                        Ok(stream) => openflow::converse(stream, peer, common).await,
+                        Err(error) => {
+                            tracing::warn!(bridge = %common.bridge, peer = name, error, "no TLS connection");
+                            error
+                        }
+                    }
+                });
             }
             Ok(_) => {
                 tracing::warn!(bridge = %common.bridge, limit = SERVICE_LIMIT, "too many connections; one was refused")

@@ -2,6 +2,7 @@
 //! sockets, and clients that the daemon dials by itself.
 
 use super::{DATABASE_PORT, Daemon};
+use crate::stream::{self, Tls};
 use crate::target::Target;
 use ovsdb::net;
 use std::collections::BTreeMap;
@@ -9,7 +10,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
@@ -17,99 +17,90 @@ use tokio::task::AbortHandle;
 const REDIAL: Duration = Duration::from_secs(1);
 
 /// A manager; its socket or its dialling ends when it is dropped. Open connections live on.
-pub enum Manager {
-    /// Listens.
-    Listener { _listener: net::Listener },
-    /// Dials.
-    Dialer(AbortHandle),
-}
+pub struct Manager(AbortHandle);
 
 impl Drop for Manager {
     fn drop(&mut self) {
-        if let Manager::Dialer(task) = self {
-            task.abort();
-        }
+        self.0.abort();
     }
 }
 
 impl Daemon {
     /// Listens and dials as the configuration says. What cannot be listened on is said in the log, and
     /// in the Manager's `status`.
-    pub async fn set_managers(&mut self) {
+    pub fn set_managers(&mut self) {
         let wanted: BTreeMap<String, (ovsdb::Uuid, Target)> = self.config.managers.clone();
         self.managers.retain(|text, _| wanted.contains_key(text));
         for (text, (uuid, target)) in wanted {
             if self.managers.contains_key(&text) {
                 continue;
             }
-            match open(&target, self.db_events.clone()).await {
+            match open(&target, self.db_events.clone(), &self.tls) {
                 Ok(manager) => {
                     self.manager_trouble.remove(&uuid);
                     self.managers.insert(text, manager);
                 }
                 Err(error) => {
-                    tracing::error!(target = text, %error, "cannot listen for managers");
-                    self.manager_trouble.insert(uuid, error.to_string());
+                    tracing::error!(target = text, error, "cannot listen for managers");
+                    self.manager_trouble.insert(uuid, error);
                 }
             }
         }
     }
 }
 
-async fn open(target: &Target, events: mpsc::Sender<net::Event>) -> std::io::Result<Manager> {
-    Ok(match (target, target.socket(DATABASE_PORT)) {
-        (Target::PassiveUnix(path), _) => Manager::Listener {
-            _listener: net::listen_unix(path, events)?,
-        },
-        (Target::PassiveTcp(..), Some(address)) => Manager::Listener {
-            _listener: net::listen_tcp(address, events).await?.0,
-        },
-        _ => Manager::Dialer(tokio::spawn(dial(target.clone(), events)).abort_handle()),
-    })
+/// Listens, or dials, for the database.
+pub fn open(
+    target: &Target,
+    events: mpsc::Sender<net::Event>,
+    tls: &Tls,
+) -> Result<Manager, String> {
+    let task = if target.is_passive() {
+        let listener = stream::Listener::bind(target, DATABASE_PORT, tls)?;
+        tokio::spawn(accept(listener, events))
+    } else {
+        tokio::spawn(dial(target.clone(), events, tls.clone()))
+    };
+    Ok(Manager(task.abort_handle()))
+}
+
+/// Accepts for ever.
+async fn accept(listener: stream::Listener, events: mpsc::Sender<net::Event>) {
+    loop {
+        match listener.accept().await {
+            Ok((arrival, name)) => {
+                let events = events.clone();
+                tokio::spawn(async move {
+                    match arrival.handshake().await {
+                        Ok(stream) => net::open(name, stream, &events).await,
+                        Err(error) => tracing::warn!(peer = name, error, "no TLS connection"),
+                    }
+                });
+            }
+            // Out of file descriptors, most likely: do not spin.
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a database client");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
 }
 
 /// Dials for ever, one connection at a time.
-async fn dial(target: Target, events: mpsc::Sender<net::Event>) {
+async fn dial(target: Target, events: mpsc::Sender<net::Event>, tls: Tls) {
     loop {
-        let (done, ended) = oneshot::channel();
-        let opened = match &target {
-            Target::Unix(path) => match UnixStream::connect(path).await {
-                Ok(stream) => {
-                    net::open(
-                        format!("unix:{}", path.display()),
-                        Watched {
-                            stream,
-                            _done: done,
-                        },
-                        &events,
-                    )
-                    .await;
-                    true
-                }
-                Err(_) => false,
-            },
-            target => match target.socket(DATABASE_PORT) {
-                Some(address) => match TcpStream::connect(address).await {
-                    Ok(stream) => {
-                        net::open(
-                            format!("tcp:{address}"),
-                            Watched {
-                                stream,
-                                _done: done,
-                            },
-                            &events,
-                        )
-                        .await;
-                        true
-                    }
-                    Err(_) => false,
-                },
-                None => return,
-            },
-        };
-        if opened {
-            // Ends, with an error, when the stream is dropped.
-            let _ = ended.await;
+        match stream::connect(&target, DATABASE_PORT, &tls).await {
+            Ok(stream) => {
+                let (done, ended) = oneshot::channel();
+                let watched = Watched {
+                    stream,
+                    _done: done,
+                };
+                net::open(target.to_string(), watched, &events).await;
+                // Ends, with an error, when the stream is dropped.
+                let _ = ended.await;
+            }
+            Err(error) => tracing::debug!(%target, error, "cannot reach a manager"),
         }
         tokio::time::sleep(REDIAL).await;
     }

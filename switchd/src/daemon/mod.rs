@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::kernel::{Changes, Kernel, Notifications};
 use crate::pmtu;
 use crate::rundir::RunDir;
-use crate::target::Target;
+use crate::stream::Tls;
 use crate::underlay::{Host, Underlay};
 use crate::unixctl;
 use crate::workers::{Context, Workers};
@@ -97,6 +97,8 @@ pub struct Daemon {
     conns: HashMap<ConnId, Conn>,
     dialers: BTreeMap<DialerId, Dialer>,
     managers: BTreeMap<String, Manager>,
+    /// For `ssl:` and `pssl:`.
+    tls: Tls,
     manager_trouble: HashMap<ovsdb::Uuid, String>,
     /// To this loop, from database connections.
     db_events: mpsc::Sender<net::Event>,
@@ -207,6 +209,7 @@ impl Daemon {
             conns: HashMap::new(),
             dialers: BTreeMap::new(),
             managers: BTreeMap::new(),
+            tls: Tls::default(),
             manager_trouble: HashMap::new(),
             db_events,
             numbers: Arc::new(AtomicU64::new(1)),
@@ -324,23 +327,16 @@ impl Daemon {
     async fn listen(&self) -> Result<Sockets, String> {
         let events = &self.db_events;
         let path = self.rundir.file("db.sock");
-        let mut listeners =
-            vec![net::listen_unix(&path, events.clone()).map_err(|e| e.to_string())?];
+        let main = net::listen_unix(&path, events.clone()).map_err(|e| e.to_string())?;
+        let mut remotes = Vec::new();
         for target in &self.args.remote {
-            let listener = match target {
-                Target::PassiveUnix(path) => net::listen_unix(path, events.clone()),
-                target => match target.socket(DATABASE_PORT).filter(|_| target.is_passive()) {
-                    Some(address) => net::listen_tcp(address, events.clone())
-                        .await
-                        .map(|(listener, _)| listener),
-                    None => {
-                        return Err(format!(
-                            "--remote {target}: use ptcp:[PORT][:ADDRESS] or punix:FILE"
-                        ));
-                    }
-                },
-            };
-            listeners.push(listener.map_err(|error| format!("--remote {target}: {error}"))?);
+            if !target.is_passive() {
+                return Err(format!(
+                    "--remote {target}: use ptcp:[PORT][:ADDRESS], pssl:[PORT][:ADDRESS] or punix:FILE"
+                ));
+            }
+            let opened = managers::open(target, events.clone(), &self.tls);
+            remotes.push(opened.map_err(|error| format!("--remote {target}: {error}"))?);
         }
         let control = self
             .rundir
@@ -348,7 +344,8 @@ impl Daemon {
         let control = unixctl::listen(&control, self.events.clone())
             .map_err(|error| format!("{}: {error}", control.display()))?;
         Ok(Sockets {
-            _listeners: listeners,
+            _main: main,
+            _remotes: remotes,
             _control: control,
         })
     }
@@ -368,7 +365,8 @@ impl Daemon {
 
 /// Open as long as it lives.
 struct Sockets {
-    _listeners: Vec<net::Listener>,
+    _main: net::Listener,
+    _remotes: Vec<Manager>,
     _control: unixctl::Socket,
 }
 

@@ -8,17 +8,18 @@ const CRATES: &[(&str, &str, &[&str])] = &[
     ("packet", "lib/packet", &[]),
     ("ofp", "lib/ofp", &["packet"]),
     ("flow", "lib/flow", &["packet", "ofp"]),
-    ("ovsdb", "lib/ovsdb", &[]),
+    ("tls", "lib/tls", &[]),
+    ("ovsdb", "lib/ovsdb", &["tls"]),
     ("dpdk-sys", "lib/dpdk-sys", &[]),
     ("datapath", "datapath", &["packet", "ofp", "flow"]),
     ("dpdk", "lib/dpdk", &["packet", "datapath", "dpdk-sys"]),
     (
         "switchd",
         "switchd",
-        &["packet", "ofp", "ovsdb", "datapath", "dpdk"],
+        &["packet", "ofp", "ovsdb", "tls", "datapath", "dpdk"],
     ),
-    ("ofctl", "ofctl", &["packet", "ofp", "flow"]),
-    ("vsctl", "vsctl", &["ovsdb"]),
+    ("ofctl", "ofctl", &["packet", "ofp", "flow", "tls"]),
+    ("vsctl", "vsctl", &["ovsdb", "tls"]),
     ("house", "tests/house", &["ofp", "datapath", "dpdk"]),
 ];
 
@@ -27,7 +28,9 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("tokio", &["ovsdb", "switchd", "vsctl", "ofctl"]),
     ("rtnetlink", &["switchd"]),
     ("libc", &["dpdk", "switchd"]),
-    ("tracing", &["ovsdb", "dpdk", "switchd"]),
+    ("tracing", &["ovsdb", "tls", "dpdk", "switchd"]),
+    ("rustls", &["tls", "ofctl"]),
+    ("tokio-rustls", &["ovsdb", "switchd"]),
     ("bindgen", &["dpdk-sys"]),
 ];
 

@@ -5,6 +5,7 @@ pub mod controller;
 pub mod database;
 pub mod port;
 pub mod show;
+pub mod ssl;
 
 use std::collections::BTreeSet;
 
@@ -47,6 +48,8 @@ pub enum Family {
     Controller,
     /// Who may change the database from elsewhere.
     Manager,
+    /// Keys and certificates.
+    Ssl,
     /// Any table, any column.
     Database,
 }
@@ -63,6 +66,7 @@ impl Family {
         ),
         (Self::Controller, "Controller commands"),
         (Self::Manager, "Manager commands"),
+        (Self::Ssl, "SSL commands"),
         (Self::Database, "Database commands"),
     ];
 }
@@ -138,6 +142,10 @@ commands! {
     Manager Read "get-manager" "", 0 to 0, [] controller::get_manager, "print the managers";
     Manager Write "del-manager" "", 0 to 0, [] controller::del_manager, "delete the managers";
     Manager Write "set-manager" "TARGET...", 1 to MANY, ["--inactivity-probe="] controller::set_manager, "set the managers";
+
+    Ssl Read "get-ssl" "", 0 to 0, [] ssl::get_ssl, "print the keys and certificates";
+    Ssl Write "del-ssl" "", 0 to 0, [] ssl::del_ssl, "delete the keys and certificates";
+    Ssl Write "set-ssl" "PRIVATE-KEY CERTIFICATE CA-CERT", 3 to 3, ["--bootstrap"] ssl::set_ssl, "set the keys and certificates for ssl: and pssl:";
 
     Database Read "list" "TABLE [RECORD]...", 1 to MANY, ["--if-exists" "--columns="] database::list, "print records";
     Database Read "find" "TABLE [COLUMN[:KEY]=VALUE]...", 1 to MANY, ["--columns="] database::find, "print the records that fulfil all conditions";
