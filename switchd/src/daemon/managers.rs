@@ -43,6 +43,7 @@ impl Daemon {
                 Err(error) => {
                     tracing::error!(target = text, error, "cannot listen for managers");
                     self.manager_trouble.insert(uuid, error);
+                    self.report = true;
                 }
             }
         }
