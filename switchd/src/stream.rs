@@ -38,13 +38,18 @@ pub async fn connect(
             return Ok(Box::new(stream) as Box<dyn Stream>);
         }
         let address = target.socket(default_port).ok_or("not to be dialled")?;
+        let client = match target.is_tls() {
+            true => {
+                let files = tls.load_full().ok_or(NO_FILES)?;
+                Some(files.client().map_err(text)?)
+            }
+            false => None,
+        };
         let stream = TcpStream::connect(address).await.map_err(text)?;
         stream.set_nodelay(true).map_err(text)?;
-        if !target.is_tls() {
+        let Some(client) = client else {
             return Ok(Box::new(stream) as Box<dyn Stream>);
-        }
-        let files = tls.load_full().ok_or(NO_FILES)?;
-        let client = files.client().map_err(text)?;
+        };
         let name = tls::Client::server_name(address.ip());
         let connector = TlsConnector::from(client.config.clone());
         let stream = connector.connect(name, stream).await.map_err(text)?;
