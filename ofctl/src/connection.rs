@@ -400,7 +400,7 @@ impl Connection {
             }
             return Ok(all);
         }
-        self.ask_parts(MultipartRequest::PortDesc, |message| {
+        self.ask_parts(MultipartRequest::PortDesc(PortNo::ANY), |message| {
             if let Body::MultipartReply(reply) = &message.body
                 && let MultipartPart::PortDesc(descs) = &reply.part
             {

@@ -4,7 +4,7 @@ use super::Switch;
 use super::connection::{DEFAULT_MISS_SEND_LEN, known_removals};
 use super::settings::{ConnId, ConnKind};
 use ofp::error::OfError;
-use ofp::message::{AsyncConfig, SwitchConfig};
+use ofp::message::{AsyncChange, AsyncConfig, SwitchConfig};
 use ofp::types::Version;
 
 /// OFPC_FRAG_*.
@@ -61,9 +61,9 @@ impl Switch {
         }
     }
     /// OFPT_SET_ASYNC. Who asks for events wants some: a service connection has them from now on.
-    pub(super) fn set_async(&mut self, conn: ConnId, wanted: AsyncConfig) {
+    pub(super) fn set_async(&mut self, conn: ConnId, wanted: AsyncChange) {
         let connection = self.connections.get_mut(&conn).expect("dispatched");
-        connection.wanted = wanted;
+        connection.wanted = connection.wanted.with(wanted);
         if connection.kind == ConnKind::Service && connection.config.miss_send_len == 0 {
             connection.config.miss_send_len = DEFAULT_MISS_SEND_LEN;
         }

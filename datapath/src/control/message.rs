@@ -160,7 +160,7 @@ impl Switch {
     }
 }
 
-/// OpenFlow 1.3.5 section 6.3.5: what a secondary is refused with OFPBRC_IS_SLAVE.
+/// OpenFlow 1.3.5 section 6.3.5: what a secondary is refused with OFPBRC_IS_SECONDARY.
 fn changes_state(body: &Body) -> bool {
     matches!(
         body,

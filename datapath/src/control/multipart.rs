@@ -75,9 +75,16 @@ impl Switch {
                 let ports = self.bpdu_stats(conn, number);
                 in_parts(ports, PORTS_PER_PART, MultipartPart::Bpdu, part);
             }
-            PortDesc => {
+            PortDesc(number) => {
+                let mut ports = self.port_descs(conn);
+                if number != PortNo::ANY {
+                    ports.retain(|desc| desc.port == number);
+                }
+                if ports.is_empty() && number != PortNo::ANY {
+                    return Err(OfError::BadPort);
+                }
                 in_parts(
-                    self.port_descs(conn),
+                    ports,
                     PORTS_PER_PART,
                     MultipartPart::PortDesc,
                     part,

@@ -71,6 +71,7 @@ impl Switch {
         Ok(Role {
             role,
             generation_id,
+            short_id: request.short_id,
         })
     }
     /// There is one primary: the one before becomes a secondary, and is told.

@@ -55,7 +55,7 @@ pub(super) fn dump_ports_desc(context: &Context<'_>) -> Result<()> {
     let ports = ofp::text::PortMap::default();
     let style = context.style(connection.version(), &ports);
     let mut all: Vec<PortDesc> = Vec::new();
-    connection.ask_parts(MultipartRequest::PortDesc, |message| {
+    connection.ask_parts(MultipartRequest::PortDesc(PortNo::ANY), |message| {
         let Body::MultipartReply(MultipartReply {
             part: MultipartPart::PortDesc(descs),
             ..

@@ -10,7 +10,7 @@ use ofp::message::{
 };
 use ofp::text::PortMap;
 use ofp::text::print::{frag_name, print_message};
-use ofp::types::Version;
+use ofp::types::{PortNo, Version};
 use std::time::{Duration, Instant};
 
 /// Fragment modes by number.
@@ -32,7 +32,7 @@ pub(super) fn show(context: &Context<'_>) -> Result<()> {
     }
     print(&print_message(&features, &style))?;
     if connection.version() >= Version::V13 {
-        connection.ask_parts(MultipartRequest::PortDesc, |message| {
+        connection.ask_parts(MultipartRequest::PortDesc(PortNo::ANY), |message| {
             print(&print_message(message, &style))
         })?;
     }

@@ -23,6 +23,7 @@ fn role(role: u32, generation_id: u64) -> Body {
     Body::RoleRequest(Role {
         role,
         generation_id: Some(generation_id),
+        ..Role::default()
     })
 }
 
@@ -138,6 +139,7 @@ fn one_primary_and_generations_that_only_grow() {
         [Body::RoleReply(Role {
             role,
             generation_id: Some(generation),
+            ..Role::default()
         })]
     };
     assert_eq!(bed.ask(1, role(0, 0)), reply(1, u64::MAX));
@@ -196,7 +198,7 @@ fn packet_ins_go_to_those_who_want_them() {
         flow_removed: [0b1111, 0],
         ..AsyncConfig::default()
     };
-    bed.say(5, Body::SetAsync(tables));
+    bed.say(5, Body::SetAsync(tables.into()));
     let flow = FlowMod {
         flags: flow_flag::SEND_FLOW_REM,
         ..add(5, vec![])
@@ -256,7 +258,7 @@ fn packet_ins_go_to_those_who_want_them() {
         flow_removed: [0; 2],
         ..AsyncConfig::default()
     };
-    bed.say(1, Body::SetAsync(wanted));
+    bed.say(1, Body::SetAsync(wanted.into()));
     assert_eq!(
         bed.ask(1, Body::GetAsyncRequest),
         [Body::GetAsyncReply(wanted)]

@@ -1,6 +1,7 @@
 //! Messages, free of version: what a controller and a switch say to each other.
 //! Encoding takes the version; decoding yields the same values for all versions.
 
+mod asynchronous;
 mod bundle;
 mod group;
 mod meter;
@@ -10,6 +11,7 @@ mod status;
 mod table;
 mod tlv;
 
+pub use asynchronous::*;
 pub use bundle::*;
 pub use group::*;
 pub use meter::*;
@@ -61,7 +63,7 @@ pub enum Body {
     RoleReply(Role),
     GetAsyncRequest,
     GetAsyncReply(AsyncConfig),
-    SetAsync(AsyncConfig),
+    SetAsync(AsyncChange),
     MultipartRequest(MultipartRequest),
     MultipartReply(MultipartReply),
     /// NXT_SET_FLOW_FORMAT: whether OpenFlow 1.0 dumps and events use NXM.
@@ -404,26 +406,16 @@ pub struct PortMod {
 }
 
 /// OFPT_ROLE_REQUEST and reply; NXT_ROLE_REQUEST.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Role {
     /// 0 no change, 1 equal, 2 primary, 3 secondary (as in 1.3).
     pub role: u32,
     /// `None`: not given (Nicira's form).
     pub generation_id: Option<u64>,
+    /// 1.5: the controller's own id; `None`: not given.
+    pub short_id: Option<u16>,
 }
 
-/// OFPT_SET_ASYNC: bit masks of reasons, for [primary or equal, secondary].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names are the specification's")]
-pub struct AsyncConfig {
-    pub packet_in: [u32; 2],
-    pub port_status: [u32; 2],
-    pub flow_removed: [u32; 2],
-    pub role_status: [u32; 2],
-    pub table_status: [u32; 2],
-    pub requestforward: [u32; 2],
-    pub controller_status: [u32; 2],
-}
 
 /// Selects flows for FLOW and AGGREGATE statistics.
 #[derive(Clone, Debug, PartialEq)]
@@ -449,7 +441,8 @@ pub enum MultipartRequest {
     Table,
     /// `ANY`: all ports.
     Port(PortNo),
-    PortDesc,
+    /// `ANY`: all ports; before 1.5 always so.
+    PortDesc(PortNo),
     /// With features: a change is asked for, which is refused unless it is empty.
     TableFeatures {
         modify: bool,
@@ -560,6 +553,8 @@ pub struct FlowStats {
 pub struct TableStats {
     pub table: TableId,
     pub name: String,
+    /// 1.1 and 1.2: see [`table_config`].
+    pub config: u32,
     pub max_entries: u32,
     pub active_count: u32,
     pub lookup_count: u64,

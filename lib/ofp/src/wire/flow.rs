@@ -5,21 +5,27 @@ use super::cursor::Reader;
 use super::instruction::get_instructions;
 use super::port::put_port;
 use super::put_action::{self, put_rule};
-use super::{Context, FLOW_MOD, FLOW_REMOVED, NX_FLOW_MOD, NX_FLOW_REMOVED};
-use super::{match10, oxm, put_message};
+use super::oxs::{self, Stats};
+use super::{Context, match10, oxm};
 use crate::action::Action;
 use crate::error::OfError;
 use crate::message::{
-    Body, Dialect, Duration, FlowFormat, FlowMod, FlowModCommand, FlowRemoved, FlowRemovedReason,
-    flow_flag,
+    Body, Dialect, Duration, FlowMod, FlowModCommand, FlowRemoved, FlowRemovedReason, flow_flag,
 };
-use crate::types::{Cookie, GroupId, PortNo, TableId, Version, Xid};
+use crate::types::{Cookie, GroupId, PortNo, TableId, Version};
 use bytes::{BufMut, BytesMut};
 
 /// OpenFlow 1.0's flag bits on the wire.
 const FLAGS10: u16 = flow_flag::SEND_FLOW_REM | flow_flag::CHECK_OVERLAP;
 const EMERGENCY10: u16 = 1 << 2;
-const FLAGS13: u16 = 0x1f;
+/// Those of 1.1 (two), 1.2 (and RESET_COUNTS), 1.3 and later (and NO_PACKET_COUNTS, NO_BYTE_COUNTS).
+pub(super) const fn known_flags(version: Version) -> u16 {
+    match version {
+        Version::V10 | Version::V11 => FLAGS10,
+        Version::V12 => 0x7,
+        _ => 0x1f,
+    }
+}
 /// In a MODIFY: keep the cookie; do not add.
 const KEEP: Cookie = Cookie(u64::MAX);
 
@@ -129,14 +135,20 @@ pub(super) fn flow_mod(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, OfEr
     } else {
         0
     };
-    if m.flags & !FLAGS13 != 0 {
+    if m.flags & !known_flags(c.version) != 0 {
         return Err(OfError::FlowFlags);
     }
     if m.table == TableId::ALL && !is_delete(m.command) {
         return Err(OfError::FlowTableId);
     }
     match m.command {
-        FlowModCommand::Add => m.cookie_mask = 0,
+        FlowModCommand::Add => {
+            m.cookie_mask = 0;
+            if c.version == Version::V11 {
+                m.flags |= flow_flag::RESET_COUNTS;
+            }
+        }
+        FlowModCommand::Modify if c.version == Version::V11 && m.cookie_mask == 0 => {}
         FlowModCommand::Modify | FlowModCommand::ModifyStrict if m.cookie_mask == 0 => {
             m.cookie = KEEP;
         }
@@ -171,62 +183,51 @@ pub(super) fn nx_flow_mod(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, O
     Ok(settle(m))
 }
 
-pub(super) fn put_flow_mod(out: &mut BytesMut, xid: Xid, dialect: &Dialect, m: &FlowMod) {
+pub(super) fn put_flow_mod(out: &mut BytesMut, dialect: &Dialect, m: &FlowMod) {
     let version = dialect.version;
     let context = put_action::Context::new(version, &m.matching);
+    let nxm = dialect.nxm();
     if version != Version::V10 {
-        put_message(out, version, &FLOW_MOD, xid, |o| {
-            put_standard(o, version, m);
-            oxm::put_match(o, &m.matching);
-            put_rule(o, &m.actions, context);
-        });
-        return;
+        put_standard(out, version, m);
+        oxm::put_match(out, &m.matching, version);
+        return put_rule(out, &m.actions, context);
     }
-    let nxm = dialect.flow_format == FlowFormat::Nxm;
-    put_message(
-        out,
-        version,
-        if nxm { &NX_FLOW_MOD } else { &FLOW_MOD },
-        xid,
-        |o| {
-            if !nxm {
-                match10::put(o, &m.matching);
-            }
-            let new = match m.cookie_mask {
-                0 => m.cookie,
-                _ => m.new_cookie.unwrap_or(if is_delete(m.command) {
-                    Cookie(0)
-                } else {
-                    KEEP
-                }),
-            };
-            o.put_u64(new.0);
-            let table = if dialect.flow_mod_table_id {
-                u16::from(m.table.0) << 8
-            } else {
-                0
-            };
-            o.put_u16(table | m.command as u16);
-            o.put_u16(m.idle_timeout_secs);
-            o.put_u16(m.hard_timeout_secs);
-            o.put_u16(m.priority);
-            o.put_u32(m.buffer_id);
-            put_port(o, version, m.out_port);
-            o.put_u16(m.flags & FLAGS10);
-            if nxm {
-                let size_at = o.len();
-                o.put_u64(0);
-                oxm::put_nxm(o, size_at, &m.matching, m.cookie, m.cookie_mask);
-            }
-            put_rule(o, &m.actions, context);
-        },
-    );
+    if !nxm {
+        match10::put(out, &m.matching);
+    }
+    let new = match m.cookie_mask {
+        0 => m.cookie,
+        _ => m.new_cookie.unwrap_or(if is_delete(m.command) {
+            Cookie(0)
+        } else {
+            KEEP
+        }),
+    };
+    out.put_u64(new.0);
+    let table = if dialect.flow_mod_table_id {
+        u16::from(m.table.0) << 8
+    } else {
+        0
+    };
+    out.put_u16(table | m.command as u16);
+    out.put_u16(m.idle_timeout_secs);
+    out.put_u16(m.hard_timeout_secs);
+    out.put_u16(m.priority);
+    out.put_u32(m.buffer_id);
+    put_port(out, version, m.out_port);
+    out.put_u16(m.flags & FLAGS10);
+    if nxm {
+        let size_at = out.len();
+        out.put_u64(0);
+        oxm::put_nxm(out, size_at, &m.matching, m.cookie, m.cookie_mask);
+    }
+    put_rule(out, &m.actions, context);
 }
 
 fn put_standard(out: &mut BytesMut, version: Version, m: &FlowMod) {
     let add = m.command == FlowModCommand::Add;
     let cookie = match m.cookie_mask {
-        0 if add => m.cookie,
+        0 if add || version == Version::V11 && !is_delete(m.command) => m.cookie,
         0 => Cookie(0),
         _ if add => m.new_cookie.unwrap_or(m.cookie),
         _ => m.cookie,
@@ -245,7 +246,7 @@ fn put_standard(out: &mut BytesMut, version: Version, m: &FlowMod) {
     out.put_u32(m.buffer_id);
     out.put_u32(m.out_port.0);
     out.put_u32(m.out_group.0);
-    out.put_u16(m.flags & FLAGS13);
+    out.put_u16(m.flags & known_flags(version));
     out.put_u16(if version >= Version::V14 {
         m.importance
     } else {
@@ -291,6 +292,9 @@ pub(super) fn put_duration(out: &mut BytesMut, duration: Duration) {
 }
 
 pub(super) fn flow_removed(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, OfError> {
+    if c.version >= Version::V15 {
+        return flow_removed15(r);
+    }
     let v10 = c.version == Version::V10;
     let mut f = FlowRemoved {
         table: TableId::ALL,
@@ -305,11 +309,13 @@ pub(super) fn flow_removed(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, 
     let table = r.u8()?;
     f.duration = get_duration(r)?;
     f.idle_timeout_secs = r.u16()?;
-    f.hard_timeout_secs = r.u16()?;
-    if v10 {
-        f.hard_timeout_secs = 0;
-    } else {
+    // 1.0 and 1.1 have padding here.
+    let hard_timeout_secs = r.u16()?;
+    if !v10 {
         f.table = TableId(table);
+    }
+    if c.version >= Version::V12 {
+        f.hard_timeout_secs = hard_timeout_secs;
     }
     f.packets = r.u64()?;
     f.bytes = r.u64()?;
@@ -318,6 +324,51 @@ pub(super) fn flow_removed(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, 
     }
     r.end()?;
     Ok(Body::FlowRemoved(Box::new(f)))
+}
+
+/// OpenFlow 1.5.1 section 7.4.3: counters and duration are statistics fields behind the match.
+fn flow_removed15(r: &mut Reader<'_>) -> Result<Body, OfError> {
+    let mut f = FlowRemoved {
+        table: TableId(r.u8()?),
+        reason: reason(r.u8()?)?,
+        priority: r.u16()?,
+        idle_timeout_secs: r.u16()?,
+        hard_timeout_secs: r.u16()?,
+        cookie: Cookie(r.u64()?),
+        matching: oxm::get_match(r)?,
+        ..FlowRemoved::default()
+    };
+    let stats = oxs::get(r)?;
+    r.end()?;
+    f.duration = stats.duration.unwrap_or_default();
+    f.packets = stats.packets.unwrap_or(u64::MAX);
+    f.bytes = stats.bytes.unwrap_or(u64::MAX);
+    Ok(Body::FlowRemoved(Box::new(f)))
+}
+
+fn put_flow_removed15(out: &mut BytesMut, f: &FlowRemoved) {
+    out.put_u8(f.table.0);
+    out.put_u8(f.reason as u8);
+    out.put_u16(f.priority);
+    out.put_u16(f.idle_timeout_secs);
+    out.put_u16(f.hard_timeout_secs);
+    out.put_u64(f.cookie.0);
+    oxm::put_match(out, &f.matching, Version::V15);
+    let stats = Stats {
+        duration: Some(f.duration),
+        ..counted(f.packets, f.bytes)
+    };
+    oxs::put(out, &stats);
+}
+
+/// Counters as statistics fields; those that are not known are left out.
+pub(super) fn counted(packets: u64, bytes: u64) -> Stats {
+    let known = |count: u64| Some(count).filter(|count| *count != u64::MAX);
+    Stats {
+        packets: known(packets),
+        bytes: known(bytes),
+        ..Stats::default()
+    }
 }
 
 pub(super) fn nx_flow_removed(r: &mut Reader<'_>, _: &Context<'_>) -> Result<Body, OfError> {
@@ -339,38 +390,36 @@ pub(super) fn nx_flow_removed(r: &mut Reader<'_>, _: &Context<'_>) -> Result<Bod
     Ok(Body::FlowRemoved(Box::new(f)))
 }
 
-pub(super) fn put_flow_removed(out: &mut BytesMut, xid: Xid, dialect: &Dialect, f: &FlowRemoved) {
-    let version = dialect.version;
+pub(super) fn put_flow_removed(out: &mut BytesMut, dialect: &Dialect, f: &FlowRemoved) {
+    let (version, nxm) = (dialect.version, dialect.nxm());
     let v10 = version == Version::V10;
-    let nxm = v10 && dialect.flow_format == FlowFormat::Nxm;
-    put_message(
-        out,
-        version,
-        if nxm { &NX_FLOW_REMOVED } else { &FLOW_REMOVED },
-        xid,
-        |o| {
-            if v10 && !nxm {
-                match10::put(o, &f.matching);
-            }
-            o.put_u64(f.cookie.0);
-            o.put_u16(f.priority);
-            o.put_u8(wire_reason(f.reason, version));
-            o.put_u8(match (v10, nxm) {
-                (_, true) => f.table.0.wrapping_add(1),
-                (true, _) => 0,
-                _ => f.table.0,
-            });
-            put_duration(o, f.duration);
-            o.put_u16(f.idle_timeout_secs);
-            let size_at = o.len();
-            o.put_u16(if v10 { 0 } else { f.hard_timeout_secs });
-            o.put_u64(f.packets);
-            o.put_u64(f.bytes);
-            if nxm {
-                oxm::put_nxm(o, size_at, &f.matching, Cookie(0), 0);
-            } else if !v10 {
-                oxm::put_match(o, &f.matching);
-            }
-        },
-    );
+    if version >= Version::V15 {
+        return put_flow_removed15(out, f);
+    }
+    if v10 && !nxm {
+        match10::put(out, &f.matching);
+    }
+    out.put_u64(f.cookie.0);
+    out.put_u16(f.priority);
+    out.put_u8(wire_reason(f.reason, version));
+    out.put_u8(match (v10, nxm) {
+        (_, true) => f.table.0.wrapping_add(1),
+        (true, _) => 0,
+        _ => f.table.0,
+    });
+    put_duration(out, f.duration);
+    out.put_u16(f.idle_timeout_secs);
+    let size_at = out.len();
+    out.put_u16(if version >= Version::V12 {
+        f.hard_timeout_secs
+    } else {
+        0
+    });
+    out.put_u64(f.packets);
+    out.put_u64(f.bytes);
+    if nxm {
+        oxm::put_nxm(out, size_at, &f.matching, Cookie(0), 0);
+    } else if !v10 {
+        oxm::put_match(out, &f.matching, version);
+    }
 }

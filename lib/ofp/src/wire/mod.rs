@@ -2,30 +2,41 @@
 //! writes their bodies. Reading returns the protocol error to answer with; writing cannot fail.
 
 pub mod action;
+mod asynchronous;
 pub(crate) mod cursor;
 mod flow;
+mod flow_stats;
 mod instruction;
 mod match10;
 mod multipart;
 mod oxm;
+mod oxs;
 mod packet;
 mod port;
 mod put_action;
+mod queue;
+mod rows;
+mod status;
 mod stream;
 mod switch;
 mod symmetric;
+mod table;
 mod table_features;
 
+pub use rows::{Code, MESSAGES, Row, name, row};
 pub use stream::ReplyStream;
 
 use crate::error::OfError;
-use crate::field::{FIELDS, Field, NICIRA, TSUNAGI};
+use crate::field::{FIELDS, Field, NICIRA, ONF, TSUNAGI};
 use crate::key::{Match, VLAN_PRESENT};
-use crate::message::{Body, Dialect, FlowFormat, Message, MultipartRequest};
+use crate::message::{
+    Body, Dialect, FlowFormat, Message, MultipartPart, MultipartReply, MultipartRequest,
+};
 use crate::types::{Version, Xid};
 use bytes::{BufMut, Bytes, BytesMut};
 use cursor::{Reader, patch_u16};
 use oxm::Flavor;
+use rows::find;
 
 /// Bytes of the header.
 pub const HEADER_SIZE: usize = 8;
@@ -60,23 +71,6 @@ impl Header {
     }
 }
 
-/// How a message says what it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code {
-    /// The header's type.
-    Type(u8),
-    /// A multipart (1.0: statistics) type, asked for.
-    Request(u16),
-    /// The same, answered.
-    Reply(u16),
-    /// Experimenter (1.0: vendor) message: id and type.
-    Experimenter(u32, u32),
-    /// Experimenter multipart: id and type, asked for.
-    ExperimenterRequest(u32, u32),
-    /// The same, answered.
-    ExperimenterReply(u32, u32),
-}
-
 /// What reading a body needs to know.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context<'a> {
@@ -88,123 +82,15 @@ pub(crate) struct Context<'a> {
     pub(crate) more: bool,
 }
 
-type Decode = fn(&mut Reader<'_>, &Context<'_>) -> Result<Body, OfError>;
-
-/// A message.
-#[derive(Clone, Copy, Debug)]
-pub struct Row {
-    /// The specification's name.
-    pub name: &'static str,
-    /// How it says what it is.
-    pub code: Code,
-    /// First version that has it so.
-    pub first: Version,
-    /// Last version that has it so.
-    pub last: Version,
-    decode: Decode,
-}
-
-macro_rules! rows {
-    ($($row:ident $name:literal $first:ident $last:ident $code:expr, $decode:expr;)*) => {
-        $(pub(crate) const $row: Row = Row {
-            name: $name, code: $code, first: Version::$first, last: Version::$last, decode: $decode,
-        };)*
-        /// The table.
-        pub const MESSAGES: &[Row] = &[$($row),*];
-    };
-}
-
-const fn nx(subtype: u32) -> Code {
-    Code::Experimenter(NICIRA, subtype)
-}
-
-use Code::{ExperimenterReply, ExperimenterRequest, Reply, Request, Type};
-
-// Constant, name, first and last version, code, reader.
-rows! {
-    HELLO               "OFPT_HELLO"              V10 V15 Type(0),  symmetric::hello;
-    ERROR               "OFPT_ERROR"              V10 V15 Type(1),  symmetric::error;
-    ECHO_REQUEST        "OFPT_ECHO_REQUEST"       V10 V15 Type(2),  |r, c| Ok(Body::EchoRequest(c.share(r)));
-    ECHO_REPLY          "OFPT_ECHO_REPLY"         V10 V15 Type(3),  |r, c| Ok(Body::EchoReply(c.share(r)));
-    FEATURES_REQUEST    "OFPT_FEATURES_REQUEST"   V10 V15 Type(5),  |r, _| empty(r, Body::FeaturesRequest);
-    FEATURES_REPLY      "OFPT_FEATURES_REPLY"     V10 V15 Type(6),  switch::features_reply;
-    GET_CONFIG_REQUEST  "OFPT_GET_CONFIG_REQUEST" V10 V15 Type(7),  |r, _| empty(r, Body::GetConfigRequest);
-    GET_CONFIG_REPLY    "OFPT_GET_CONFIG_REPLY"   V10 V15 Type(8),  |r, _| Ok(Body::GetConfigReply(switch::get_config(r)?));
-    SET_CONFIG          "OFPT_SET_CONFIG"         V10 V15 Type(9),  |r, _| Ok(Body::SetConfig(switch::get_config(r)?));
-    PACKET_IN           "OFPT_PACKET_IN"          V10 V15 Type(10), packet::packet_in;
-    FLOW_REMOVED        "OFPT_FLOW_REMOVED"       V10 V15 Type(11), flow::flow_removed;
-    PORT_STATUS         "OFPT_PORT_STATUS"        V10 V15 Type(12), port::port_status;
-    PACKET_OUT          "OFPT_PACKET_OUT"         V10 V15 Type(13), packet::packet_out;
-    FLOW_MOD            "OFPT_FLOW_MOD"           V10 V15 Type(14), flow::flow_mod;
-    PORT_MOD10          "OFPT_PORT_MOD"           V10 V10 Type(15), port::port_mod;
-    PORT_MOD            "OFPT_PORT_MOD"           V11 V13 Type(16), port::port_mod;
-    BARRIER_REQUEST10   "OFPT_BARRIER_REQUEST"    V10 V10 Type(18), |r, _| empty(r, Body::BarrierRequest);
-    BARRIER_REPLY10     "OFPT_BARRIER_REPLY"      V10 V10 Type(19), |r, _| empty(r, Body::BarrierReply);
-    BARRIER_REQUEST     "OFPT_BARRIER_REQUEST"    V11 V15 Type(20), |r, _| empty(r, Body::BarrierRequest);
-    BARRIER_REPLY       "OFPT_BARRIER_REPLY"      V11 V15 Type(21), |r, _| empty(r, Body::BarrierReply);
-    ROLE_REQUEST        "OFPT_ROLE_REQUEST"       V12 V15 Type(24), |r, _| Ok(Body::RoleRequest(switch::get_role(r)?));
-    ROLE_REPLY          "OFPT_ROLE_REPLY"         V12 V15 Type(25), |r, _| Ok(Body::RoleReply(switch::get_role(r)?));
-    GET_ASYNC_REQUEST   "OFPT_GET_ASYNC_REQUEST"  V13 V13 Type(26), |r, _| empty(r, Body::GetAsyncRequest);
-    GET_ASYNC_REPLY     "OFPT_GET_ASYNC_REPLY"    V13 V13 Type(27), |r, _| Ok(Body::GetAsyncReply(switch::get_async(r)?));
-    SET_ASYNC           "OFPT_SET_ASYNC"          V13 V13 Type(28), |r, _| Ok(Body::SetAsync(switch::get_async(r)?));
-
-    NX_ROLE_REQUEST     "NXT_ROLE_REQUEST"         V10 V11 nx(10), |r, _| Ok(Body::RoleRequest(switch::get_nx_role(r)?));
-    NX_ROLE_REPLY       "NXT_ROLE_REPLY"           V10 V11 nx(11), |r, _| Ok(Body::RoleReply(switch::get_nx_role(r)?));
-    SET_FLOW_FORMAT     "NXT_SET_FLOW_FORMAT"      V10 V11 nx(12), switch::set_flow_format;
-    NX_FLOW_MOD         "NXT_FLOW_MOD"             V10 V11 nx(13), flow::nx_flow_mod;
-    NX_FLOW_REMOVED     "NXT_FLOW_REMOVED"         V10 V11 nx(14), flow::nx_flow_removed;
-    FLOW_MOD_TABLE_ID   "NXT_FLOW_MOD_TABLE_ID"    V10 V15 nx(15), switch::flow_mod_table_id;
-    SET_PACKET_IN_FORMAT "NXT_SET_PACKET_IN_FORMAT" V10 V15 nx(16), switch::set_packet_in_format;
-    NX_PACKET_IN        "NXT_PACKET_IN"            V10 V15 nx(17), packet::nx_packet_in;
-    NX_SET_ASYNC        "NXT_SET_ASYNC_CONFIG"     V10 V12 nx(19), |r, _| Ok(Body::SetAsync(switch::get_async(r)?));
-    SET_CONTROLLER_ID   "NXT_SET_CONTROLLER_ID"    V10 V15 nx(20), switch::set_controller_id;
-    NX_PACKET_IN2       "NXT_PACKET_IN2"           V10 V15 nx(30), packet::nx_packet_in2;
-
-    DESC_REQUEST        "OFPST_DESC request"      V10 V15 Request(0),  |r, _| ask(r, MultipartRequest::Desc);
-    FLOW_REQUEST        "OFPST_FLOW request"      V10 V15 Request(1),  |r, c| Ok(ask_flows(multipart::get_flow_request(r, c)?));
-    AGGREGATE_REQUEST   "OFPST_AGGREGATE request" V10 V15 Request(2),  |r, c| Ok(ask_aggregate(multipart::get_flow_request(r, c)?));
-    TABLE_REQUEST       "OFPST_TABLE request"     V10 V15 Request(3),  |r, _| ask(r, MultipartRequest::Table);
-    PORT_REQUEST        "OFPST_PORT request"      V10 V15 Request(4),  multipart::port_request;
-    QUEUE_REQUEST       "OFPST_QUEUE request"     V10 V15 Request(5),  multipart::queue_request;
-    TABLE_FEATURES_REQUEST "OFPST_TABLE_FEATURES request" V13 V15 Request(12), table_features::request;
-    PORT_DESC_REQUEST   "OFPST_PORT_DESC request" V10 V15 Request(13), |r, _| ask(r, MultipartRequest::PortDesc);
-    NX_FLOW_REQUEST     "NXST_FLOW request"       V10 V11 ExperimenterRequest(NICIRA, 0), |r, _| Ok(ask_flows(multipart::get_nx_flow_request(r)?));
-    NX_AGGREGATE_REQUEST "NXST_AGGREGATE request" V10 V11 ExperimenterRequest(NICIRA, 1), |r, _| Ok(ask_aggregate(multipart::get_nx_flow_request(r)?));
-
-    DESC_REPLY          "OFPST_DESC reply"        V10 V15 Reply(0),  multipart::desc_reply;
-    FLOW_REPLY          "OFPST_FLOW reply"        V10 V15 Reply(1),  multipart::flow_reply;
-    AGGREGATE_REPLY     "OFPST_AGGREGATE reply"   V10 V15 Reply(2),  |r, c| multipart::aggregate_reply(r, c, false);
-    TABLE_REPLY         "OFPST_TABLE reply"       V10 V15 Reply(3),  multipart::table_reply;
-    PORT_REPLY          "OFPST_PORT reply"        V10 V15 Reply(4),  multipart::port_reply;
-    QUEUE_REPLY         "OFPST_QUEUE reply"       V10 V15 Reply(5),  multipart::queue_reply;
-    TABLE_FEATURES_REPLY "OFPST_TABLE_FEATURES reply" V13 V15 Reply(12), table_features::reply;
-    PORT_DESC_REPLY     "OFPST_PORT_DESC reply"   V10 V15 Reply(13), multipart::port_desc_reply;
-    NX_FLOW_REPLY       "NXST_FLOW reply"         V10 V11 ExperimenterReply(NICIRA, 0), multipart::nx_flow_reply;
-    BPDU_REQUEST        "TSUNAGI_BPDU request"    V10 V15 ExperimenterRequest(TSUNAGI, 1), multipart::bpdu_request;
-    BPDU_REPLY          "TSUNAGI_BPDU reply"      V10 V15 ExperimenterReply(TSUNAGI, 1), multipart::bpdu_reply;
-    NX_AGGREGATE_REPLY  "NXST_AGGREGATE reply"    V10 V11 ExperimenterReply(NICIRA, 1), |r, c| multipart::aggregate_reply(r, c, true);
-}
-
-fn empty(r: &Reader<'_>, body: Body) -> Result<Body, OfError> {
-    r.end().map(|()| body)
-}
-
-fn ask(r: &Reader<'_>, request: MultipartRequest) -> Result<Body, OfError> {
-    empty(r, Body::MultipartRequest(request))
-}
-
-fn ask_flows(request: crate::message::FlowStatsRequest) -> Body {
-    Body::MultipartRequest(MultipartRequest::Flow(Box::new(request)))
-}
-
-fn ask_aggregate(request: crate::message::FlowStatsRequest) -> Body {
-    Body::MultipartRequest(MultipartRequest::Aggregate(Box::new(request)))
-}
-
 impl Context<'_> {
     /// The rest of the message, without a copy.
     fn share(&self, r: &mut Reader<'_>) -> Bytes {
         self.whole.slice_ref(r.rest())
+    }
+    /// A part of a multipart reply.
+    fn reply(&self, part: MultipartPart) -> Result<Body, OfError> {
+        let more = self.more;
+        Ok(Body::MultipartReply(MultipartReply { more, part }))
     }
     /// For reading actions.
     fn actions(&self) -> action::Context {
@@ -239,7 +125,7 @@ fn get_code(
     let (request, reply) = multipart_types(version);
     if header.kind == EXPERIMENTER_TYPE {
         let id = r.u32()?;
-        if id != NICIRA {
+        if id != NICIRA && id != ONF {
             return Err(OfError::BadVendor);
         }
         return Ok((Code::Experimenter(id, r.u32()?), false, OfError::BadSubtype));
@@ -259,7 +145,7 @@ fn get_code(
         return Ok((code, more, OfError::BadStat));
     }
     let id = r.u32()?;
-    if id != NICIRA && id != TSUNAGI {
+    if ![NICIRA, ONF, TSUNAGI].contains(&id) {
         return Err(OfError::BadVendor);
     }
     let subtype = r.u32()?;
@@ -278,11 +164,6 @@ pub fn row_of(bytes: &[u8]) -> Option<&'static Row> {
     let mut r = Reader::new(&bytes[HEADER_SIZE..], OfError::BadLength);
     let (code, ..) = get_code(header, version, &mut r).ok()?;
     find(code, version)
-}
-
-fn find(code: Code, version: Version) -> Option<&'static Row> {
-    let here = |row: &&Row| row.code == code && (row.first..=row.last).contains(&version);
-    MESSAGES.iter().find(here)
 }
 
 impl Message {
@@ -320,20 +201,19 @@ impl Message {
         })
     }
 
-    /// Appends the message's bytes. What the version cannot say is left out. Long multipart replies
-    /// become several messages; for lists that are too long for one buffer see [`ReplyStream`].
+    /// Appends the message's bytes. What the version cannot say of a body is left out; a body for which
+    /// it has no message at all is not written: ask [`row`] first. Long multipart replies become several
+    /// messages; for lists that are too long for one buffer see [`ReplyStream`].
     pub fn encode(&self, dialect: &Dialect, out: &mut BytesMut) {
-        let (version, xid) = (dialect.version, self.xid);
+        let Some(row) = row(&self.body, dialect) else {
+            return;
+        };
         match &self.body {
-            // These choose their form by more than the version.
-            Body::Hello(hello) => symmetric::put_hello(out, xid, hello),
-            Body::PacketIn(packet_in) => packet::put_packet_in(out, xid, dialect, packet_in),
-            Body::FlowRemoved(removed) => flow::put_flow_removed(out, xid, dialect, removed),
-            Body::FlowMod(flow_mod) => flow::put_flow_mod(out, xid, dialect, flow_mod),
-            Body::MultipartRequest(request) => multipart::put_request(out, xid, dialect, request),
-            Body::MultipartReply(reply) => stream::put_reply(out, xid, dialect, reply),
-            body => put_message(out, version, plain_row(body, version), xid, |out| {
-                put_plain(out, version, body);
+            // The version in its header is its own.
+            Body::Hello(hello) => symmetric::put_hello(out, self.xid, hello),
+            Body::MultipartReply(reply) => stream::put_reply(out, self.xid, dialect, row, reply),
+            body => put_message(out, dialect.version, row, self.xid, |out| {
+                put_body(out, dialect, body);
             }),
         }
     }
@@ -346,67 +226,86 @@ impl Message {
     }
 }
 
-/// The row of a body whose form the version decides.
-const fn plain_row(body: &Body, version: Version) -> &'static Row {
-    let v10 = matches!(version, Version::V10);
-    match body {
-        Body::Error(_) => &ERROR,
-        Body::EchoRequest(_) => &ECHO_REQUEST,
-        Body::EchoReply(_) => &ECHO_REPLY,
-        Body::FeaturesRequest => &FEATURES_REQUEST,
-        Body::FeaturesReply(_) => &FEATURES_REPLY,
-        Body::GetConfigRequest => &GET_CONFIG_REQUEST,
-        Body::GetConfigReply(_) => &GET_CONFIG_REPLY,
-        Body::SetConfig(_) => &SET_CONFIG,
-        Body::PortStatus(_) => &PORT_STATUS,
-        Body::PacketOut(_) => &PACKET_OUT,
-        Body::PortMod(_) if v10 => &PORT_MOD10,
-        Body::PortMod(_) => &PORT_MOD,
-        Body::BarrierRequest if v10 => &BARRIER_REQUEST10,
-        Body::BarrierRequest => &BARRIER_REQUEST,
-        Body::BarrierReply if v10 => &BARRIER_REPLY10,
-        Body::BarrierReply => &BARRIER_REPLY,
-        Body::RoleRequest(_) if v10 => &NX_ROLE_REQUEST,
-        Body::RoleRequest(_) => &ROLE_REQUEST,
-        Body::RoleReply(_) if v10 => &NX_ROLE_REPLY,
-        Body::RoleReply(_) => &ROLE_REPLY,
-        Body::GetAsyncRequest => &GET_ASYNC_REQUEST,
-        Body::GetAsyncReply(_) => &GET_ASYNC_REPLY,
-        Body::SetAsync(_) if v10 => &NX_SET_ASYNC,
-        Body::SetAsync(_) => &SET_ASYNC,
-        Body::SetFlowFormat(_) => &SET_FLOW_FORMAT,
-        Body::FlowModTableId(_) => &FLOW_MOD_TABLE_ID,
-        Body::SetPacketInFormat(_) => &SET_PACKET_IN_FORMAT,
-        Body::SetControllerId(_) => &SET_CONTROLLER_ID,
-        // Written by their own functions.
-        Body::Hello(_) => &HELLO,
-        Body::PacketIn(_) => &PACKET_IN,
-        Body::FlowRemoved(_) => &FLOW_REMOVED,
-        Body::FlowMod(_) => &FLOW_MOD,
-        Body::MultipartRequest(_) => &DESC_REQUEST,
-        Body::MultipartReply(_) => &DESC_REPLY,
-        _ => &ERROR,
-    }
-}
-
-/// What follows the header of such a body.
-fn put_plain(out: &mut BytesMut, version: Version, body: &Body) {
+/// What follows the header, or the number of a multipart or experimenter message.
+fn put_body(out: &mut BytesMut, dialect: &Dialect, body: &Body) {
+    let version = dialect.version;
     match body {
         Body::Error(error) => symmetric::put_error(out, version, error),
         Body::EchoRequest(data) | Body::EchoReply(data) => out.put_slice(data),
         Body::FeaturesReply(features) => switch::put_features(out, version, features),
-        Body::GetConfigReply(config) | Body::SetConfig(config) => switch::put_config(out, config),
+        Body::GetConfigReply(config) | Body::SetConfig(config) => {
+            switch::put_config(out, version, config);
+        }
+        Body::PacketIn(packet_in) => packet::put_packet_in(out, version, packet_in),
+        Body::Resume(packet_in) => packet::put_nx_packet_in2(out, version, packet_in),
+        Body::FlowRemoved(removed) => flow::put_flow_removed(out, dialect, removed),
+        Body::FlowMod(flow_mod) => flow::put_flow_mod(out, dialect, flow_mod),
         Body::PortStatus(status) => port::put_port_status(out, version, status),
         Body::PacketOut(packet_out) => packet::put_packet_out(out, version, packet_out),
         Body::PortMod(port_mod) => port::put_port_mod(out, version, port_mod),
+        Body::TableMod(table_mod) => table::put_table_mod(out, version, table_mod),
         Body::RoleRequest(role) | Body::RoleReply(role) => switch::put_role(out, version, role),
-        Body::GetAsyncReply(config) | Body::SetAsync(config) => switch::put_async(out, config),
+        Body::GetAsyncReply(config) => asynchronous::put_reply(out, version, config),
+        Body::SetAsync(change) => asynchronous::put(out, version, change),
         Body::SetFlowFormat(FlowFormat::Nxm) => out.put_u32(switch::FORMAT_NXM),
         Body::SetFlowFormat(FlowFormat::OpenFlow10) => out.put_u32(0),
         Body::FlowModTableId(set) => out.put_u64(u64::from(*set) << 56),
         Body::SetPacketInFormat(format) => out.put_u32(*format as u32),
         Body::SetControllerId(id) => out.put_u64(u64::from(*id)),
-        _ => {}
+        Body::RoleStatus(status) => status::put_role_status(out, status),
+        Body::TableStatus(status) => table::put_table_status(out, status),
+        Body::RequestForward(forward) => status::put_requestforward(out, dialect, forward),
+        Body::ControllerStatus(status) => status::put_controller_status(out, status),
+        Body::QueueGetConfigRequest(port) => queue::put_get_config_request(out, version, *port),
+        Body::QueueGetConfigReply { port, queues } => {
+            queue::put_get_config_reply(out, version, *port, queues);
+        }
+        Body::MultipartRequest(request) => put_request(out, version, request),
+        // Nothing follows; hellos and replies have functions of their own.
+        Body::Hello(_)
+        | Body::MultipartReply(_)
+        | Body::FeaturesRequest
+        | Body::GetConfigRequest
+        | Body::BarrierRequest
+        | Body::BarrierReply
+        | Body::GetAsyncRequest => {}
+        Body::GroupMod(_)
+        | Body::MeterMod(_)
+        | Body::BundleControl(_)
+        | Body::BundleAdd(_)
+        | Body::TlvTableMod(_)
+        | Body::TlvTableRequest
+        | Body::TlvTableReply(_)
+        | Body::FlowMonitorCancel(_)
+        | Body::FlowMonitorPaused
+        | Body::FlowMonitorResumed => {}
+    }
+}
+
+/// What a multipart request asks for.
+fn put_request(out: &mut BytesMut, version: Version, request: &MultipartRequest) {
+    match request {
+        MultipartRequest::Flow(q) | MultipartRequest::Aggregate(q) => {
+            flow_stats::put_request(out, version, q);
+        }
+        MultipartRequest::Port(port) => port::put_stats_request(out, version, *port),
+        MultipartRequest::PortDesc(port) => port::put_desc_request(out, version, *port),
+        MultipartRequest::Bpdu(port) => out.put_u64(u64::from(port.0) << 32),
+        MultipartRequest::Queue { port, queue } | MultipartRequest::QueueDesc { port, queue } => {
+            queue::put_request(out, version, *port, *queue);
+        }
+        MultipartRequest::Desc
+        | MultipartRequest::Table
+        | MultipartRequest::TableFeatures { .. }
+        | MultipartRequest::TableDesc
+        | MultipartRequest::ControllerStatus => {}
+        MultipartRequest::Group(_)
+        | MultipartRequest::GroupDesc(_)
+        | MultipartRequest::GroupFeatures
+        | MultipartRequest::Meter(_)
+        | MultipartRequest::MeterConfig(_)
+        | MultipartRequest::MeterFeatures
+        | MultipartRequest::FlowMonitor(_) => {}
     }
 }
 

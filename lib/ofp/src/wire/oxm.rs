@@ -5,7 +5,7 @@ use super::cursor::{Reader, pad8, patch_u16, put_uint};
 use crate::error::OfError;
 use crate::field::{FIELDS, Field, Id, Row};
 use crate::key::{Match, VLAN_PRESENT};
-use crate::types::{Cookie, PortNo};
+use crate::types::{Cookie, PortNo, Version};
 use bytes::{BufMut, BytesMut};
 
 /// Which ids are written.
@@ -349,7 +349,7 @@ pub(crate) fn get_match_with(r: &mut Reader<'_>, loose: bool) -> Result<Match, O
 }
 
 /// Writes `struct ofp_match` with its padding.
-pub(crate) fn put_match(out: &mut BytesMut, matching: &Match) {
+pub(crate) fn put_match(out: &mut BytesMut, matching: &Match, _: Version) {
     let start = out.len();
     out.put_u16(OFPMT_OXM);
     out.put_u16(0);

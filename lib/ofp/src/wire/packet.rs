@@ -5,13 +5,13 @@ use super::cursor::{Layout, Reader, Tlv, patch_u16, put_property, put_tlv};
 use super::oxm::{self, Flavor};
 use super::port::{get_port, put_port};
 use super::put_action::{self, put_actions};
-use super::{Context, NX_PACKET_IN, NX_PACKET_IN2, PACKET_IN, put_message};
+use super::Context;
 use crate::action::PacketInReason;
 use crate::error::OfError;
 use crate::field::Field;
-use crate::key::Match;
-use crate::message::{Body, Dialect, PacketIn, PacketInFormat, PacketOut};
-use crate::types::{Cookie, PortNo, TableId, Version, Xid};
+use crate::key::{Match, WORDS, word};
+use crate::message::{Body, PacketIn, PacketInFormat, PacketOut};
+use crate::types::{Cookie, PortNo, TableId, Version};
 use bytes::{BufMut, BytesMut};
 
 /// Packets are never buffered.
@@ -36,26 +36,51 @@ fn get_reason(r: &mut Reader<'_>) -> Result<PacketInReason, OfError> {
     packet_in_reason(r.u8()?).ok_or(OfError::BadType)
 }
 
+fn set_in_port(p: &mut PacketIn, port: PortNo) {
+    let place = Field::InPort.place();
+    p.fields.set(place, u128::from(port.0), u128::MAX);
+}
+
+fn in_port(fields: &Match) -> PortNo {
+    match fields.get(Field::InPort.place()) {
+        (_, 0) => PortNo::ANY,
+        (port, _) => PortNo(port as u32),
+    }
+}
+
 pub(super) fn packet_in(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, OfError> {
     r.skip(4)?;
     let mut p = PacketIn {
-        total_len: u32::from(r.u16()?),
         table: TableId::ALL,
         cookie: Cookie(u64::MAX),
         ..PacketIn::default()
     };
-    if c.version == Version::V10 {
-        let port = PortNo::from_v10(r.u16()?);
-        p.fields
-            .set(Field::InPort.place(), u128::from(port.0), u128::MAX);
-        p.reason = get_reason(r)?;
-        r.skip(1)?;
-    } else {
-        p.reason = get_reason(r)?;
-        p.table = TableId(r.u8()?);
-        p.cookie = Cookie(r.u64()?);
-        p.fields = oxm::get_match_with(r, true)?;
-        r.skip(2)?;
+    match c.version {
+        Version::V10 => {
+            p.total_len = u32::from(r.u16()?);
+            let port = PortNo::from_v10(r.u16()?);
+            set_in_port(&mut p, port);
+            p.reason = get_reason(r)?;
+            r.skip(1)?;
+        }
+        Version::V11 => {
+            // The ingress port, and the one that it is part of.
+            let (port, _) = (PortNo(r.u32()?), r.u32()?);
+            set_in_port(&mut p, port);
+            p.total_len = u32::from(r.u16()?);
+            p.reason = get_reason(r)?;
+            p.table = TableId(r.u8()?);
+        }
+        _ => {
+            p.total_len = u32::from(r.u16()?);
+            p.reason = get_reason(r)?;
+            p.table = TableId(r.u8()?);
+            if c.version >= Version::V13 {
+                p.cookie = Cookie(r.u64()?);
+            }
+            p.fields = oxm::get_match_with(r, true)?;
+            r.skip(2)?;
+        }
     }
     p.data = c.share(r);
     Ok(Body::PacketIn(Box::new(p)))
@@ -80,6 +105,15 @@ pub(super) fn nx_packet_in(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, 
 }
 
 pub(super) fn nx_packet_in2(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, OfError> {
+    Ok(Body::PacketIn(Box::new(get_properties(r, c)?)))
+}
+
+/// NXT_RESUME has the form of NXT_PACKET_IN2.
+pub(super) fn resume(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, OfError> {
+    Ok(Body::Resume(Box::new(get_properties(r, c)?)))
+}
+
+fn get_properties(r: &mut Reader<'_>, c: &Context<'_>) -> Result<PacketIn, OfError> {
     let mut p = PacketIn {
         format: PacketInFormat::Nxt2,
         table: TableId::ALL,
@@ -101,30 +135,23 @@ pub(super) fn nx_packet_in2(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body,
             property::REASON => p.reason = get_reason(&mut r)?,
             property::METADATA => p.fields = oxm::get_entries(r.rest(), true)?.matching,
             property::USERDATA => p.userdata = r.rest().to_vec(),
-            property::BUFFER_ID | property::CONTINUATION => {}
-            _ => return Err(OfError::BadType),
+            property::BUFFER_ID => {}
+            property::CONTINUATION => {
+                r.skip(4)?;
+                p.continuation = c.share(&mut r);
+            }
+            _ => return Err(OfError::PropertyType),
         }
     }
     p.total_len = total_len.unwrap_or(p.data.len() as u32);
-    Ok(Body::PacketIn(Box::new(p)))
+    Ok(p)
 }
 
-pub(super) fn put_packet_in(out: &mut BytesMut, xid: Xid, dialect: &Dialect, p: &PacketIn) {
-    let version = dialect.version;
+pub(super) fn put_packet_in(out: &mut BytesMut, version: Version, p: &PacketIn) {
     match p.format {
-        PacketInFormat::Nxt => {
-            put_message(out, version, &NX_PACKET_IN, xid, |o| put_nx_packet_in(o, p));
-        }
-        PacketInFormat::Nxt2 => {
-            put_message(out, version, &NX_PACKET_IN2, xid, |o| {
-                put_nx_packet_in2(o, p)
-            });
-        }
-        PacketInFormat::Standard => {
-            put_message(out, version, &PACKET_IN, xid, |o| {
-                put_standard(o, version, p)
-            });
-        }
+        PacketInFormat::Nxt => put_nx_packet_in(out, p),
+        PacketInFormat::Nxt2 => put_nx_packet_in2(out, version, p),
+        PacketInFormat::Standard => put_standard(out, version, p),
     }
 }
 
@@ -148,22 +175,35 @@ fn old_reason(p: &PacketIn) -> u8 {
 
 fn put_standard(out: &mut BytesMut, version: Version, p: &PacketIn) {
     out.put_u32(NO_BUFFER);
-    out.put_u16(total_len(p));
-    if version == Version::V10 {
-        let port = PortNo(p.fields.get(Field::InPort.place()).0 as u32);
-        out.put_u16(port.to_v10().unwrap_or(0xffff));
-        out.put_u8(old_reason(p));
-        out.put_u8(0);
-    } else {
-        out.put_u8(if version < Version::V14 {
-            old_reason(p)
-        } else {
-            p.reason as u8
-        });
-        out.put_u8(p.table.0);
-        out.put_u64(p.cookie.0);
-        oxm::put_match(out, &p.fields);
-        out.put_u16(0);
+    let reason = match version {
+        v if v < Version::V14 => old_reason(p),
+        _ => p.reason as u8,
+    };
+    match version {
+        Version::V10 => {
+            out.put_u16(total_len(p));
+            put_port(out, version, in_port(&p.fields));
+            out.put_u8(reason);
+            out.put_u8(0);
+        }
+        Version::V11 => {
+            let port = in_port(&p.fields);
+            put_port(out, version, port);
+            put_port(out, version, port);
+            out.put_u16(total_len(p));
+            out.put_u8(reason);
+            out.put_u8(p.table.0);
+        }
+        _ => {
+            out.put_u16(total_len(p));
+            out.put_u8(reason);
+            out.put_u8(p.table.0);
+            if version >= Version::V13 {
+                out.put_u64(p.cookie.0);
+            }
+            oxm::put_match(out, &p.fields, version);
+            out.put_u16(0);
+        }
     }
     out.put_slice(data(p));
 }
@@ -181,7 +221,7 @@ fn put_nx_packet_in(out: &mut BytesMut, p: &PacketIn) {
     out.put_slice(data(p));
 }
 
-fn put_nx_packet_in2(out: &mut BytesMut, p: &PacketIn) {
+pub(super) fn put_nx_packet_in2(out: &mut BytesMut, _: Version, p: &PacketIn) {
     put_tlv(out, Layout::Padded, property::PACKET, |o| {
         o.put_slice(data(p))
     });
@@ -203,37 +243,67 @@ fn put_nx_packet_in2(out: &mut BytesMut, p: &PacketIn) {
             o.put_slice(&p.userdata)
         });
     }
+    if !p.continuation.is_empty() {
+        put_tlv(out, Layout::Padded, property::CONTINUATION, |o| {
+            o.put_u32(0);
+            o.put_slice(&p.continuation);
+        });
+    }
 }
 
 pub(super) fn packet_out(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, OfError> {
-    let buffer_id = r.u32()?;
-    let in_port = get_port(r, c.version)?;
-    let actions_size = usize::from(r.u16()?);
-    r.skip(if c.version == Version::V10 { 0 } else { 6 })?;
-    let actions = get_actions(r.bytes(actions_size)?, c.actions())?;
-    Ok(Body::PacketOut(Box::new(PacketOut {
-        in_port,
-        fields: Match::default(),
-        buffer_id,
-        actions,
-        data: c.share(r),
-    })))
+    let mut p = PacketOut {
+        buffer_id: r.u32()?,
+        ..PacketOut::default()
+    };
+    let actions_size;
+    if c.version >= Version::V15 {
+        actions_size = usize::from(r.u16()?);
+        r.skip(2)?;
+        p.fields = oxm::get_match(r)?;
+        p.in_port = in_port(&p.fields);
+        p.fields.unset(Field::InPort.place());
+        only_pipeline(&p.fields)?;
+    } else {
+        p.in_port = get_port(r, c.version)?;
+        actions_size = usize::from(r.u16()?);
+        r.skip(if c.version == Version::V10 { 0 } else { 6 })?;
+    }
+    p.actions = get_actions(r.bytes(actions_size)?, c.actions())?;
+    p.data = c.share(r);
+    Ok(Body::PacketOut(Box::new(p)))
+}
+
+/// OpenFlow 1.5.1 section 7.3.6: the match holds pipeline fields only, which come before the headers.
+fn only_pipeline(fields: &Match) -> Result<(), OfError> {
+    let header = |index: u8| (word::ETH_DST..WORDS).contains(&usize::from(index));
+    if fields.words().iter().any(|word| header(word.index)) {
+        return Err(OfError::PipelineFieldsOnly);
+    }
+    Ok(())
 }
 
 pub(super) fn put_packet_out(out: &mut BytesMut, version: Version, p: &PacketOut) {
     out.put_u32(p.buffer_id);
-    put_port(out, version, p.in_port);
-    let size_at = out.len();
-    out.put_u16(0);
-    out.put_bytes(0, if version == Version::V10 { 0 } else { 6 });
+    let size_at;
+    if version >= Version::V15 {
+        size_at = out.len();
+        out.put_u32(0);
+        let mut fields = p.fields.clone();
+        let place = Field::InPort.place();
+        fields.set(place, u128::from(p.in_port.0), u128::MAX);
+        oxm::put_match(out, &fields, version);
+    } else {
+        put_port(out, version, p.in_port);
+        size_at = out.len();
+        out.put_u16(0);
+        out.put_bytes(0, if version == Version::V10 { 0 } else { 6 });
+    }
     let start = out.len();
-    put_actions(
-        out,
-        &p.actions,
-        put_action::Context::new(version, &Match::default()),
-    );
+    let context = put_action::Context::new(version, &Match::default());
+    put_actions(out, &p.actions, context);
     let size = out.len() - start;
     patch_u16(out, size_at, size);
-    let room = usize::from(u16::MAX).saturating_sub(size + 64);
+    let room = usize::from(u16::MAX).saturating_sub(size + start - size_at + 64);
     out.put_slice(&p.data[..p.data.len().min(room)]);
 }

@@ -2,12 +2,11 @@
 //! the last marked as having more behind it.
 
 use super::cursor::patch_u16;
+use super::rows::{FLOW_REPLY, NX_FLOW_REPLY};
 use super::{
-    AGGREGATE_REPLY, BPDU_REPLY, DESC_REPLY, FLOW_REPLY, HEADER_SIZE, MORE, NX_AGGREGATE_REPLY,
-    NX_FLOW_REPLY, PORT_DESC_REPLY, PORT_REPLY, QUEUE_REPLY, Row, TABLE_FEATURES_REPLY,
-    TABLE_REPLY,
+    HEADER_SIZE, MORE, Row, flow_stats, multipart, port, put_message, queue, status, table,
+    table_features,
 };
-use super::{multipart, port, put_message, table_features};
 use crate::message::{Dialect, FlowStats, MultipartPart, MultipartReply};
 use crate::types::{Version, Xid};
 use bytes::{BufMut, BytesMut};
@@ -56,7 +55,7 @@ impl ReplyStream {
     /// Adds a flow; appends a message to `out` when one is full.
     pub fn flow(&mut self, flow: &FlowStats, out: &mut BytesMut) {
         let (version, nicira) = (self.version, self.nicira);
-        self.entry(out, |o| multipart::put_flow(o, version, nicira, flow));
+        self.entry(out, |o| flow_stats::put_flow(o, version, nicira, flow));
     }
 
     /// Adds an entry. One that fills a message alone is left out: none that came in by a message is so long.
@@ -73,6 +72,13 @@ impl ReplyStream {
         self.close(out, true);
         put_message(&mut self.message, self.version, &self.row, self.xid, |_| ());
         self.message.put_slice(&entry);
+    }
+
+    /// Adds entries.
+    fn all<T>(&mut self, out: &mut BytesMut, entries: &[T], write: impl Fn(&mut BytesMut, &T)) {
+        entries
+            .iter()
+            .for_each(|entry| self.entry(out, |o| write(o, entry)));
     }
 
     /// Appends the message that is being filled.
@@ -95,23 +101,15 @@ impl ReplyStream {
 }
 
 /// Writes a reply, in several messages if it does not fit one.
-pub(super) fn put_reply(out: &mut BytesMut, xid: Xid, dialect: &Dialect, reply: &MultipartReply) {
+pub(super) fn put_reply(
+    out: &mut BytesMut,
+    xid: Xid,
+    dialect: &Dialect,
+    row: &Row,
+    reply: &MultipartReply,
+) {
     let version = dialect.version;
-    let row = match &reply.part {
-        MultipartPart::Desc(_) => DESC_REPLY,
-        MultipartPart::Flow { nicira: true, .. } => NX_FLOW_REPLY,
-        MultipartPart::Flow { .. } => FLOW_REPLY,
-        MultipartPart::Aggregate { nicira: true, .. } => NX_AGGREGATE_REPLY,
-        MultipartPart::Aggregate { .. } => AGGREGATE_REPLY,
-        MultipartPart::Table(_) => TABLE_REPLY,
-        MultipartPart::Port(_) => PORT_REPLY,
-        MultipartPart::PortDesc(_) => PORT_DESC_REPLY,
-        MultipartPart::TableFeatures(_) => TABLE_FEATURES_REPLY,
-        MultipartPart::Bpdu(_) => BPDU_REPLY,
-        MultipartPart::Queue(_) => QUEUE_REPLY,
-        _ => return,
-    };
-    let mut s = ReplyStream::new(xid, dialect, row);
+    let mut s = ReplyStream::new(xid, dialect, *row);
     match &reply.part {
         MultipartPart::Desc(desc) => s.entry(out, |o| multipart::put_desc(o, desc)),
         MultipartPart::Flow { flows, nicira } => {
@@ -124,36 +122,28 @@ pub(super) fn put_reply(out: &mut BytesMut, xid: Xid, dialect: &Dialect, reply: 
             flows,
             ..
         } => s.entry(out, |o| {
-            o.put_u64(*packets);
-            o.put_u64(*bytes);
-            o.put_u32(*flows);
-            o.put_u32(0);
+            flow_stats::put_aggregate(o, version, *packets, *bytes, *flows);
         }),
-        MultipartPart::Table(tables) => {
-            tables
-                .iter()
-                .for_each(|t| s.entry(out, |o| multipart::put_table(o, version, t)));
-        }
-        MultipartPart::Port(ports) => {
-            ports
-                .iter()
-                .for_each(|p| s.entry(out, |o| multipart::put_port_stats(o, version, p)));
-        }
-        MultipartPart::PortDesc(ports) => {
-            ports
-                .iter()
-                .for_each(|p| s.entry(out, |o| port::put_desc(o, version, p)));
-        }
+        MultipartPart::Table(tables) => s.all(out, tables, |o, t| table::put_stats(o, version, t)),
+        MultipartPart::Port(ports) => s.all(out, ports, |o, p| port::put_stats(o, version, p)),
+        MultipartPart::PortDesc(ports) => s.all(out, ports, |o, p| port::put_desc(o, version, p)),
         MultipartPart::TableFeatures(tables) => {
-            tables
-                .iter()
-                .for_each(|t| s.entry(out, |o| table_features::put(o, version, t)));
+            s.all(out, tables, |o, t| table_features::put(o, version, t));
         }
-        MultipartPart::Bpdu(ports) => {
-            ports.iter().for_each(|p| s.entry(out, |o| p.put(o)));
+        MultipartPart::Bpdu(ports) => s.all(out, ports, |o, p| p.put(o)),
+        MultipartPart::Queue(queues) => s.all(out, queues, |o, q| queue::put_stats(o, version, q)),
+        MultipartPart::QueueDesc(queues) => {
+            s.all(out, queues, |o, q| queue::put_desc(o, version, q));
         }
-        MultipartPart::Queue(_) => {}
-        _ => {}
+        MultipartPart::TableDesc(tables) => s.all(out, tables, table::put_desc),
+        MultipartPart::ControllerStatus(list) => s.all(out, list, status::put_controller_status),
+        MultipartPart::Group(_)
+        | MultipartPart::GroupDesc(_)
+        | MultipartPart::GroupFeatures(_)
+        | MultipartPart::Meter(_)
+        | MultipartPart::MeterConfig(_)
+        | MultipartPart::MeterFeatures(_)
+        | MultipartPart::FlowMonitor(_) => {}
     }
     s.close(out, reply.more);
 }

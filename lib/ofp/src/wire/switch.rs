@@ -6,7 +6,7 @@ use super::cursor::Reader;
 use super::port;
 use crate::error::OfError;
 use crate::message::{
-    AsyncConfig, Body, Features, FlowFormat, PacketInFormat, Role, SwitchConfig, capability,
+    Body, Features, FlowFormat, PacketInFormat, Role, SwitchConfig, capability,
 };
 use crate::types::Version;
 use bytes::{BufMut, BytesMut};
@@ -73,11 +73,21 @@ pub(super) fn put_features(out: &mut BytesMut, version: Version, features: &Feat
     }
 }
 
-/// OFPC_INVALID_TTL_TO_CONTROLLER.
+/// OFPC_INVALID_TTL_TO_CONTROLLER, in 1.1 and 1.2.
 const INVALID_TTL: u16 = 1 << 2;
 
-pub(super) fn get_config(r: &mut Reader<'_>) -> Result<SwitchConfig, OfError> {
+const fn config_flags(version: Version) -> u16 {
+    match version {
+        Version::V11 | Version::V12 => 3 | INVALID_TTL,
+        _ => 3,
+    }
+}
+
+pub(super) fn get_config(r: &mut Reader<'_>, version: Version) -> Result<SwitchConfig, OfError> {
     let flags = r.u16()?;
+    if flags & !config_flags(version) != 0 {
+        return Err(OfError::ConfigFlags);
+    }
     let config = SwitchConfig {
         frag: (flags & 3) as u8,
         invalid_ttl_to_controller: flags & INVALID_TTL != 0,
@@ -86,19 +96,23 @@ pub(super) fn get_config(r: &mut Reader<'_>) -> Result<SwitchConfig, OfError> {
     r.end().map(|()| config)
 }
 
-pub(super) fn put_config(out: &mut BytesMut, config: &SwitchConfig) {
+pub(super) fn put_config(out: &mut BytesMut, version: Version, config: &SwitchConfig) {
     let invalid_ttl = if config.invalid_ttl_to_controller {
         INVALID_TTL
     } else {
         0
     };
-    out.put_u16(u16::from(config.frag & 3) | invalid_ttl);
+    out.put_u16((u16::from(config.frag & 3) | invalid_ttl) & config_flags(version));
     out.put_u16(config.miss_send_len);
 }
 
-pub(super) fn get_role(r: &mut Reader<'_>) -> Result<Role, OfError> {
+/// A controller without an id of its own (OpenFlow 1.5).
+const NO_ID: u16 = u16::MAX;
+
+pub(super) fn get_role(r: &mut Reader<'_>, version: Version) -> Result<Role, OfError> {
     let role = r.u32()?;
-    r.skip(4)?;
+    let short_id = r.u16()?;
+    r.skip(2)?;
     let generation_id = r.u64()?;
     r.end()?;
     if role > 3 {
@@ -107,6 +121,7 @@ pub(super) fn get_role(r: &mut Reader<'_>) -> Result<Role, OfError> {
     Ok(Role {
         role,
         generation_id: Some(generation_id),
+        short_id: Some(short_id).filter(|id| version >= Version::V15 && *id != NO_ID),
     })
 }
 
@@ -119,41 +134,21 @@ pub(super) fn get_nx_role(r: &mut Reader<'_>) -> Result<Role, OfError> {
     }
     Ok(Role {
         role: role + 1,
-        generation_id: None,
+        ..Role::default()
     })
 }
 
 pub(super) fn put_role(out: &mut BytesMut, version: Version, role: &Role) {
-    if version == Version::V10 {
-        out.put_u32(role.role.saturating_sub(1));
-    } else {
-        out.put_u32(role.role);
-        out.put_u32(0);
-        out.put_u64(role.generation_id.unwrap_or(u64::MAX));
+    if version < Version::V12 {
+        return out.put_u32(role.role.saturating_sub(1));
     }
-}
-
-pub(super) fn get_async(r: &mut Reader<'_>) -> Result<AsyncConfig, OfError> {
-    let config = AsyncConfig {
-        packet_in: [r.u32()?, r.u32()?],
-        port_status: [r.u32()?, r.u32()?],
-        flow_removed: [r.u32()?, r.u32()?],
-        ..AsyncConfig::default()
-    };
-    r.end().map(|()| config)
-}
-
-pub(super) fn put_async(out: &mut BytesMut, config: &AsyncConfig) {
-    let AsyncConfig {
-        packet_in,
-        port_status,
-        flow_removed,
-        ..
-    } = config;
-    [packet_in, port_status, flow_removed]
-        .into_iter()
-        .flatten()
-        .for_each(|mask| out.put_u32(*mask));
+    out.put_u32(role.role);
+    out.put_u16(match version {
+        v if v < Version::V15 => 0,
+        _ => role.short_id.unwrap_or(NO_ID),
+    });
+    out.put_u16(0);
+    out.put_u64(role.generation_id.unwrap_or(u64::MAX));
 }
 
 pub(super) fn set_flow_format(r: &mut Reader<'_>, _: &Context<'_>) -> Result<Body, OfError> {

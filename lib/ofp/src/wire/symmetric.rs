@@ -2,7 +2,7 @@
 
 use super::cursor::{Layout, Reader, Tlv, patch_u16, put_tlv};
 use super::{Context, HEADER_SIZE};
-use crate::error::{ERRORS, Number, OfError, UNENCODABLE};
+use crate::error::{ERRORS, Number, OfError};
 use crate::field::NICIRA;
 use crate::message::{Body, ErrorBody, Hello};
 use crate::types::{Version, Xid};
@@ -72,14 +72,7 @@ pub(super) fn error(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, OfError
 }
 
 pub(super) fn put_error(out: &mut BytesMut, version: Version, body: &ErrorBody) {
-    let number = match body.error {
-        OfError::Other { kind, code } => Number::Standard(kind, code),
-        error => error
-            .row()
-            .and_then(|row| row.number(version))
-            .unwrap_or(UNENCODABLE),
-    };
-    match number {
+    match body.error.number(version) {
         Number::Standard(kind, code) => {
             out.put_u16(kind);
             out.put_u16(code);

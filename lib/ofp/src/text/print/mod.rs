@@ -19,7 +19,7 @@ use crate::bpdu::BpduStats;
 use crate::error::{ERRORS, OfError};
 use crate::key::Match;
 use crate::message::{
-    Body, Dialect, Duration, FlowFormat, Message, MultipartPart, MultipartReply, MultipartRequest,
+    AsyncConfig, Body, Dialect, Duration, FlowFormat, Message, MultipartPart, MultipartReply, MultipartRequest,
 };
 use crate::types::{Version, Xid};
 use crate::wire::{self, HEADER_SIZE, Header};
@@ -91,7 +91,8 @@ fn header(name: &str, xid: Xid, version: Version) -> String {
 
 /// Prints a message, ending with a newline.
 pub fn print_message(message: &Message, style: &Style<'_>) -> String {
-    let mut out = header(name(message), message.xid, style.version);
+    let dialect = Dialect::new(style.version);
+    let mut out = header(wire::name(&message.body, &dialect), message.xid, style.version);
     body(&mut out, &message.body, style);
     if !out.ends_with('\n') {
         out.push('\n');
@@ -134,72 +135,6 @@ pub fn print_wire(bytes: &Bytes, style: &Style<'_>) -> String {
     out
 }
 
-/// A message's name.
-fn name(message: &Message) -> &'static str {
-    use crate::message::PacketInFormat;
-    match &message.body {
-        Body::Hello(_) => "OFPT_HELLO",
-        Body::Error(_) => "OFPT_ERROR",
-        Body::EchoRequest(_) => "OFPT_ECHO_REQUEST",
-        Body::EchoReply(_) => "OFPT_ECHO_REPLY",
-        Body::FeaturesRequest => "OFPT_FEATURES_REQUEST",
-        Body::FeaturesReply(_) => "OFPT_FEATURES_REPLY",
-        Body::GetConfigRequest => "OFPT_GET_CONFIG_REQUEST",
-        Body::GetConfigReply(_) => "OFPT_GET_CONFIG_REPLY",
-        Body::SetConfig(_) => "OFPT_SET_CONFIG",
-        Body::PacketIn(packet) => match packet.format {
-            PacketInFormat::Standard => "OFPT_PACKET_IN",
-            PacketInFormat::Nxt => "NXT_PACKET_IN",
-            PacketInFormat::Nxt2 => "NXT_PACKET_IN2",
-        },
-        Body::FlowRemoved(_) => "OFPT_FLOW_REMOVED",
-        Body::PortStatus(_) => "OFPT_PORT_STATUS",
-        Body::PacketOut(_) => "OFPT_PACKET_OUT",
-        Body::FlowMod(_) => "OFPT_FLOW_MOD",
-        Body::PortMod(_) => "OFPT_PORT_MOD",
-        Body::BarrierRequest => "OFPT_BARRIER_REQUEST",
-        Body::BarrierReply => "OFPT_BARRIER_REPLY",
-        Body::RoleRequest(_) => "OFPT_ROLE_REQUEST",
-        Body::RoleReply(_) => "OFPT_ROLE_REPLY",
-        Body::GetAsyncRequest => "OFPT_GET_ASYNC_REQUEST",
-        Body::GetAsyncReply(_) => "OFPT_GET_ASYNC_REPLY",
-        Body::SetAsync(_) => "OFPT_SET_ASYNC",
-        Body::SetFlowFormat(_) => "NXT_SET_FLOW_FORMAT",
-        Body::FlowModTableId(_) => "NXT_FLOW_MOD_TABLE_ID",
-        Body::SetPacketInFormat(_) => "NXT_SET_PACKET_IN_FORMAT",
-        Body::SetControllerId(_) => "NXT_SET_CONTROLLER_ID",
-        Body::MultipartRequest(request) => match request {
-            MultipartRequest::Desc => "OFPST_DESC request",
-            MultipartRequest::Flow(f) if f.nicira => "NXST_FLOW request",
-            MultipartRequest::Flow(_) => "OFPST_FLOW request",
-            MultipartRequest::Aggregate(f) if f.nicira => "NXST_AGGREGATE request",
-            MultipartRequest::Aggregate(_) => "OFPST_AGGREGATE request",
-            MultipartRequest::Table => "OFPST_TABLE request",
-            MultipartRequest::Port(_) => "OFPST_PORT request",
-            MultipartRequest::PortDesc => "OFPST_PORT_DESC request",
-            MultipartRequest::TableFeatures { .. } => "OFPST_TABLE_FEATURES request",
-            MultipartRequest::Bpdu(_) => "TSUNAGI_BPDU request",
-            MultipartRequest::Queue { .. } => "OFPST_QUEUE request",
-            _ => "(unknown message)",
-        },
-        Body::MultipartReply(reply) => match &reply.part {
-            MultipartPart::Desc(_) => "OFPST_DESC reply",
-            MultipartPart::Flow { nicira: true, .. } => "NXST_FLOW reply",
-            MultipartPart::Flow { .. } => "OFPST_FLOW reply",
-            MultipartPart::Aggregate { nicira: true, .. } => "NXST_AGGREGATE reply",
-            MultipartPart::Aggregate { .. } => "OFPST_AGGREGATE reply",
-            MultipartPart::Table(_) => "OFPST_TABLE reply",
-            MultipartPart::Port(_) => "OFPST_PORT reply",
-            MultipartPart::PortDesc(_) => "OFPST_PORT_DESC reply",
-            MultipartPart::TableFeatures(_) => "OFPST_TABLE_FEATURES reply",
-            MultipartPart::Bpdu(_) => "TSUNAGI_BPDU reply",
-            MultipartPart::Queue(_) => "OFPST_QUEUE reply",
-            _ => "(unknown message)",
-        },
-        _ => "(unknown message)",
-    }
-}
-
 fn body(out: &mut String, body: &Body, style: &Style<'_>) {
     match body {
         Body::Hello(hello) => config::hello(out, hello),
@@ -219,7 +154,8 @@ fn body(out: &mut String, body: &Body, style: &Style<'_>) {
         }
         Body::PortMod(port_mod) => ports::port_mod(out, port_mod, style),
         Body::RoleRequest(role) | Body::RoleReply(role) => config::role(out, role),
-        Body::GetAsyncReply(c) | Body::SetAsync(c) => config::async_config(out, c),
+        Body::GetAsyncReply(c) => config::async_config(out, c),
+        Body::SetAsync(c) => config::async_config(out, &AsyncConfig::default().with(*c)),
         Body::SetFlowFormat(format) => config::flow_format(out, *format),
         Body::FlowModTableId(on) => {
             let _ = write!(out, " {}", if *on { "enable" } else { "disable" });
@@ -255,7 +191,7 @@ fn request(out: &mut String, request: &MultipartRequest, style: &Style<'_>) {
         }
         MultipartRequest::Desc
         | MultipartRequest::Table
-        | MultipartRequest::PortDesc
+        | MultipartRequest::PortDesc(_)
         | MultipartRequest::TableFeatures { .. } => {}
         _ => {}
     }

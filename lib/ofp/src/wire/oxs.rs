@@ -1,0 +1,94 @@
+//! Statistics of flows as OpenFlow 1.5 writes them: `struct ofp_stats` (OpenFlow 1.5.1 section 7.2.4),
+//! a list of entries as in a match.
+//!
+//! ```text
+//!  reserved 16 | length 16 | entries | padding to 8
+//!  entry: class 16 (0x8002) | field 7 | reserved 1 | length 8 | value
+//! ```
+
+use super::cursor::{Reader, pad8, patch_u16};
+use super::flow::{get_duration, put_duration};
+use crate::error::OfError;
+use crate::message::Duration;
+use bytes::{BufMut, BytesMut};
+
+const OPENFLOW_BASIC: u16 = 0x8002;
+
+mod field {
+    pub(super) const DURATION: u8 = 0;
+    pub(super) const IDLE_TIME: u8 = 1;
+    pub(super) const FLOW_COUNT: u8 = 3;
+    pub(super) const PACKET_COUNT: u8 = 4;
+    pub(super) const BYTE_COUNT: u8 = 5;
+}
+
+/// What can be said; `None`: it is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Stats {
+    pub(super) duration: Option<Duration>,
+    pub(super) idle_secs: Option<u32>,
+    pub(super) flows: Option<u32>,
+    pub(super) packets: Option<u64>,
+    pub(super) bytes: Option<u64>,
+}
+
+/// Reads statistics with their padding; entries that are not known are skipped.
+pub(super) fn get(r: &mut Reader<'_>) -> Result<Stats, OfError> {
+    r.skip(2)?;
+    let size = usize::from(r.u16()?);
+    let entries = size.checked_sub(4).ok_or(OfError::BadLength)?;
+    let mut entries = Reader::new(r.bytes(entries)?, OfError::BadLength);
+    r.skip(size.next_multiple_of(8) - size)?;
+    let mut stats = Stats::default();
+    while !entries.is_empty() {
+        let (class, number, size) = (entries.u16()?, entries.u8()? >> 1, entries.u8()?);
+        let mut value = Reader::new(entries.bytes(usize::from(size))?, OfError::BadLength);
+        if class != OPENFLOW_BASIC {
+            continue;
+        }
+        match number {
+            field::DURATION => stats.duration = Some(get_duration(&mut value)?),
+            field::IDLE_TIME => stats.idle_secs = Some(get_duration(&mut value)?.secs),
+            field::FLOW_COUNT => stats.flows = Some(value.u32()?),
+            field::PACKET_COUNT => stats.packets = Some(value.u64()?),
+            field::BYTE_COUNT => stats.bytes = Some(value.u64()?),
+            _ => continue,
+        }
+        value.end()?;
+    }
+    Ok(stats)
+}
+
+/// Writes statistics with their padding.
+pub(super) fn put(out: &mut BytesMut, stats: &Stats) {
+    let start = out.len();
+    out.put_u32(0);
+    let entry = |out: &mut BytesMut, number: u8, size: u8| {
+        out.put_u16(OPENFLOW_BASIC);
+        out.put_u8(number << 1);
+        out.put_u8(size);
+    };
+    if let Some(duration) = stats.duration {
+        entry(out, field::DURATION, 8);
+        put_duration(out, duration);
+    }
+    if let Some(secs) = stats.idle_secs {
+        entry(out, field::IDLE_TIME, 8);
+        put_duration(out, Duration { secs, nanos: 0 });
+    }
+    if let Some(flows) = stats.flows {
+        entry(out, field::FLOW_COUNT, 4);
+        out.put_u32(flows);
+    }
+    if let Some(packets) = stats.packets {
+        entry(out, field::PACKET_COUNT, 8);
+        out.put_u64(packets);
+    }
+    if let Some(bytes) = stats.bytes {
+        entry(out, field::BYTE_COUNT, 8);
+        out.put_u64(bytes);
+    }
+    let size = out.len() - start;
+    patch_u16(out, start + 2, size);
+    pad8(out, start);
+}
