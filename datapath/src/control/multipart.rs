@@ -136,6 +136,7 @@ impl Switch {
             TableStats {
                 table,
                 name: String::new(),
+                config: 0,
                 max_entries: MAX_ENTRIES as u32,
                 active_count: flows.len(table) as u32,
                 lookup_count: lookup_count.wrapping_sub(lookups_before),

@@ -227,16 +227,18 @@ fn common() -> Vec<Body> {
         Body::RoleRequest(Role {
             role: 2,
             generation_id: Some(5),
+            ..Role::default()
         }),
         Body::RoleReply(Role {
             role: 3,
             generation_id: Some(5),
+            ..Role::default()
         }),
-        Body::SetAsync(AsyncConfig {
-            packet_in: [3, 0],
-            port_status: [7, 7],
-            flow_removed: [15, 0],
-            ..AsyncConfig::default()
+        Body::SetAsync(AsyncChange {
+            packet_in: [3, 0].map(Some),
+            port_status: [7, 7].map(Some),
+            flow_removed: [15, 0].map(Some),
+            ..AsyncChange::default()
         }),
         Body::SetFlowFormat(FlowFormat::Nxm),
         Body::FlowModTableId(true),
@@ -245,7 +247,7 @@ fn common() -> Vec<Body> {
         Body::MultipartRequest(MultipartRequest::Desc),
         Body::MultipartRequest(MultipartRequest::Table),
         Body::MultipartRequest(MultipartRequest::Port(PortNo::ANY)),
-        Body::MultipartRequest(MultipartRequest::PortDesc),
+        Body::MultipartRequest(MultipartRequest::PortDesc(PortNo::ANY)),
         Body::MultipartRequest(MultipartRequest::Queue {
             port: PortNo::ANY,
             queue: u32::MAX,
@@ -260,6 +262,7 @@ fn common() -> Vec<Body> {
         reply(MultipartPart::Table(vec![TableStats {
             table: TableId(3),
             name: "table3".into(),
+            config: 0,
             max_entries: 1_000_000,
             active_count: 5,
             lookup_count: 7,

@@ -126,7 +126,7 @@ fn answer(body: &Body) -> Option<Body> {
                 port: PortNo(1),
                 ..PortStats::default()
             }]),
-            MultipartRequest::PortDesc => MultipartPart::PortDesc(vec![port]),
+            MultipartRequest::PortDesc(_) => MultipartPart::PortDesc(vec![port]),
             MultipartRequest::TableFeatures { .. } => {
                 MultipartPart::TableFeatures(vec![TableFeatures::default()])
             }

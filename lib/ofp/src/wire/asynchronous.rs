@@ -20,7 +20,7 @@ fn fits_struct(change: &AsyncChange) -> bool {
     let kinds = change.kinds();
     let (inside, outside) = kinds.split_at(STRUCT_KINDS);
     inside.iter().flatten().all(Option::is_some)
-        && outside.iter().flatten().all(|mask| mask.unwrap_or(0) == 0)
+        && outside.iter().flatten().all(Option::is_none)
 }
 
 /// The messages that say a change: before 1.4, the one with properties for what the struct lacks.

@@ -72,7 +72,7 @@ pub(super) fn table_mod(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, OfE
     r.skip(3)?;
     let config = r.u32()?;
     if config & !known_config(c.version) != 0 || config == table_config::MISS_MASK {
-        return Err(OfError::TableModConfig);
+        return Err(OfError::TableModBadConfig);
     }
     let properties = match c.version {
         v if v < Version::V14 => r.end().map(|()| Properties::default())?,
