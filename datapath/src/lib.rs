@@ -3,6 +3,7 @@
 
 pub mod control;
 pub mod edge;
+pub mod explain;
 pub mod forward;
 pub mod fragment;
 pub mod model;

@@ -9,6 +9,7 @@ mod json;
 mod options;
 mod target;
 mod transmit;
+mod unixctl;
 
 use clap::Parser;
 use std::process::ExitCode;

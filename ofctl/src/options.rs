@@ -31,6 +31,9 @@ pub struct Options {
     /// Refuse commands that change something.
     #[arg(long)]
     pub read_only: bool,
+    /// trace: send the packet, too.
+    #[arg(long)]
+    pub generate: bool,
     /// Colours for flows: always, never or auto.
     #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_value = "never", default_missing_value = "auto")]
     color: String,

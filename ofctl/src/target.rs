@@ -35,7 +35,7 @@ impl fmt::Display for Target {
 }
 
 /// Directory of the sockets: `$OVS_RUNDIR`, else where Open vSwitch has them.
-fn rundir() -> PathBuf {
+pub fn rundir() -> PathBuf {
     std::env::var_os("OVS_RUNDIR").map_or_else(|| "/var/run/openvswitch".into(), PathBuf::from)
 }
 

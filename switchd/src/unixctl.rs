@@ -17,6 +17,14 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("fdb/show", "bridge"),
     ("fragment/show", ""),
     ("list-commands", ""),
+    (
+        "ofproto/trace",
+        "bridge flow [packet] [--generate] [--names] [--l7 hex] [--l7-len n] [--frames] [--json]",
+    ),
+    (
+        "ofproto/trace-packet-out",
+        "bridge flow [packet] [options] actions",
+    ),
     ("tnl/ports/show", "[-v]"),
     ("tunnel/show", "[port]"),
     ("version", ""),

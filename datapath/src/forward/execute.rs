@@ -464,6 +464,7 @@ impl<P: Pool> Executor<P> {
             return self.drop(frame, DropReason::PortDown, o);
         };
         o.note(format_args!("sent through {}", port.name));
+        o.sends(port, frame.head());
         queue.bytes += frame.size() as u64;
         if queue.frames.is_empty() {
             self.dirty.push(port.id);
@@ -602,6 +603,7 @@ impl<P: Pool> Executor<P> {
             "to the controllers ({:?})",
             punt.controller.reason
         ));
+        o.punts(&punt);
         if !self.events.push(Event::Punt(punt)) {
             self.stats.dropped(DropReason::PuntFull);
         }

@@ -97,6 +97,7 @@ impl<P: Pool> Executor<P> {
         is_last: bool,
         o: &mut O,
     ) -> Option<P::Frame> {
+        o.normal();
         let Some(headers) = headers(frame.head()) else {
             return self.refuse(frame, DropReason::Malformed, is_last, o);
         };
@@ -116,7 +117,7 @@ impl<P: Pool> Executor<P> {
             if !reserved && at.view.config.reserved.keeps(headers.dst) {
                 return self.refuse(frame, DropReason::ReservedAddress, is_last, o);
             }
-            if headers.src.is_unicast() {
+            if headers.src.is_unicast() && !O::PRETENDS {
                 at.view
                     .config
                     .macs
@@ -128,8 +129,8 @@ impl<P: Pool> Executor<P> {
             Decision::Drop(reason) => self.refuse(frame, reason, is_last, o),
             Decision::Port(port) => {
                 o.note(format_args!(
-                    "NORMAL: VLAN {vlan}, {} is behind {}",
-                    headers.dst, port.name
+                    "NORMAL: forwarding to learned port {} in VLAN {vlan}",
+                    port.name
                 ));
                 if is_last {
                     self.leave(cx, at, port, tags, tunnel, frame, o);
@@ -141,7 +142,9 @@ impl<P: Pool> Executor<P> {
                 Some(frame)
             }
             Decision::Flood => {
-                o.note(format_args!("NORMAL: VLAN {vlan}, flooded"));
+                o.note(format_args!(
+                    "NORMAL: no learned MAC for destination, flooding in VLAN {vlan}"
+                ));
                 let ingress = ingress.map(|port| port.id);
                 let wanted = |port: &&Arc<PortView>| {
                     Some(port.id) != ingress

@@ -155,6 +155,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         self.conclude(outcome);
     }
     pub(super) fn conclude(&mut self, outcome: Outcome) {
+        self.observer.ends(&self.key);
         if let Err(reason) = outcome {
             self.program.steps.clear();
             self.program.drop = reason;
@@ -297,6 +298,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             generation: view.generation,
             rule: rule.map(|rule| rule.id),
         });
+        self.observer.depth(self.levels.len());
         self.observer.table(table, rule.map(Arc::as_ref));
         match rule {
             Some(rule) => {
@@ -305,7 +307,10 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
                 Ok(())
             }
             None if entry == Entry::Ordinary => self.miss(table),
-            None => Ok(()),
+            None => {
+                self.observer.miss(false);
+                Ok(())
+            }
         }
     }
     fn push_level(&mut self, rule: &'s Arc<Rule>, deepens: bool) {
@@ -325,7 +330,9 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         let silent = self
             .port(self.in_port())
             .is_some_and(|port| port.config & port_config::NO_PACKET_IN != 0);
-        if self.view.config.miss == Miss::Drop || silent {
+        let drops = self.view.config.miss == Miss::Drop || silent;
+        self.observer.miss(!drops);
+        if drops {
             return Ok(());
         }
         (self.table, self.cookie) = (table, Cookie(u64::MAX));
@@ -341,6 +348,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
 
     /// Does one action.
     fn apply(&mut self, action: &'s Action) -> Outcome {
+        self.observer.depth(self.levels.len());
         self.observer.action(action);
         match action {
             Action::Output { port, max_len } => self.output(*port, *max_len, u32::MAX),
@@ -457,7 +465,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         if self.decrement_ttl()? {
             return Ok(());
         }
-        self.program.drop = DropReason::TtlExpired;
+        self.suppress(DropReason::TtlExpired)?;
         let len = self.levels.len();
         let everyone = [0];
         for &id in if ids.is_empty() { &everyone } else { ids } {

@@ -1,9 +1,12 @@
 //! The walk of one packet, explained by the code that does it. Workers use the observer `()`, which
 //! compiles to nothing.
 
+use crate::model::event::Punt;
+use crate::model::port::PortView;
 use crate::model::rule::Rule;
 use crate::model::{BridgeView, DropReason};
 use ofp::action::Action;
+use ofp::key::Key;
 use ofp::text::{PortMap, Style, print_actions, print_match};
 use ofp::types::{TableId, Version};
 use std::fmt::Write;
@@ -14,10 +17,24 @@ pub trait Observer {
     const EXPLAINS: bool = true;
     /// Tables are searched rule by rule: the oracle of tests.
     const LINEAR: bool = false;
+    /// The packet is made up: nothing is learnt from it.
+    const PRETENDS: bool = false;
     /// A packet enters a bridge, by words that say how.
     fn enters(&mut self, bridge: &BridgeView, how: std::fmt::Arguments<'_>);
     /// A lookup.
     fn table(&mut self, table: TableId, rule: Option<&Rule>);
+    /// What comes next happens under so many lists of actions.
+    fn depth(&mut self, _levels: usize) {}
+    /// No rule matched; whether the packet goes to the controllers for that.
+    fn miss(&mut self, _punted: bool) {}
+    /// The walk is over, and the packet's fields are these now.
+    fn ends(&mut self, _key: &Key) {}
+    /// The learning switch is about to forward.
+    fn normal(&mut self) {}
+    /// A frame leaves by a port.
+    fn sends(&mut self, _port: &PortView, _frame: &[u8]) {}
+    /// A copy goes to the controllers.
+    fn punts(&mut self, _punt: &Punt) {}
     /// An action takes place.
     fn action(&mut self, action: &Action);
     /// Anything else worth saying.

@@ -26,7 +26,8 @@ use crate::model::stats::WorkerStats;
 use crate::model::{BridgeId, DropReason};
 use crate::time::Time;
 use flow::extract::{self, Depth, Layout};
-use ofp::key::Key;
+use ofp::action::Action;
+use ofp::key::{Key, Match};
 use ofp::message::port_config;
 use ofp::types::PortNo;
 use packet::bpdu;
@@ -102,6 +103,20 @@ struct Core<P: Pool> {
     layouts: [Layout; BURST],
     hashes: [u64; BURST],
     run: Run,
+}
+
+/// A packet that [`Worker::trace`] is asked about.
+pub struct Question<'a> {
+    /// Where it comes in.
+    pub bridge: BridgeId,
+    /// By which port.
+    pub in_port: PortNo,
+    /// Its bytes.
+    pub frame: &'a [u8],
+    /// Fields that no frame has: a tunnel's, registers, metadata.
+    pub fields: &'a Match,
+    /// Instead of the first table.
+    pub actions: Option<&'a [Action]>,
 }
 
 /// Stands for the hash of a packet whose program is that of the packet before it. No hash is 0.
@@ -244,6 +259,15 @@ impl<P: Pool> Worker<P> {
         }
         self.is_busy = handled > 0;
         handled
+    }
+    /// Walks one frame through a bridge's tables, or a list of actions, as if it had come in there with
+    /// these fields beside its own: for explanations.
+    pub fn trace<O: Observer>(&mut self, now: Time, question: &Question<'_>, o: &mut O) {
+        let snapshot = self.reader.snapshot();
+        let cx = Context { snapshot, now };
+        self.core.trace(cx, question, o);
+        self.core.settle(cx, o);
+        self.core.executor.flush();
     }
     fn obey<O: Observer>(&mut self, command: Command<P::Frame>, now: Time, o: &mut O) {
         match command {
@@ -703,6 +727,50 @@ impl<P: Pool> Core<P> {
             }
         }
         self.cache.insert(&query, &mut self.scratch)
+    }
+    fn trace<O: Observer>(&mut self, cx: Context<'_>, question: &Question<'_>, o: &mut O) {
+        let (bridge, in_port) = (question.bridge, question.in_port);
+        let Some(view) = cx.snapshot.bridge(bridge) else {
+            return;
+        };
+        let Some(mut frame) = self.executor.pool.alloc(question.frame.len()) else {
+            return self.executor.stats.dropped(DropReason::NoMemory);
+        };
+        frame.set_offload(Default::default());
+        self.executor.pool.write(&mut frame, 0, question.frame);
+        o.enters(view, format_args!("in_port {in_port}"));
+        let mut key = Key::default();
+        begin(&mut key, in_port, None);
+        let plan = extract::Plan::FULL.with_max_tags(VLAN_LIMIT);
+        let layout = extract::extract(frame.head(), frame.size(), &plan, &mut key);
+        if layout.frag != 0 && view.config.frag == FRAG_NORMAL {
+            hide_ports(&mut key);
+        }
+        for part in question.fields.words() {
+            let word = &mut key.0[usize::from(part.index)];
+            *word = *word & !part.mask | part.value;
+        }
+        self.executor.spent = [0; BURST];
+        self.executor.look_for_bpdu(cx, view, in_port, frame.head());
+        let nesting = Nesting::default();
+        if let Some(reason) = refuse(cx, view, &in_port, frame.head(), &layout, nesting) {
+            return self.executor.drop(frame, reason, o);
+        }
+        let mut at = Place {
+            view,
+            bridge,
+            in_port,
+            words: NO_WORDS,
+            nesting,
+            layout,
+        };
+        if let Some(walk) = Walk::new(cx.snapshot, bridge, &key, &mut self.scratch, o) {
+            match question.actions {
+                Some(actions) => walk.packet_out(actions),
+                None => walk.tables(),
+            }
+        }
+        self.run_scratch(cx, &mut at, frame, o);
     }
     /// Runs a controller's list of actions on its packet.
     fn packet_out<O: Observer>(&mut self, cx: Context<'_>, packet: &PacketOut, o: &mut O) {

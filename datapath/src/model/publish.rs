@@ -94,6 +94,15 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// A side that always reads this state.
+    pub fn of(snapshot: Arc<Snapshot>) -> Reader {
+        let version = AtomicU64::new(snapshot.version);
+        let current = ArcSwap::from(snapshot);
+        Reader {
+            shared: Arc::new(Shared { version, current }),
+            held: None,
+        }
+    }
     /// The current state; call it once per burst, at its start. One atomic load if nothing changed.
     #[inline]
     pub fn snapshot(&mut self) -> &Arc<Snapshot> {

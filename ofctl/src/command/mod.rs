@@ -10,6 +10,7 @@ mod parse;
 mod port;
 mod source;
 mod switch;
+mod trace;
 
 pub(crate) use source::Place;
 
@@ -189,6 +190,12 @@ const COMMANDS: &[Command] = &[
         "up, down, or [no-]flood, [no-]forward, [no-]receive, [no-]receive-stp, [no-]packet-in, [no-]stp",
     )
     .writes(),
+    row(
+        "trace",
+        "BRIDGE FLOW [PACKET]",
+        trace::trace,
+        "what happens to a packet and why: a flow as in in_port=1,tcp,nw_dst=10.0.0.1, a frame in hexadecimal or as eth(...) ipv4(...); --generate sends it",
+    ),
     row(
         "parse-flow",
         "FLOW",

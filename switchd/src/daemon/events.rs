@@ -210,6 +210,8 @@ impl Daemon {
             "fdb/show" => self.fdb_show(&request.args),
             "coverage/show" => Ok(self.coverage()),
             "fragment/show" => Ok(self.fragment_show()),
+            "ofproto/trace" => self.trace(&request.args),
+            "ofproto/trace-packet-out" => self.trace_packet_out(&request.args),
             "tnl/ports/show" => Ok(self.tunnel_ports_show()),
             "tunnel/show" => self.tunnel_show(&request.args),
             _ => Err(format!(

@@ -12,6 +12,7 @@ mod openflow;
 mod ports;
 mod show;
 mod status;
+mod trace;
 
 use crate::args::Args;
 use crate::clock::Clock;
