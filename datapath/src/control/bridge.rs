@@ -2,6 +2,7 @@
 
 use super::flow_table::FlowTables;
 use super::group::Groups;
+use super::meter_mod::Meter;
 use super::settings::{BridgeSettings, ConfigError, ControllerSettings, FailMode};
 use super::{Settling, Switch};
 use crate::control::Output;
@@ -11,7 +12,7 @@ use crate::model::{BridgeId, Change, PortId, Rule, RuleId};
 use crate::time::Time;
 use ofp::action::Action;
 use ofp::key::Match;
-use ofp::types::{Cookie, PortNo, TableId, Version};
+use ofp::types::{Cookie, MeterId, PortNo, TableId, Version};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -27,6 +28,7 @@ pub(super) struct Bridge {
     pub(super) config: BridgeConfig,
     pub(super) flows: FlowTables,
     pub(super) groups: Groups,
+    pub(super) meters: BTreeMap<MeterId, Meter>,
     pub(super) ports: BTreeMap<PortNo, PortId>,
     /// Monitors of all its connections.
     pub(super) monitors: usize,
@@ -94,6 +96,7 @@ impl Switch {
             config,
             flows: FlowTables::default(),
             groups: Groups::default(),
+            meters: BTreeMap::new(),
             ports: BTreeMap::new(),
             monitors: 0,
             controllers: Vec::new(),
@@ -135,6 +138,7 @@ impl Switch {
             self.set_fail_open(id, false);
             self.flush_flows(id);
             self.flush_groups(id);
+            self.flush_meters(id);
             self.add_default_flow(now, id);
         } else if old.fail_mode != self.bridges[&id].settings.fail_mode {
             let fail_open = self.bridges[&id].standalone.is_some();
@@ -160,6 +164,7 @@ impl Switch {
         self.set_fail_open(id, false);
         self.flush_flows(id);
         self.flush_groups(id);
+        self.flush_meters(id);
         self.bridges.remove(&id);
         self.publisher.stage(Change::RemoveBridge(id));
         self.when_settled(Settling::Bridge(id));

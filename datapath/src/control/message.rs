@@ -91,6 +91,7 @@ impl Switch {
             Body::PacketOut(packet_out) => self.packet_out(conn, *packet_out, out)?,
             Body::FlowMod(flow_mod) => self.flow_mod(now, conn, &flow_mod)?,
             Body::GroupMod(group_mod) => self.group_mod(now, conn, &group_mod)?,
+            Body::MeterMod(meter_mod) => self.meter_mod(now, conn, &meter_mod)?,
             Body::PortMod(port_mod) => self.port_mod(conn, &port_mod, out)?,
             Body::BarrierRequest => self.barrier_request(conn, xid),
             Body::RoleRequest(role) => {

@@ -23,6 +23,8 @@ mod group_mod;
 mod group_stats;
 mod learn;
 mod message;
+mod meter_mod;
+mod meter_stats;
 mod monitor;
 mod multipart;
 mod packet_in;

@@ -4,6 +4,7 @@ use super::Switch;
 use super::dump::PART_BYTES;
 use super::flow_mod::MAX_ENTRIES;
 use super::group_stats;
+use super::meter_stats;
 use super::settings::ConnId;
 use crate::model::BridgeId;
 use crate::time::Time;
@@ -119,6 +120,20 @@ impl Switch {
                     part,
                 );
             }
+            Meter(wanted) => {
+                let stats = self.meter_stats(now, conn, wanted)?;
+                in_sized_parts(stats, meter_stats::stats_size, MultipartPart::Meter, part);
+            }
+            MeterConfig(wanted) => {
+                let configs = self.meter_configs(conn, wanted)?;
+                in_sized_parts(
+                    configs,
+                    meter_stats::config_size,
+                    MultipartPart::MeterConfig,
+                    part,
+                );
+            }
+            MeterFeatures => part(MultipartPart::MeterFeatures(meter_stats::METER_FEATURES)),
             GroupFeatures => part(MultipartPart::GroupFeatures(group_stats::group_features())),
             _ => return Err(OfError::BadStat),
         }

@@ -51,13 +51,16 @@ impl Switch {
         self.when_published(Output::PacketOut(Box::new(command)), out);
         Ok(())
     }
-    /// Whether the groups that actions name are there.
+    /// Whether the groups and meters that actions name are there.
     pub(super) fn check_used(&self, id: BridgeId, actions: &[Action]) -> Result<(), OfError> {
-        let groups = &self.bridges[&id].groups;
+        let bridge = &self.bridges[&id];
         let mut result = Ok(());
         for_each_used(actions, &mut |used| match used {
-            Used::Group(group) if groups.get(group).is_none() => {
+            Used::Group(group) if bridge.groups.get(group).is_none() => {
                 result = Err(OfError::ActionOutGroup);
+            }
+            Used::Meter(meter) if !bridge.meters.contains_key(&meter) => {
+                result = Err(OfError::MeterInvalid);
             }
             _ => {}
         });
@@ -130,11 +133,9 @@ fn check_conjunction(actions: &[Action]) -> Result<(), OfError> {
     Ok(())
 }
 
-/// What this switch does not have: meters and a way to resume a packet.
+/// What this switch does not have: a way to resume a packet.
 fn check_supported(actions: &[Action]) -> Result<(), OfError> {
     actions.iter().try_for_each(|action| match action {
-        Action::Meter(_) => Err(OfError::MeterInvalid),
-        Action::Controller(controller) if controller.meter.is_some() => Err(OfError::MeterInvalid),
         Action::Controller(controller) if controller.pause => Err(OfError::ActionArgument),
         Action::WriteActions(nested) | Action::Clone(nested) => check_supported(nested),
         _ => Ok(()),

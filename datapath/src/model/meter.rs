@@ -2,15 +2,16 @@
 
 use crate::time::Time;
 use ofp::message::{Band, MeterConfig};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// A meter. A change of its bands replaces it; its counters go on in the new one's `counters`.
+/// A meter. A change of its bands replaces it; the new one shares its counters.
 #[derive(Debug)]
 pub struct MeterView {
     /// Rate, unit, bands.
     pub config: MeterConfig,
     /// Packets and bytes that passed through it.
-    pub seen: [AtomicU64; 2],
+    pub seen: Arc<[AtomicU64; 2]>,
     /// One per band.
     pub bands: Box<[BandState]>,
 }
@@ -21,7 +22,7 @@ pub struct BandState {
     /// When the bucket would be full: nanoseconds of the switch's clock.
     pub full_at: AtomicU64,
     /// Packets and bytes above the rate.
-    pub above: [AtomicU64; 2],
+    pub above: Arc<[AtomicU64; 2]>,
 }
 
 impl MeterView {
@@ -36,6 +37,15 @@ impl MeterView {
             bands: config.bands.iter().map(state).collect(),
             config,
         }
+    }
+    /// What takes the place of a meter: its buckets are full, it counts on.
+    pub fn succeed(&self, config: MeterConfig, now: Time) -> MeterView {
+        let mut next = MeterView::new(config, now);
+        next.seen = self.seen.clone();
+        for (band, before) in next.bands.iter_mut().zip(&self.bands) {
+            band.above = before.above.clone();
+        }
+        next
     }
     /// Packets and bytes: of the meter, then above the rate of each band.
     pub fn totals(&self) -> ((u64, u64), Vec<(u64, u64)>) {

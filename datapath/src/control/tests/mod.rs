@@ -8,6 +8,7 @@ mod flows;
 mod groups;
 mod learn;
 mod messages;
+mod meters;
 mod monitors;
 mod ports;
 
