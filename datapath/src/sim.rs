@@ -6,6 +6,7 @@ use crate::forward::trace::Observer;
 use crate::forward::worker::{Team, Worker};
 use crate::fragment::Secret;
 use crate::model::event::{COMMANDS, Command, EVENTS, Event, PacketOut};
+use crate::model::group::{BucketView, GroupView};
 use crate::model::id::BridgeId;
 use crate::model::id::PortId;
 use crate::model::id::RuleId;
@@ -17,7 +18,8 @@ use crate::model::snapshot::{BridgeConfig, Change, Miss};
 use crate::model::stats::Stats;
 use crate::time::Time;
 use crate::tunnel;
-use ofp::types::{PortNo, TableId};
+use ofp::message::GroupDesc;
+use ofp::types::{BucketId, PortNo, TableId};
 use packet::MacAddr;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
@@ -348,11 +350,41 @@ impl Sim {
     }
     /// Adds a rule; its id is new.
     pub fn add_rule(&mut self, bridge: BridgeId, mut rule: Rule) -> RuleId {
-        rule.id = RuleId(self.rules_len);
-        self.rules_len += 1;
-        self.stats.reserve_rule(rule.id);
+        rule.id = self.new_counter();
         let id = rule.id;
         self.change(Change::AddRule(bridge, Arc::new(rule)));
+        id
+    }
+    /// Adds a group or replaces it; it gets new counters.
+    pub fn set_group(&mut self, bridge: BridgeId, desc: &GroupDesc) -> Arc<GroupView> {
+        let counter = self.new_counter();
+        let buckets = desc.buckets.iter().zip(0..);
+        let buckets = buckets.map(|(bucket, index)| BucketView {
+            id: BucketId(if bucket.id == BucketId::ALL {
+                index
+            } else {
+                bucket.id.0
+            }),
+            weight: bucket.weight,
+            watch_port: bucket.watch_port,
+            watch_group: bucket.watch_group,
+            actions: bucket.actions.as_slice().into(),
+            counter: self.new_counter(),
+        });
+        let group = Arc::new(GroupView {
+            id: desc.group,
+            kind: desc.kind,
+            selection: desc.selection.clone(),
+            buckets: buckets.collect(),
+            counter,
+        });
+        self.change(Change::SetGroup(bridge, group.clone()));
+        group
+    }
+    fn new_counter(&mut self) -> RuleId {
+        let id = RuleId(self.rules_len);
+        self.rules_len += 1;
+        self.stats.reserve_rule(id);
         id
     }
     /// A frame arrives at a port.

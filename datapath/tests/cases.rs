@@ -111,7 +111,14 @@ fn damaged_frames_do_no_harm() {
 }
 
 /// Drop reasons that a case cannot bring about: an exhausted pool, full queues.
-const NOT_BY_A_CASE: &[&str] = &["no_memory", "punt_full", "tunnel_queue_full", "mail_full"];
+const NOT_BY_A_CASE: &[&str] = &[
+    "no_memory",
+    "punt_full",
+    "tunnel_queue_full",
+    "mail_full",
+    "no_group",
+    "no_bucket",
+];
 
 #[test]
 fn every_drop_reason_has_a_case() {

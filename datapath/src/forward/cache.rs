@@ -7,7 +7,8 @@
 //! Why it cannot hurt: a packet that is not in it is walked through the tables by this worker itself. Programs
 //! of many steps do not make it large: when they take too much memory, it begins anew.
 
-use super::program::Program;
+use super::program::{Program, Step, Visit};
+use super::select::Branch;
 use crate::model::{BridgeId, BridgeView};
 use ofp::key::Key;
 use ofp::types::TableId;
@@ -191,24 +192,32 @@ impl Cache {
 }
 
 fn is_current(entry: &Entry, view: &BridgeView) -> bool {
-    let is_as_it_was = |table: TableId, generation: u64| {
-        let table = view.tables.get(usize::from(table.0));
-        table.is_some_and(|table| table.generation == generation)
-    };
-    let (visits, watched) = (&entry.program.visits, &entry.program.watched);
+    let are_current = |visits: &[Visit]| visits.iter().all(|visit| is_true(visit, view));
+    let is_branch_current = |branch: &Branch| are_current(&branch.visits);
     entry.generation == view.generation
-        && visits
-            .iter()
-            .all(|visit| is_as_it_was(visit.table, visit.generation))
-        && watched
-            .iter()
-            .all(|(table, generation)| is_as_it_was(*table, *generation))
+        && are_current(&entry.program.visits)
+        && are_current(&entry.program.watched)
+        && entry.program.steps.iter().all(|step| match step {
+            Step::Select(select) => select.branches.iter().all(is_branch_current),
+            _ => true,
+        })
+}
+
+/// Whether a table or group is as it was.
+fn is_true(visit: &Visit, view: &BridgeView) -> bool {
+    let generation = match visit.table {
+        TableId::ALL => view.group_generation(visit.group),
+        table => match view.tables.get(usize::from(table.0)) {
+            Some(table) => table.generation,
+            None => return false,
+        },
+    };
+    generation == visit.generation
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forward::program::Step;
     use crate::sim::{Options, Sim};
 
     #[test]

@@ -2,7 +2,7 @@
 //! credited.
 
 use super::execute::{Context, Executor, Nesting, Place, TunnelWords};
-use super::program::{Program, Step};
+use super::program::{Program, Step, Visit};
 use super::trace::Observer;
 use crate::edge::Pool;
 use crate::model::stats::{WorkerStats, table_index};
@@ -121,7 +121,20 @@ pub(super) fn credit(
     bytes: u64,
     now: Time,
 ) {
-    for visit in &program.visits {
+    credit_all(stats, bridge, &program.visits, packets, bytes, now);
+}
+
+/// Credits packets to rules, groups, buckets and tables.
+#[inline(always)]
+pub(super) fn credit_all(
+    stats: &WorkerStats,
+    bridge: BridgeId,
+    visits: &[Visit],
+    packets: u64,
+    bytes: u64,
+    now: Time,
+) {
+    for visit in visits {
         let matched = if visit.rule.is_some() { packets } else { 0 };
         let table = table_index(bridge, visit.table);
         stats.tables.add_from(table, 0, [packets, matched]);

@@ -149,6 +149,8 @@ pub(super) struct Executor<P: Pool> {
     pub answers: Answers,
     pub known: Known,
     pub pseudowires: Pseudowires<P::Frame>,
+    /// What a choice is made by.
+    pub key: Box<Key>,
     /// What the frame is whose program runs.
     pub bpdu: bpdu::Kind,
     pub mailbox: Mailbox<P::Frame>,
@@ -185,6 +187,7 @@ impl<P: Pool> Executor<P> {
             prepared: Prepared::default(),
             known: Known::default(),
             pseudowires: Pseudowires::default(),
+            key: Box::default(),
             bpdu: bpdu::Kind::None,
             mailbox,
             reassembly: Reassembly::new(secret, workers),
@@ -323,6 +326,28 @@ impl<P: Pool> Executor<P> {
                         return self.run(cx, at, part, frame, o);
                     }
                     if let Some(copy) = self.copy(&frame, o) {
+                        self.run(cx, at, part, copy, o);
+                    }
+                    at.layout = layout;
+                }
+                Step::Select(select) => {
+                    let after = next + select.len;
+                    let Some(branch) = self.take_branch(cx, at, select, &frame, o) else {
+                        next = after;
+                        continue;
+                    };
+                    let part = &steps[next + branch.first..][..branch.len];
+                    next = after;
+                    if next == steps.len() {
+                        return match part {
+                            [] => self.drop(frame, branch.drop, o),
+                            part => self.run(cx, at, part, frame, o),
+                        };
+                    }
+                    let layout = at.layout;
+                    if !part.is_empty()
+                        && let Some(copy) = self.copy(&frame, o)
+                    {
                         self.run(cx, at, part, copy, o);
                     }
                     at.layout = layout;

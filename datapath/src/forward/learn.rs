@@ -12,7 +12,7 @@
 
 use super::execute::{Context, Executor, Place};
 use super::pipeline::{Outcome, Walk, port_of};
-use super::program::{Program, Step};
+use super::program::{Program, Step, Visit};
 use super::set::has;
 use super::trace::Observer;
 use crate::edge::{Frame, Pool};
@@ -180,7 +180,8 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
         let Some(table) = self.view.tables.get(usize::from(learn.table.0)) else {
             return true;
         };
-        self.program.watched.push((learn.table, table.generation));
+        let watched = Visit::of_table(learn.table, table.generation, None);
+        self.program.watched.push(watched);
         let flows = self.view.limits.flows(learn.table, learn.cookie);
         flows.is_none_or(|flows| flows < learn.limit as usize)
             || table.rules.has(&flow.matching, flow.priority)

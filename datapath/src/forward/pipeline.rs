@@ -31,8 +31,8 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 
 // Open vSwitch's limits: nested lookups, lookups, and 64 KiB of stack, here in 16-byte entries.
-const MAX_DEPTH: usize = 64;
-const MAX_LOOKUPS: usize = 4096;
+pub(super) const MAX_DEPTH: usize = 64;
+pub(super) const MAX_LOOKUPS: usize = 4096;
 const MAX_STACK_LEN: usize = 65_536 / 16;
 /// Steps of one program. A packet that needs more is a loop.
 const MAX_STEPS: usize = 16_384;
@@ -49,14 +49,28 @@ pub(super) struct Level<'s> {
     pub clone: Option<Box<Saved<'s>>>,
 }
 
-/// What a clone does not change: the state before it, and where its step is.
+/// What a clone does not change: the state before it, and where its first step is.
 pub(super) struct Saved<'s> {
     key: Key,
     set: ActionSet<'s>,
     tunnel: Overlay,
     reserved: bool,
-    stack_len: usize,
-    step: usize,
+    stack: Vec<u128>,
+    grown: isize,
+    in_group: bool,
+    first: usize,
+    scope: Scope,
+}
+
+/// Why the state is saved.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// A `clone(...)`: a step before says how long it is.
+    Clone,
+    /// A group's bucket: as a clone.
+    Bucket,
+    /// One of several ways, of which a step before chooses one.
+    Branch,
 }
 
 /// How a table is entered.
@@ -87,6 +101,10 @@ pub struct Walk<'s, 'w, O> {
     pub(super) tunnel: Overlay,
     /// NORMAL forwards to reserved destinations too.
     pub(super) reserved: bool,
+    /// A bucket's actions are on their way.
+    pub(super) in_group: bool,
+    /// Bytes that the steps so far add to the packet.
+    pub(super) grown: isize,
     pub(super) depth: usize,
     pub(super) lookups: usize,
     pub(super) exit: bool,
@@ -124,6 +142,8 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             stack: Vec::new(),
             tunnel: Overlay::default(),
             reserved: false,
+            in_group: false,
+            grown: 0,
             depth: 0,
             lookups: 0,
             exit: false,
@@ -161,8 +181,19 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             self.program.drop = reason;
         }
         // What happens to a frame after it left for the last time is of no consequence.
-        while self.program.steps.last().is_some_and(|s| !s.sends()) {
-            self.program.steps.pop();
+        let steps = &mut self.program.steps;
+        while steps.last().is_some_and(|s| !s.matters()) {
+            steps.pop();
+        }
+        // What happens last needs no copy.
+        let mut at = 0;
+        while let Some(step) = steps.get(at) {
+            match step {
+                Step::Clone { len } if at + 1 + len == steps.len() => drop(steps.remove(at)),
+                Step::Clone { len } => at += 1 + len,
+                Step::Select(select) => at += 1 + select.len,
+                _ => at += 1,
+            }
         }
         count_drop(self.program);
     }
@@ -233,20 +264,25 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         };
         self.depth -= usize::from(level.deepens);
         if let Some(saved) = level.clone {
-            let (steps, first) = (&mut self.program.steps, saved.step + 1);
-            while steps.len() > first && steps.last().is_some_and(|s| !s.sends()) {
+            let (steps, first) = (&mut self.program.steps, saved.first);
+            while steps.len() > first && steps.last().is_some_and(|s| !s.matters()) {
                 steps.pop();
             }
-            if steps[first..].iter().all(Step::sends) {
-                // Nothing changes the frame: no copy is needed to keep the original.
-                steps.remove(saved.step);
-            } else {
-                let len = steps.len() - first;
-                steps[saved.step] = Step::Clone { len };
+            if saved.scope != Scope::Branch {
+                if steps[first..].iter().all(Step::sends) {
+                    // Nothing changes the frame: no copy is needed to keep the original.
+                    steps.remove(first - 1);
+                } else {
+                    let len = steps.len() - first;
+                    steps[first - 1] = Step::Clone { len };
+                }
             }
+            // What happens in a bucket does not end what follows it.
+            self.exit &= saved.scope == Scope::Clone;
             (self.key, self.set) = (saved.key, saved.set);
             (self.tunnel, self.reserved) = (saved.tunnel, saved.reserved);
-            self.stack.truncate(saved.stack_len);
+            (self.stack, self.grown) = (saved.stack, saved.grown);
+            self.in_group = saved.in_group;
             self.ended = false;
         }
     }
@@ -261,6 +297,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         if self.program.steps.len() >= MAX_STEPS {
             return Err(DropReason::Resubmits);
         }
+        self.grown += step.growth();
         self.program.steps.push(step);
         Ok(())
     }
@@ -293,11 +330,9 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             view.rules.lookup(&self.key)
         };
         self.set_in_port(kept);
-        self.program.visits.push(Visit {
-            table,
-            generation: view.generation,
-            rule: rule.map(|rule| rule.id),
-        });
+        let found = rule.map(|rule| rule.id);
+        let visit = Visit::of_table(table, view.generation, found);
+        self.program.visits.push(visit);
         self.observer.depth(self.levels.len());
         self.observer.table(table, rule.map(Arc::as_ref));
         match rule {
@@ -342,7 +377,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             ..Controller::default()
         })
     }
-    fn port(&self, number: PortNo) -> Option<&'s Arc<PortView>> {
+    pub(super) fn port(&self, number: PortNo) -> Option<&'s Arc<PortView>> {
         self.snapshot.port(*self.view.ports.get(&number)?)
     }
 
@@ -358,6 +393,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             Action::OutputReg { source, max_len } => {
                 self.output(port_of(self.read(*source)), *max_len, u32::MAX)
             }
+            Action::Group(group) => self.group(*group),
             Action::Controller(controller) => self.punt(controller.as_ref().clone()),
             Action::Resubmit { in_port, table } => {
                 let to = table.unwrap_or(self.table);
@@ -440,15 +476,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             .set(Field::ActsetOutput.place(), port.0.into(), u128::MAX);
     }
     fn clone_packet(&mut self, actions: &'s [Action]) -> Outcome {
-        let saved = Saved {
-            key: self.key.clone(),
-            set: self.set.clone(),
-            tunnel: self.tunnel.clone(),
-            reserved: self.reserved,
-            stack_len: self.stack.len(),
-            step: self.program.steps.len(),
-        };
-        self.push(Step::Clone { len: 0 })?;
+        let saved = self.save(Scope::Clone)?;
         self.levels.push(Level {
             actions,
             next: 0,
@@ -459,6 +487,23 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             clone: Some(Box::new(saved)),
         });
         Ok(())
+    }
+    /// Keeps what a clone, or one way of several, does not change.
+    pub(super) fn save(&mut self, scope: Scope) -> Result<Saved<'s>, DropReason> {
+        if scope != Scope::Branch {
+            self.push(Step::Clone { len: 0 })?;
+        }
+        Ok(Saved {
+            key: self.key.clone(),
+            set: self.set.clone(),
+            tunnel: self.tunnel.clone(),
+            reserved: self.reserved,
+            stack: self.stack.clone(),
+            grown: self.grown,
+            in_group: self.in_group,
+            first: self.program.steps.len(),
+            scope,
+        })
     }
     /// The current list ends, as Open vSwitch does it, when the TTL would expire.
     fn dec_ttl(&mut self, ids: &[u16]) -> Outcome {
@@ -499,10 +544,11 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
                 tunnel: self.tunnel.clone(),
             }),
             PortNo::CONTROLLER => {
-                let reason = match (self.packet_out, self.in_set.is_some()) {
-                    (true, _) => PacketInReason::PacketOut,
-                    (_, true) => PacketInReason::ActionSet,
-                    _ => PacketInReason::Action,
+                let reason = match () {
+                    () if self.packet_out => PacketInReason::PacketOut,
+                    () if self.in_group => PacketInReason::Group,
+                    () if self.in_set.is_some() => PacketInReason::ActionSet,
+                    () => PacketInReason::Action,
                 };
                 self.punt(Controller {
                     max_len,

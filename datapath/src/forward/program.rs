@@ -3,12 +3,13 @@
 
 use super::continuation::Continuation;
 use super::learn::Effect;
+use super::select::Select;
 use crate::fragment::DontFragment;
 use crate::model::id::PortId;
 use crate::model::id::RuleId;
 use crate::model::{DropReason, event::Punt};
 use ofp::key::{Match, MatchWord, Place, word};
-use ofp::types::{PortNo, TableId};
+use ofp::types::{GroupId, PortNo, TableId};
 use packet::bpdu;
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,8 +21,8 @@ pub struct Program {
     pub steps: Vec<Step>,
     /// The tables looked up, in order.
     pub visits: Vec<Visit>,
-    /// Tables whose rules it depends on without a lookup, and their state.
-    pub watched: Vec<(TableId, u64)>,
+    /// What it depends on without a lookup: tables, groups.
+    pub watched: Vec<Visit>,
     /// Why the packet is dropped, if no step sends it.
     pub drop: DropReason,
     /// The BPDU that `bpdu(count)` counts.
@@ -47,11 +48,12 @@ impl Program {
             Step::Punt { .. } => size_of::<Punt>(),
             Step::Effect(effect) => effect.memory(),
             Step::Fragment { then, .. } | Step::Reassemble { then } => then.memory(),
+            Step::Select(select) => select.memory(),
             _ => 0,
         });
         self.steps.capacity() * size_of::<Step>()
             + self.visits.capacity() * size_of::<Visit>()
-            + self.watched.capacity() * size_of::<(TableId, u64)>()
+            + self.watched.capacity() * size_of::<Visit>()
             + owned.sum::<usize>()
     }
     /// Makes it empty; its memory is kept.
@@ -64,15 +66,38 @@ impl Program {
     }
 }
 
-/// One lookup.
+/// One lookup, or one look at a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Visit {
-    /// The table.
+    /// The table; `ALL`, whose counters nobody reads: it is a group's.
     pub table: TableId,
-    /// The state of its rules that this is true for.
+    /// The group.
+    pub group: GroupId,
+    /// The state of the table's rules, or of the group, that this is true for.
     pub generation: u64,
-    /// The rule that matched.
+    /// The rule that matched; the group, or its bucket, that the packet goes through.
     pub rule: Option<RuleId>,
+}
+
+impl Visit {
+    /// A lookup in a table.
+    pub fn of_table(table: TableId, generation: u64, rule: Option<RuleId>) -> Visit {
+        Visit {
+            table,
+            group: GroupId::ANY,
+            generation,
+            rule,
+        }
+    }
+    /// A look at a group, credited to itself, a bucket or nobody.
+    pub fn of_group(group: GroupId, generation: u64, rule: Option<RuleId>) -> Visit {
+        Visit {
+            table: TableId::ALL,
+            group,
+            generation,
+            rule,
+        }
+    }
 }
 
 /// One thing to do to a frame.
@@ -146,6 +171,8 @@ pub enum Step {
         /// Number of steps.
         len: usize,
     },
+    /// Of the next steps, some happen to a copy: those of the branch that the packet takes.
+    Select(Box<Select>),
 }
 
 /// What actions wrote to the key's tunnel words: laid over those that the packet came with. Free if that is nothing.
@@ -187,12 +214,24 @@ impl Overlay {
 }
 
 impl Step {
-    /// Whether the frame, or a copy of it, leaves.
+    /// Whether a copy of the frame leaves, and the frame itself stays as it is.
     pub fn sends(&self) -> bool {
+        self.matters() && !matches!(self, Step::Select(_))
+    }
+    /// Whether anything is different afterwards but the frame.
+    pub fn matters(&self) -> bool {
         !matches!(
             self,
             Step::Write(_) | Step::PushVlan { .. } | Step::PopVlan | Step::Clone { .. }
         )
+    }
+    /// Bytes that it adds to the frame.
+    pub fn growth(&self) -> isize {
+        match self {
+            Step::PushVlan { .. } => 4,
+            Step::PopVlan => -4,
+            _ => 0,
+        }
     }
 }
 

@@ -23,6 +23,8 @@ drop_reasons! {
     NoForward          "no_forward"            "the output port is set not to forward";
     Malformed          "malformed"             "shorter than an Ethernet header";
     TtlExpired         "ttl_expired"           "the TTL or hop limit would become 0";
+    NoGroup            "no_group"              "the group does not exist";
+    NoBucket           "no_bucket"             "no bucket of the group is live";
     Depth              "depth"                 "too many nested lookups (64)";
     Resubmits          "resubmits"             "too many lookups for one packet (4096)";
     StackOverflow      "stack"                 "the stack is too large (64 KiB) or popped when empty";

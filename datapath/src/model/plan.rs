@@ -1,6 +1,7 @@
 //! The extraction plan: which bits of the key the rules of a bridge look at. Nothing else is parsed
 //! from a packet, and the cache compares nothing else.
 
+use super::group::GroupView;
 use super::rule::Rule;
 use flow::extract::{self, Depth};
 use ofp::action::{Action, Learn, LearnSource};
@@ -51,13 +52,19 @@ impl Plan {
     pub fn add(&mut self, rule: &Rule, generation: u64) {
         self.add_uses(&rule.matching, &rule.actions, generation);
     }
-    /// A bucket of a group was added.
-    pub fn add_actions(&mut self, actions: &[Action], generation: u64) {
-        self.add_uses(&Match::default(), actions, generation);
+    /// A group was added.
+    pub fn add_group(&mut self, group: &GroupView, generation: u64) {
+        self.add_uses(&hashed(group), &[], generation);
+        for bucket in &group.buckets {
+            self.add_uses(&Match::default(), &bucket.actions, generation);
+        }
     }
-    /// A bucket of a group was removed.
-    pub fn remove_actions(&mut self, actions: &[Action], generation: u64) {
-        self.remove_uses(&Match::default(), actions, generation);
+    /// A group was removed.
+    pub fn remove_group(&mut self, group: &GroupView, generation: u64) {
+        self.remove_uses(&hashed(group), &[], generation);
+        for bucket in &group.buckets {
+            self.remove_uses(&Match::default(), &bucket.actions, generation);
+        }
     }
     fn add_uses(&mut self, matching: &Match, actions: &[Action], generation: u64) {
         let mut changed = false;
@@ -110,6 +117,18 @@ impl Plan {
             }
         }
     }
+}
+
+/// What the walk looks at that a group hashes: what is not the packet's, which the step reads itself.
+fn hashed(group: &GroupView) -> Match {
+    let mut matching = Match::default();
+    for (field, mask) in &group.selection.fields {
+        let place = field.place();
+        if usize::from(place.word) < word::ETH_DST {
+            matching.set(place, 0, *mask);
+        }
+    }
+    matching
 }
 
 /// Calls `f` with each key word and mask that a match or actions look at.

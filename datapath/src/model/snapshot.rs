@@ -164,6 +164,12 @@ impl BridgeView {
             table.generation = generation;
         }
     }
+    /// Changes when the group does; 0: there is none.
+    pub fn group_generation(&self, group: GroupId) -> u64 {
+        self.groups
+            .get(&group)
+            .map_or(0, |(generation, _)| *generation)
+    }
 }
 
 impl Snapshot {
@@ -214,14 +220,10 @@ impl Snapshot {
             }
             Change::SetGroup(id, group) => {
                 if let Some(bridge) = self.bridge_mut(*id) {
-                    for bucket in &group.buckets {
-                        bridge.plan.add_actions(&bucket.actions, generation);
-                    }
+                    bridge.plan.add_group(group, generation);
                     let entry = (generation, group.clone());
                     if let Some((_, old)) = bridge.groups.insert(group.id, entry) {
-                        for bucket in &old.buckets {
-                            bridge.plan.remove_actions(&bucket.actions, generation);
-                        }
+                        bridge.plan.remove_group(&old, generation);
                     }
                 }
             }
@@ -229,10 +231,7 @@ impl Snapshot {
                 if let Some(bridge) = self.bridge_mut(*id)
                     && let Some((_, old)) = bridge.groups.remove(group)
                 {
-                    for bucket in &old.buckets {
-                        bridge.plan.remove_actions(&bucket.actions, generation);
-                    }
-                    bridge.generation = generation;
+                    bridge.plan.remove_group(&old, generation);
                 }
             }
             Change::SetMeter(id, meter) => {
