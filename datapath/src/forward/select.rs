@@ -184,7 +184,7 @@ fn surprise(draw: u64) -> u64 {
     // Between the table's entries it is linear: 24 bits.
     let (index, rest) = (mantissa >> 55 & 0xff, mantissa >> 31 & 0xff_ffff);
     let (low, high) = (LOGARITHMS[index as usize], LOGARITHMS[index as usize + 1]);
-    ((u64::from(zeros) + 1) << 32) - (low + ((high - low) * rest >> 24))
+    ((u64::from(zeros) + 1) << 32) - (low + (((high - low) * rest) >> 24))
 }
 
 /// log2(1 + n / 256), with 32 bits behind the point.
@@ -197,7 +197,7 @@ const LOGARITHMS: [u64; 257] = {
         let mut bit = 32;
         while bit > 0 {
             bit -= 1;
-            square = square * square >> 62;
+            square = (square * square) >> 62;
             if square >> 63 != 0 {
                 square >>= 1;
                 table[n] |= 1 << bit;
