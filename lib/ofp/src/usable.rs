@@ -4,7 +4,9 @@ use crate::action::Action;
 use crate::check::check_actions;
 use crate::error::OfError;
 use crate::field::Subfield;
-use crate::message::{FlowMod, FlowModCommand, flow_flag};
+use crate::message::{
+    Bucket, FlowMod, FlowModCommand, GroupCommand, GroupMod, Selection, flow_flag,
+};
 use crate::types::{GroupId, PortNo, TableId, Version};
 use crate::wire;
 use std::fmt;
@@ -92,6 +94,37 @@ impl fmt::Display for Usable {
 pub fn usable(flow: &FlowMod) -> Usable {
     let why = |protocol: &Protocol| (*protocol, why_not(flow, *protocol));
     Usable(Protocol::ALL.iter().map(why).collect())
+}
+
+/// Which protocols can say a group_mod; in OpenFlow 1.0 Nicira's message does, whatever the form of flows.
+pub fn usable_group(m: &GroupMod) -> Usable {
+    let why = |protocol: &Protocol| (*protocol, why_not_group(m, *protocol));
+    Usable(Protocol::ALL.iter().map(why).collect())
+}
+
+fn why_not_group(m: &GroupMod, protocol: Protocol) -> Option<String> {
+    let version = protocol.version;
+    let buckets = &m.desc.buckets;
+    let old = !matches!(version, Version::V10 | Version::V15);
+    let numbered = |(at, bucket): (usize, &Bucket)| usize::try_from(bucket.id.0) == Ok(at);
+    let places = matches!(
+        m.command,
+        GroupCommand::InsertBucket | GroupCommand::RemoveBucket
+    );
+    if old && places {
+        return Some("buckets cannot be inserted or removed".to_owned());
+    }
+    if old && m.desc.selection != Selection::default() {
+        return Some("there is no selection_method".to_owned());
+    }
+    if old && !buckets.iter().enumerate().all(numbered) {
+        return Some("buckets have no ids".to_owned());
+    }
+    if let Some(field) = wire::unsayable_selection(&m.desc.selection, version) {
+        return Some(format!("{} has no number", field.row().name));
+    }
+    let mut actions = buckets.iter().flat_map(|bucket| &bucket.actions);
+    actions.find_map(|action| why_not_action(action, protocol))
 }
 
 fn why_not(flow: &FlowMod, protocol: Protocol) -> Option<String> {

@@ -416,7 +416,6 @@ pub struct Role {
     pub short_id: Option<u16>,
 }
 
-
 /// Selects flows for FLOW and AGGREGATE statistics.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the names are the specification's")]

@@ -115,18 +115,9 @@ pub fn read_flow_stats_request(text: &str, ports: &dyn PortNames) -> Result<Flow
 }
 
 fn leading_command(word: Word<'_>) -> (FlowModCommand, Word<'_>) {
-    let first = word
-        .text
-        .find(|c: char| c == ',' || c.is_whitespace())
-        .unwrap_or(word.text.len());
-    match COMMANDS.iter().find(|c| c.0 == &word.text[..first]) {
-        Some((name, command)) => {
-            let rest = Word {
-                text: &word.text[name.len()..],
-                offset: word.offset + name.len(),
-            };
-            (*command, rest)
-        }
+    let (first, rest) = word.cut_word();
+    match COMMANDS.iter().find(|c| c.0 == first.text) {
+        Some((_, command)) => (*command, rest),
         None => (FlowModCommand::Add, word),
     }
 }

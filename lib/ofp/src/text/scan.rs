@@ -106,6 +106,28 @@ impl<'a> Word<'a> {
             }
         })
     }
+    /// Where it ends in the whole text.
+    pub(super) fn end(self) -> usize {
+        self.offset + self.text.len()
+    }
+    /// The part from a place of the whole text on.
+    pub(super) fn from(self, offset: usize) -> Word<'a> {
+        let from = offset.clamp(self.offset, self.end()) - self.offset;
+        self.range(from, self.text.len())
+    }
+    /// The part before a place of the whole text, without the separators there; `None`: all of it.
+    pub(super) fn until(self, offset: Option<usize>) -> Word<'a> {
+        let to = offset.map_or(self.text.len(), |at| {
+            at.clamp(self.offset, self.end()) - self.offset
+        });
+        let kept = self.text[..to].trim_end_matches(is_separator);
+        self.range(0, kept.len())
+    }
+    /// The first word up to a comma or white space, and all that is behind it.
+    pub fn cut_word(self) -> (Word<'a>, Word<'a>) {
+        let end = self.text.find(is_separator).unwrap_or(self.text.len());
+        (self.range(0, end), self.range(end, self.text.len()))
+    }
     /// What is between an opening and a closing bracket at the end.
     pub fn strip_brackets(self, open: char, close: char) -> Option<Word<'a>> {
         let inner = self.text.strip_prefix(open)?.strip_suffix(close)?;

@@ -19,8 +19,7 @@ const PROPERTIES: [u16; 7] = [0, 2, 4, 6, 8, 10, 14];
 fn fits_struct(change: &AsyncChange) -> bool {
     let kinds = change.kinds();
     let (inside, outside) = kinds.split_at(STRUCT_KINDS);
-    inside.iter().flatten().all(Option::is_some)
-        && outside.iter().flatten().all(Option::is_none)
+    inside.iter().flatten().all(Option::is_some) && outside.iter().flatten().all(Option::is_none)
 }
 
 /// The messages that say a change: before 1.4, the one with properties for what the struct lacks.

@@ -3,9 +3,9 @@
 use super::action::get_actions;
 use super::cursor::Reader;
 use super::instruction::get_instructions;
+use super::oxs::{self, Stats};
 use super::port::put_port;
 use super::put_action::{self, put_rule};
-use super::oxs::{self, Stats};
 use super::{Context, match10, oxm};
 use crate::action::Action;
 use crate::error::OfError;
@@ -254,7 +254,7 @@ fn put_standard(out: &mut BytesMut, version: Version, m: &FlowMod) {
     });
 }
 
-fn reason(byte: u8) -> Result<FlowRemovedReason, OfError> {
+pub(super) fn reason(byte: u8) -> Result<FlowRemovedReason, OfError> {
     use FlowRemovedReason as F;
     [
         F::IdleTimeout,
@@ -271,7 +271,7 @@ fn reason(byte: u8) -> Result<FlowRemovedReason, OfError> {
 
 /// The reason's number before 1.4 (which adds meter_delete) and 1.1 (group_delete, as Open vSwitch
 /// sends it also in 1.0).
-fn wire_reason(reason: FlowRemovedReason, version: Version) -> u8 {
+pub(super) fn wire_reason(reason: FlowRemovedReason, version: Version) -> u8 {
     match reason {
         FlowRemovedReason::MeterDelete if version < Version::V14 => FlowRemovedReason::Delete as u8,
         FlowRemovedReason::Eviction if version < Version::V14 => FlowRemovedReason::Delete as u8,

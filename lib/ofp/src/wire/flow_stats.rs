@@ -101,24 +101,20 @@ pub(super) fn flow_reply(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, Of
     let flows = Tlv::new(r.rest(), Layout::Record, OfError::BadLength)
         .map(|element| get_flow(&mut Reader::new(element?.body, OfError::BadLength), c))
         .collect::<Result<_, _>>()?;
-    c.reply(
-        MultipartPart::Flow {
-            flows,
-            nicira: false,
-        },
-    )
+    c.reply(MultipartPart::Flow {
+        flows,
+        nicira: false,
+    })
 }
 
 pub(super) fn nx_flow_reply(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, OfError> {
     let flows = Tlv::new(r.rest(), Layout::Record, OfError::BadLength)
         .map(|element| get_nx_flow(&mut Reader::new(element?.body, OfError::BadLength), c))
         .collect::<Result<_, _>>()?;
-    c.reply(
-        MultipartPart::Flow {
-            flows,
-            nicira: true,
-        },
-    )
+    c.reply(MultipartPart::Flow {
+        flows,
+        nicira: true,
+    })
 }
 
 fn get_flow(r: &mut Reader<'_>, c: &Context<'_>) -> Result<FlowStats, OfError> {

@@ -3,11 +3,15 @@
 
 pub mod action;
 mod asynchronous;
+mod bundle;
 pub(crate) mod cursor;
 mod flow;
 mod flow_stats;
+mod group;
 mod instruction;
 mod match10;
+mod meter;
+mod monitor;
 mod multipart;
 mod oxm;
 mod oxs;
@@ -22,7 +26,10 @@ mod switch;
 mod symmetric;
 mod table;
 mod table_features;
+mod tlv;
 
+pub use group::check_buckets;
+pub(crate) use group::unsayable_selection;
 pub use rows::{Code, MESSAGES, Row, name, row};
 pub use stream::ReplyStream;
 
@@ -213,7 +220,7 @@ impl Message {
             Body::Hello(hello) => symmetric::put_hello(out, self.xid, hello),
             Body::MultipartReply(reply) => stream::put_reply(out, self.xid, dialect, row, reply),
             body => put_message(out, dialect.version, row, self.xid, |out| {
-                put_body(out, dialect, body);
+                put_body(out, self.xid, dialect, body);
             }),
         }
     }
@@ -227,7 +234,7 @@ impl Message {
 }
 
 /// What follows the header, or the number of a multipart or experimenter message.
-fn put_body(out: &mut BytesMut, dialect: &Dialect, body: &Body) {
+fn put_body(out: &mut BytesMut, xid: Xid, dialect: &Dialect, body: &Body) {
     let version = dialect.version;
     match body {
         Body::Error(error) => symmetric::put_error(out, version, error),
@@ -268,17 +275,17 @@ fn put_body(out: &mut BytesMut, dialect: &Dialect, body: &Body) {
         | Body::GetConfigRequest
         | Body::BarrierRequest
         | Body::BarrierReply
-        | Body::GetAsyncRequest => {}
-        Body::GroupMod(_)
-        | Body::MeterMod(_)
-        | Body::BundleControl(_)
-        | Body::BundleAdd(_)
-        | Body::TlvTableMod(_)
+        | Body::GetAsyncRequest
         | Body::TlvTableRequest
-        | Body::TlvTableReply(_)
-        | Body::FlowMonitorCancel(_)
         | Body::FlowMonitorPaused
         | Body::FlowMonitorResumed => {}
+        Body::GroupMod(m) => group::put_group_mod(out, version, m),
+        Body::MeterMod(m) => meter::put_meter_mod(out, m),
+        Body::BundleControl(control) => bundle::put_control(out, control),
+        Body::BundleAdd(add) => bundle::put_add(out, xid, dialect, add),
+        Body::TlvTableMod(m) => tlv::put_table_mod(out, m),
+        Body::TlvTableReply(table) => tlv::put_table(out, table),
+        Body::FlowMonitorCancel(id) => out.put_u32(*id),
     }
 }
 
@@ -298,14 +305,15 @@ fn put_request(out: &mut BytesMut, version: Version, request: &MultipartRequest)
         | MultipartRequest::Table
         | MultipartRequest::TableFeatures { .. }
         | MultipartRequest::TableDesc
-        | MultipartRequest::ControllerStatus => {}
-        MultipartRequest::Group(_)
-        | MultipartRequest::GroupDesc(_)
+        | MultipartRequest::ControllerStatus
         | MultipartRequest::GroupFeatures
-        | MultipartRequest::Meter(_)
-        | MultipartRequest::MeterConfig(_)
-        | MultipartRequest::MeterFeatures
-        | MultipartRequest::FlowMonitor(_) => {}
+        | MultipartRequest::MeterFeatures => {}
+        MultipartRequest::Group(group) => group::put_stats_request(out, *group),
+        MultipartRequest::GroupDesc(group) => group::put_desc_request(out, version, *group),
+        MultipartRequest::Meter(id) | MultipartRequest::MeterConfig(id) => {
+            meter::put_meter_id(out, *id);
+        }
+        MultipartRequest::FlowMonitor(list) => monitor::put_requests(out, version, list),
     }
 }
 

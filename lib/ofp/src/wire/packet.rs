@@ -1,11 +1,11 @@
 //! Packets between switch and controller: packet-in in three forms, packet-out.
 
+use super::Context;
 use super::action::{get_actions, packet_in_reason};
 use super::cursor::{Layout, Reader, Tlv, patch_u16, put_property, put_tlv};
 use super::oxm::{self, Flavor};
 use super::port::{get_port, put_port};
 use super::put_action::{self, put_actions};
-use super::Context;
 use crate::action::PacketInReason;
 use crate::error::OfError;
 use crate::field::Field;

@@ -2,8 +2,8 @@
 
 use super::cursor::Reader;
 use super::{
-    Context, asynchronous, flow, flow_stats, multipart, packet, port, queue, status, switch,
-    symmetric, table, table_features,
+    Context, asynchronous, bundle, flow, flow_stats, group, meter, monitor, multipart, packet,
+    port, queue, status, switch, symmetric, table, table_features, tlv,
 };
 use crate::error::OfError;
 use crate::field::{NICIRA, ONF, TSUNAGI};
@@ -87,6 +87,8 @@ rows! {
     PORT_STATUS         "OFPT_PORT_STATUS"        V10 V15 Type(12), port::port_status;
     PACKET_OUT          "OFPT_PACKET_OUT"         V10 V15 Type(13), packet::packet_out;
     FLOW_MOD            "OFPT_FLOW_MOD"           V10 V15 Type(14), flow::flow_mod;
+    GROUP_MOD           "OFPT_GROUP_MOD"          V11 V14 Type(15), group::group_mod;
+    GROUP_MOD15         "OFPT_GROUP_MOD"          V15 V15 Type(15), group::group_mod15;
     PORT_MOD10          "OFPT_PORT_MOD"           V10 V10 Type(15), port::port_mod;
     PORT_MOD            "OFPT_PORT_MOD"           V11 V15 Type(16), port::port_mod;
     TABLE_MOD           "OFPT_TABLE_MOD"          V11 V15 Type(17), table::table_mod;
@@ -103,13 +105,21 @@ rows! {
     GET_ASYNC_REQUEST   "OFPT_GET_ASYNC_REQUEST"  V13 V15 Type(26), |r, _| empty(r, Body::GetAsyncRequest);
     GET_ASYNC_REPLY     "OFPT_GET_ASYNC_REPLY"    V13 V15 Type(27), asynchronous::get_async_reply;
     SET_ASYNC           "OFPT_SET_ASYNC"          V13 V15 Type(28), asynchronous::set_async;
+    METER_MOD           "OFPT_METER_MOD"          V13 V15 Type(29), meter::meter_mod;
     ROLE_STATUS         "OFPT_ROLE_STATUS"        V14 V15 Type(30), status::role_status;
     TABLE_STATUS        "OFPT_TABLE_STATUS"       V14 V15 Type(31), table::table_status;
     REQUESTFORWARD      "OFPT_REQUESTFORWARD"     V14 V15 Type(32), status::requestforward;
+    BUNDLE_CONTROL      "OFPT_BUNDLE_CONTROL"     V14 V15 Type(33), bundle::control;
+    BUNDLE_ADD          "OFPT_BUNDLE_ADD_MESSAGE" V14 V15 Type(34), bundle::add;
     CONTROLLER_STATUS   "OFPT_CONTROLLER_STATUS"  V15 V15 Type(35), status::controller_status;
 
     ONF_ROLE_STATUS     "ONFT_ROLE_STATUS"        V13 V13 onf(1911), status::role_status;
     ONF_REQUESTFORWARD  "ONFT_REQUESTFORWARD"     V13 V13 onf(2350), status::requestforward;
+    ONF_MONITOR_CANCEL  "ONFT_FLOW_MONITOR_CANCEL" V13 V13 onf(1870), monitor::cancel;
+    ONF_MONITOR_PAUSED  "ONFT_FLOW_MONITOR_PAUSED" V13 V13 onf(1871), |r, _| empty(r, Body::FlowMonitorPaused);
+    ONF_MONITOR_RESUMED "ONFT_FLOW_MONITOR_RESUMED" V13 V13 onf(1872), |r, _| empty(r, Body::FlowMonitorResumed);
+    ONF_BUNDLE_CONTROL  "ONFT_BUNDLE_CONTROL"     V13 V13 onf(2300), bundle::control;
+    ONF_BUNDLE_ADD      "ONFT_BUNDLE_ADD_MESSAGE" V13 V13 onf(2301), bundle::add;
 
     NX_ROLE_REQUEST     "NXT_ROLE_REQUEST"         V10 V15 nx(10), |r, _| Ok(Body::RoleRequest(switch::get_nx_role(r)?));
     NX_ROLE_REPLY       "NXT_ROLE_REPLY"           V10 V15 nx(11), |r, _| Ok(Body::RoleReply(switch::get_nx_role(r)?));
@@ -121,9 +131,16 @@ rows! {
     NX_PACKET_IN        "NXT_PACKET_IN"            V10 V15 nx(17), packet::nx_packet_in;
     NX_SET_ASYNC        "NXT_SET_ASYNC_CONFIG"     V10 V15 nx(19), asynchronous::nx_set_async;
     SET_CONTROLLER_ID   "NXT_SET_CONTROLLER_ID"    V10 V15 nx(20), switch::set_controller_id;
+    NX_MONITOR_CANCEL   "NXT_FLOW_MONITOR_CANCEL"  V10 V12 nx(21), monitor::cancel;
+    NX_MONITOR_PAUSED   "NXT_FLOW_MONITOR_PAUSED"  V10 V12 nx(22), |r, _| empty(r, Body::FlowMonitorPaused);
+    NX_MONITOR_RESUMED  "NXT_FLOW_MONITOR_RESUMED" V10 V12 nx(23), |r, _| empty(r, Body::FlowMonitorResumed);
+    TLV_TABLE_MOD       "NXT_TLV_TABLE_MOD"        V10 V15 nx(24), tlv::table_mod;
+    TLV_TABLE_REQUEST   "NXT_TLV_TABLE_REQUEST"    V10 V15 nx(25), |r, _| empty(r, Body::TlvTableRequest);
+    TLV_TABLE_REPLY     "NXT_TLV_TABLE_REPLY"      V10 V15 nx(26), tlv::table_reply;
     NX_SET_ASYNC2       "NXT_SET_ASYNC_CONFIG2"    V10 V13 nx(27), asynchronous::nx_set_async2;
     RESUME              "NXT_RESUME"               V10 V15 nx(28), packet::resume;
     NX_PACKET_IN2       "NXT_PACKET_IN2"           V10 V15 nx(30), packet::nx_packet_in2;
+    NX_GROUP_MOD        "NXT_GROUP_MOD"            V10 V14 nx(31), group::group_mod15;
 
     DESC_REQUEST        "OFPST_DESC request"      V10 V15 Request(0),  |r, _| ask(r, MultipartRequest::Desc);
     FLOW_REQUEST        "OFPST_FLOW request"      V10 V15 Request(1),  |r, c| Ok(ask_flows(flow_stats::get_request(r, c)?));
@@ -131,13 +148,25 @@ rows! {
     TABLE_REQUEST       "OFPST_TABLE request"     V10 V15 Request(3),  |r, _| ask(r, MultipartRequest::Table);
     PORT_REQUEST        "OFPST_PORT request"      V10 V15 Request(4),  port::stats_request;
     QUEUE_REQUEST       "OFPST_QUEUE request"     V10 V15 Request(5),  queue::stats_request;
+    GROUP_REQUEST       "OFPST_GROUP request"     V11 V15 Request(6), group::stats_request;
+    GROUP_DESC_REQUEST  "OFPST_GROUP_DESC request" V11 V15 Request(7), group::desc_request;
+    GROUP_FEATURES_REQUEST "OFPST_GROUP_FEATURES request" V12 V15 Request(8), |r, _| ask(r, MultipartRequest::GroupFeatures);
+    METER_REQUEST       "OFPST_METER request"     V13 V15 Request(9), |r, _| Ok(Body::MultipartRequest(MultipartRequest::Meter(meter::get_meter_id(r)?)));
+    METER_CONFIG_REQUEST "OFPST_METER_CONFIG request" V13 V15 Request(10), |r, _| Ok(Body::MultipartRequest(MultipartRequest::MeterConfig(meter::get_meter_id(r)?)));
+    METER_FEATURES_REQUEST "OFPST_METER_FEATURES request" V13 V15 Request(11), |r, _| ask(r, MultipartRequest::MeterFeatures);
     TABLE_FEATURES_REQUEST "OFPST_TABLE_FEATURES request" V13 V15 Request(12), table_features::request;
     PORT_DESC_REQUEST   "OFPST_PORT_DESC request" V10 V15 Request(13), port::desc_request;
     TABLE_DESC_REQUEST  "OFPST_TABLE_DESC request" V14 V15 Request(14), |r, _| ask(r, MultipartRequest::TableDesc);
     QUEUE_DESC_REQUEST  "OFPST_QUEUE_DESC request" V14 V15 Request(15), queue::desc_request;
+    MONITOR_REQUEST     "OFPST_FLOW_MONITOR request" V14 V15 Request(16), monitor::request;
     CONTROLLER_STATUS_REQUEST "OFPST_CONTROLLER_STATUS request" V15 V15 Request(18), |r, _| ask(r, MultipartRequest::ControllerStatus);
     NX_FLOW_REQUEST     "NXST_FLOW request"       V10 V11 ExperimenterRequest(NICIRA, 0), |r, _| Ok(ask_flows(flow_stats::get_nx_request(r)?));
     NX_AGGREGATE_REQUEST "NXST_AGGREGATE request" V10 V11 ExperimenterRequest(NICIRA, 1), |r, _| Ok(ask_aggregate(flow_stats::get_nx_request(r)?));
+    NX_MONITOR_REQUEST  "NXST_FLOW_MONITOR request" V10 V12 ExperimenterRequest(NICIRA, 2), monitor::request;
+    NX_GROUP_REQUEST    "NXST_GROUP request"      V10 V10 ExperimenterRequest(NICIRA, 7), group::stats_request;
+    NX_GROUP_DESC_REQUEST "NXST_GROUP_DESC request" V10 V10 ExperimenterRequest(NICIRA, 8), group::desc_request;
+    NX_GROUP_FEATURES_REQUEST "NXST_GROUP_FEATURES request" V10 V11 ExperimenterRequest(NICIRA, 9), |r, _| ask(r, MultipartRequest::GroupFeatures);
+    ONF_MONITOR_REQUEST "ONFST_FLOW_MONITOR request" V13 V13 ExperimenterRequest(ONF, 1870), monitor::request;
     BPDU_REQUEST        "TSUNAGI_BPDU request"    V10 V15 ExperimenterRequest(TSUNAGI, 1), multipart::bpdu_request;
 
     DESC_REPLY          "OFPST_DESC reply"        V10 V15 Reply(0),  multipart::desc_reply;
@@ -146,13 +175,25 @@ rows! {
     TABLE_REPLY         "OFPST_TABLE reply"       V10 V15 Reply(3),  table::stats_reply;
     PORT_REPLY          "OFPST_PORT reply"        V10 V15 Reply(4),  port::stats_reply;
     QUEUE_REPLY         "OFPST_QUEUE reply"       V10 V15 Reply(5),  queue::stats_reply;
+    GROUP_REPLY         "OFPST_GROUP reply"       V11 V15 Reply(6), group::stats_reply;
+    GROUP_DESC_REPLY    "OFPST_GROUP_DESC reply"  V11 V15 Reply(7), group::desc_reply;
+    GROUP_FEATURES_REPLY "OFPST_GROUP_FEATURES reply" V12 V15 Reply(8), group::features_reply;
+    METER_REPLY         "OFPST_METER reply"       V13 V15 Reply(9), meter::stats_reply;
+    METER_CONFIG_REPLY  "OFPST_METER_CONFIG reply" V13 V15 Reply(10), meter::config_reply;
+    METER_FEATURES_REPLY "OFPST_METER_FEATURES reply" V13 V15 Reply(11), meter::features_reply;
     TABLE_FEATURES_REPLY "OFPST_TABLE_FEATURES reply" V13 V15 Reply(12), table_features::reply;
     PORT_DESC_REPLY     "OFPST_PORT_DESC reply"   V10 V15 Reply(13), port::desc_reply;
     TABLE_DESC_REPLY    "OFPST_TABLE_DESC reply"  V14 V15 Reply(14), table::desc_reply;
     QUEUE_DESC_REPLY    "OFPST_QUEUE_DESC reply"  V14 V15 Reply(15), queue::desc_reply;
+    MONITOR_REPLY       "OFPST_FLOW_MONITOR reply" V14 V15 Reply(16), monitor::updates;
     CONTROLLER_STATUS_REPLY "OFPST_CONTROLLER_STATUS reply" V15 V15 Reply(18), status::controller_status_reply;
     NX_FLOW_REPLY       "NXST_FLOW reply"         V10 V11 ExperimenterReply(NICIRA, 0), flow_stats::nx_flow_reply;
     NX_AGGREGATE_REPLY  "NXST_AGGREGATE reply"    V10 V11 ExperimenterReply(NICIRA, 1), |r, c| flow_stats::aggregate_reply(r, c, true);
+    NX_MONITOR_REPLY    "NXST_FLOW_MONITOR reply" V10 V12 ExperimenterReply(NICIRA, 2), monitor::updates;
+    NX_GROUP_REPLY      "NXST_GROUP reply"        V10 V10 ExperimenterReply(NICIRA, 7), group::stats_reply;
+    NX_GROUP_DESC_REPLY "NXST_GROUP_DESC reply"   V10 V10 ExperimenterReply(NICIRA, 8), group::desc_reply;
+    NX_GROUP_FEATURES_REPLY "NXST_GROUP_FEATURES reply" V10 V11 ExperimenterReply(NICIRA, 9), group::features_reply;
+    ONF_MONITOR_REPLY   "ONFST_FLOW_MONITOR reply" V13 V13 ExperimenterReply(ONF, 1870), monitor::updates;
     BPDU_REPLY          "TSUNAGI_BPDU reply"      V10 V15 ExperimenterReply(TSUNAGI, 1), multipart::bpdu_reply;
 }
 
@@ -236,20 +277,19 @@ fn rows(body: &Body, dialect: &Dialect) -> &'static [Row] {
         Body::TableStatus(_) => &[TABLE_STATUS],
         Body::RequestForward(_) => &[REQUESTFORWARD, ONF_REQUESTFORWARD],
         Body::ControllerStatus(_) => &[CONTROLLER_STATUS],
-        Body::QueueGetConfigRequest(_) => {
-            &[QUEUE_GET_CONFIG_REQUEST, QUEUE_GET_CONFIG_REQUEST10]
-        }
+        Body::QueueGetConfigRequest(_) => &[QUEUE_GET_CONFIG_REQUEST, QUEUE_GET_CONFIG_REQUEST10],
         Body::QueueGetConfigReply { .. } => &[QUEUE_GET_CONFIG_REPLY, QUEUE_GET_CONFIG_REPLY10],
-        Body::GroupMod(_)
-        | Body::MeterMod(_)
-        | Body::BundleControl(_)
-        | Body::BundleAdd(_)
-        | Body::TlvTableMod(_)
-        | Body::TlvTableRequest
-        | Body::TlvTableReply(_)
-        | Body::FlowMonitorCancel(_)
-        | Body::FlowMonitorPaused
-        | Body::FlowMonitorResumed => &[],
+        Body::GroupMod(m) if group::fits_standard(m) => &[GROUP_MOD, GROUP_MOD15, NX_GROUP_MOD],
+        Body::GroupMod(_) => &[GROUP_MOD15, NX_GROUP_MOD],
+        Body::MeterMod(_) => &[METER_MOD],
+        Body::BundleControl(_) => &[BUNDLE_CONTROL, ONF_BUNDLE_CONTROL],
+        Body::BundleAdd(_) => &[BUNDLE_ADD, ONF_BUNDLE_ADD],
+        Body::TlvTableMod(_) => &[TLV_TABLE_MOD],
+        Body::TlvTableRequest => &[TLV_TABLE_REQUEST],
+        Body::TlvTableReply(_) => &[TLV_TABLE_REPLY],
+        Body::FlowMonitorCancel(_) => &[NX_MONITOR_CANCEL, ONF_MONITOR_CANCEL],
+        Body::FlowMonitorPaused => &[NX_MONITOR_PAUSED, ONF_MONITOR_PAUSED],
+        Body::FlowMonitorResumed => &[NX_MONITOR_RESUMED, ONF_MONITOR_RESUMED],
     }
 }
 
@@ -269,13 +309,15 @@ fn request_rows(request: &MultipartRequest) -> &'static [Row] {
         MultipartRequest::QueueDesc { .. } => &[QUEUE_DESC_REQUEST],
         MultipartRequest::TableDesc => &[TABLE_DESC_REQUEST],
         MultipartRequest::ControllerStatus => &[CONTROLLER_STATUS_REQUEST],
-        MultipartRequest::Group(_)
-        | MultipartRequest::GroupDesc(_)
-        | MultipartRequest::GroupFeatures
-        | MultipartRequest::Meter(_)
-        | MultipartRequest::MeterConfig(_)
-        | MultipartRequest::MeterFeatures
-        | MultipartRequest::FlowMonitor(_) => &[],
+        MultipartRequest::Group(_) => &[GROUP_REQUEST, NX_GROUP_REQUEST],
+        MultipartRequest::GroupDesc(_) => &[GROUP_DESC_REQUEST, NX_GROUP_DESC_REQUEST],
+        MultipartRequest::GroupFeatures => &[GROUP_FEATURES_REQUEST, NX_GROUP_FEATURES_REQUEST],
+        MultipartRequest::Meter(_) => &[METER_REQUEST],
+        MultipartRequest::MeterConfig(_) => &[METER_CONFIG_REQUEST],
+        MultipartRequest::MeterFeatures => &[METER_FEATURES_REQUEST],
+        MultipartRequest::FlowMonitor(_) => {
+            &[MONITOR_REQUEST, ONF_MONITOR_REQUEST, NX_MONITOR_REQUEST]
+        }
     }
 }
 
@@ -295,12 +337,12 @@ fn part_rows(part: &MultipartPart) -> &'static [Row] {
         MultipartPart::QueueDesc(_) => &[QUEUE_DESC_REPLY],
         MultipartPart::TableDesc(_) => &[TABLE_DESC_REPLY],
         MultipartPart::ControllerStatus(_) => &[CONTROLLER_STATUS_REPLY],
-        MultipartPart::Group(_)
-        | MultipartPart::GroupDesc(_)
-        | MultipartPart::GroupFeatures(_)
-        | MultipartPart::Meter(_)
-        | MultipartPart::MeterConfig(_)
-        | MultipartPart::MeterFeatures(_)
-        | MultipartPart::FlowMonitor(_) => &[],
+        MultipartPart::Group(_) => &[GROUP_REPLY, NX_GROUP_REPLY],
+        MultipartPart::GroupDesc(_) => &[GROUP_DESC_REPLY, NX_GROUP_DESC_REPLY],
+        MultipartPart::GroupFeatures(_) => &[GROUP_FEATURES_REPLY, NX_GROUP_FEATURES_REPLY],
+        MultipartPart::Meter(_) => &[METER_REPLY],
+        MultipartPart::MeterConfig(_) => &[METER_CONFIG_REPLY],
+        MultipartPart::MeterFeatures(_) => &[METER_FEATURES_REPLY],
+        MultipartPart::FlowMonitor(_) => &[MONITOR_REPLY, ONF_MONITOR_REPLY, NX_MONITOR_REPLY],
     }
 }

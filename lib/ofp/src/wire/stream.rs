@@ -4,8 +4,8 @@
 use super::cursor::patch_u16;
 use super::rows::{FLOW_REPLY, NX_FLOW_REPLY};
 use super::{
-    HEADER_SIZE, MORE, Row, flow_stats, multipart, port, put_message, queue, status, table,
-    table_features,
+    HEADER_SIZE, MORE, Row, flow_stats, group, meter, monitor, multipart, port, put_message, queue,
+    status, table, table_features,
 };
 use crate::message::{Dialect, FlowStats, MultipartPart, MultipartReply};
 use crate::types::{Version, Xid};
@@ -137,13 +137,17 @@ pub(super) fn put_reply(
         }
         MultipartPart::TableDesc(tables) => s.all(out, tables, table::put_desc),
         MultipartPart::ControllerStatus(list) => s.all(out, list, status::put_controller_status),
-        MultipartPart::Group(_)
-        | MultipartPart::GroupDesc(_)
-        | MultipartPart::GroupFeatures(_)
-        | MultipartPart::Meter(_)
-        | MultipartPart::MeterConfig(_)
-        | MultipartPart::MeterFeatures(_)
-        | MultipartPart::FlowMonitor(_) => {}
+        MultipartPart::Group(groups) => s.all(out, groups, |o, g| group::put_stats(o, version, g)),
+        MultipartPart::GroupDesc(groups) => {
+            s.all(out, groups, |o, g| group::put_desc(o, version, g))
+        }
+        MultipartPart::GroupFeatures(f) => s.entry(out, |o| group::put_features(o, f)),
+        MultipartPart::Meter(meters) => s.all(out, meters, meter::put_stats),
+        MultipartPart::MeterConfig(meters) => s.all(out, meters, meter::put_config),
+        MultipartPart::MeterFeatures(f) => s.entry(out, |o| meter::put_features(o, version, f)),
+        MultipartPart::FlowMonitor(list) => {
+            s.all(out, list, |o, u| monitor::put_update(o, version, u));
+        }
     }
     s.close(out, reply.more);
 }

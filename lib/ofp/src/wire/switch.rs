@@ -5,9 +5,7 @@ use super::Context;
 use super::cursor::Reader;
 use super::port;
 use crate::error::OfError;
-use crate::message::{
-    Body, Features, FlowFormat, PacketInFormat, Role, SwitchConfig, capability,
-};
+use crate::message::{Body, Features, FlowFormat, PacketInFormat, Role, SwitchConfig, capability};
 use crate::types::Version;
 use bytes::{BufMut, BytesMut};
 

@@ -50,7 +50,9 @@ fn get_properties(r: &mut Reader<'_>) -> Result<Properties, OfError> {
 
 fn put_properties(out: &mut BytesMut, eviction_flags: Option<u32>, vacancy: Option<Vacancy>) {
     if let Some(flags) = eviction_flags {
-        put_tlv(out, Layout::Padded, property::EVICTION, |o| o.put_u32(flags));
+        put_tlv(out, Layout::Padded, property::EVICTION, |o| {
+            o.put_u32(flags)
+        });
     }
     if let Some(v) = vacancy {
         put_tlv(out, Layout::Padded, property::VACANCY, |o| {

@@ -158,18 +158,22 @@ pub(super) fn stats_request(out: &mut String, select: &FlowStatsRequest, style: 
     print_match(out, &select.matching, style.port_names());
 }
 
-pub(super) fn flow_removed(out: &mut String, removed: &FlowRemoved, style: &Style<'_>) {
-    out.push(' ');
-    priority_and_match(out, removed.priority, &removed.matching, style);
-    let reason = match removed.reason {
+/// Why a flow went away, in a word.
+pub(super) fn removed_reason(reason: FlowRemovedReason) -> &'static str {
+    match reason {
         FlowRemovedReason::IdleTimeout => "idle",
         FlowRemovedReason::HardTimeout => "hard",
         FlowRemovedReason::Delete => "delete",
         FlowRemovedReason::GroupDelete => "group_delete",
         FlowRemovedReason::MeterDelete => "meter_delete",
         FlowRemovedReason::Eviction => "eviction",
-    };
-    let _ = write!(out, " reason={reason}");
+    }
+}
+
+pub(super) fn flow_removed(out: &mut String, removed: &FlowRemoved, style: &Style<'_>) {
+    out.push(' ');
+    priority_and_match(out, removed.priority, &removed.matching, style);
+    let _ = write!(out, " reason={}", removed_reason(removed.reason));
     if removed.table != TableId::ALL {
         let _ = write!(out, " table_id={}", removed.table);
     }

@@ -4,12 +4,18 @@
 mod actions;
 mod config;
 mod flows;
+mod groups;
+mod meters;
+mod monitors;
 mod ports;
 mod tables;
 
 pub use actions::print_actions;
 pub use config::{frag_name, hex_dump};
 pub use flows::{print_flow_mod, print_flow_stats};
+pub use groups::{print_group_desc, print_group_features, print_group_mod, print_group_stats};
+pub use meters::{print_meter_config, print_meter_features, print_meter_mod, print_meter_stats};
+pub use monitors::{print_flow_update, print_tlv_table};
 pub use ports::{print_bpdu_stats, print_port_desc, print_port_stats};
 pub use tables::print_table_features;
 
@@ -19,7 +25,8 @@ use crate::bpdu::BpduStats;
 use crate::error::{ERRORS, OfError};
 use crate::key::Match;
 use crate::message::{
-    AsyncConfig, Body, Dialect, Duration, FlowFormat, Message, MultipartPart, MultipartReply, MultipartRequest,
+    AsyncConfig, Body, Dialect, Duration, FlowFormat, Message, MultipartPart, MultipartReply,
+    MultipartRequest,
 };
 use crate::types::{Version, Xid};
 use crate::wire::{self, HEADER_SIZE, Header};
@@ -92,7 +99,11 @@ fn header(name: &str, xid: Xid, version: Version) -> String {
 /// Prints a message, ending with a newline.
 pub fn print_message(message: &Message, style: &Style<'_>) -> String {
     let dialect = Dialect::new(style.version);
-    let mut out = header(wire::name(&message.body, &dialect), message.xid, style.version);
+    let mut out = header(
+        wire::name(&message.body, &dialect),
+        message.xid,
+        style.version,
+    );
     body(&mut out, &message.body, style);
     if !out.ends_with('\n') {
         out.push('\n');
@@ -164,6 +175,20 @@ fn body(out: &mut String, body: &Body, style: &Style<'_>) {
         Body::SetControllerId(id) => {
             let _ = write!(out, " id={id}");
         }
+        Body::GroupMod(m) => {
+            let _ = write!(out, "\n {}", print_group_mod(m, style));
+        }
+        Body::MeterMod(m) => {
+            let _ = write!(out, " {}", print_meter_mod(m));
+        }
+        Body::BundleControl(control) => monitors::bundle_control(out, control),
+        Body::BundleAdd(add) => monitors::bundle_add(out, add, style),
+        Body::TlvTableMod(m) => monitors::tlv_table_mod(out, m),
+        Body::TlvTableReply(table) => out.push_str(&print_tlv_table(table)),
+        Body::FlowMonitorCancel(id) => {
+            let _ = write!(out, " id={id}");
+        }
+        Body::TlvTableRequest | Body::FlowMonitorPaused | Body::FlowMonitorResumed => {}
         Body::MultipartRequest(r) => request(out, r, style),
         Body::MultipartReply(r) => reply(out, r, style),
         Body::FeaturesRequest
@@ -189,7 +214,18 @@ fn request(out: &mut String, request: &MultipartRequest, style: &Style<'_>) {
             super::ports::print_port(out, *port, style.port_names());
             let _ = write!(out, " queue={queue}");
         }
-        MultipartRequest::Desc
+        MultipartRequest::Group(group) | MultipartRequest::GroupDesc(group) => {
+            groups::request(out, *group);
+        }
+        MultipartRequest::Meter(meter) | MultipartRequest::MeterConfig(meter) => {
+            meters::request(out, *meter);
+        }
+        MultipartRequest::FlowMonitor(list) => {
+            list.iter().for_each(|q| monitors::request(out, q, style));
+        }
+        MultipartRequest::GroupFeatures
+        | MultipartRequest::MeterFeatures
+        | MultipartRequest::Desc
         | MultipartRequest::Table
         | MultipartRequest::PortDesc(_)
         | MultipartRequest::TableFeatures { .. } => {}
@@ -241,8 +277,29 @@ fn reply(out: &mut String, reply: &MultipartReply, style: &Style<'_>) {
                 .iter()
                 .for_each(|s| out.push_str(&print_bpdu_stats(s, style)));
         }
+        MultipartPart::Group(groups) => {
+            lines(out, groups.iter().map(print_group_stats));
+        }
+        MultipartPart::GroupDesc(groups) => {
+            lines(out, groups.iter().map(|g| print_group_desc(g, style)));
+        }
+        MultipartPart::GroupFeatures(f) => out.push_str(&print_group_features(f, style)),
+        MultipartPart::Meter(stats) => meters::stats(out, stats),
+        MultipartPart::MeterConfig(configs) => meters::configs(out, configs),
+        MultipartPart::MeterFeatures(f) => out.push_str(&print_meter_features(f)),
+        MultipartPart::FlowMonitor(updates) => {
+            lines(out, updates.iter().map(|u| print_flow_update(u, style)));
+        }
         MultipartPart::Queue(_) => out.push_str(" 0 queues"),
         _ => {}
+    }
+}
+
+/// Entries, each on a line of its own.
+fn lines(out: &mut String, entries: impl Iterator<Item = String>) {
+    for entry in entries {
+        out.push('\n');
+        out.push_str(&entry);
     }
 }
 
