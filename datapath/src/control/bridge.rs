@@ -4,6 +4,7 @@ use super::flow_table::FlowTables;
 use super::group::Groups;
 use super::meter_mod::Meter;
 use super::settings::{BridgeSettings, ConfigError, ControllerSettings, FailMode};
+use super::table_mod::{Tables, tables};
 use super::{Settling, Switch};
 use crate::control::Output;
 use crate::model::mac::MacTable;
@@ -30,6 +31,7 @@ pub(super) struct Bridge {
     pub(super) groups: Groups,
     pub(super) meters: BTreeMap<MeterId, Meter>,
     pub(super) ports: BTreeMap<PortNo, PortId>,
+    pub(super) tables: Tables,
     /// Monitors of all its connections.
     pub(super) monitors: usize,
     /// Who is configured.
@@ -76,14 +78,14 @@ impl Switch {
         let (number, _) = self.bridge_slots.take().ok_or_else(too_many)?;
         let id = BridgeId(number as u16);
         self.stats.reserve_bridge(id);
-        let tables = (0..TableId::LEN).map(|n| TableId(n as u8));
-        let table_baseline = tables.map(|t| (t, self.stats.table(id, t))).collect();
+        let table_baseline = tables().map(|t| (t, self.stats.table(id, t))).collect();
         let config = BridgeConfig {
             name: name.into(),
             mac: settings.mac,
             first_table: TableId(0),
             first_egress: None,
             miss: Miss::Drop,
+            misses: Default::default(),
             miss_send_len: 0,
             frag: 0,
             reserved: settings.reserved.clone(),
@@ -98,6 +100,7 @@ impl Switch {
             groups: Groups::default(),
             meters: BTreeMap::new(),
             ports: BTreeMap::new(),
+            tables: Tables::default(),
             monitors: 0,
             controllers: Vec::new(),
             generation_id: None,
@@ -105,6 +108,7 @@ impl Switch {
             standalone: None,
         };
         self.bridges.insert(id, bridge);
+        self.follow_tables(now, id);
         self.add_default_flow(now, id);
         Ok(id)
     }
@@ -131,8 +135,12 @@ impl Switch {
             || !new.has_controllers && old.fail_mode != new.fail_mode;
         let staged = (bridge.config.mac, &bridge.config.reserved) != (old.mac, &old.reserved)
             || old.mac_table_size != new.mac_table_size;
+        let new_tables = old.tables != new.tables;
         if staged {
             self.stage_bridge(id);
+        }
+        if new_tables {
+            self.follow_tables(now, id);
         }
         if flush {
             self.set_fail_open(id, false);

@@ -9,7 +9,7 @@ use super::settings::ConnId;
 use super::{Output, Switch};
 use crate::model::{BridgeId, Rule};
 use ofp::message::FlowEvent;
-use ofp::types::Xid;
+use ofp::types::{TableId, Xid};
 use std::sync::Arc;
 
 /// A change of a flow, as it was right after it (or before, if it was removed).
@@ -33,6 +33,8 @@ pub(super) struct Changes {
     pub(super) cause: Option<(ConnId, Xid)>,
     /// Of bridges that somebody monitors.
     pub(super) flows: Vec<FlowChange>,
+    /// Tables whose number of flows changed, where somebody asked for vacancy events.
+    pub(super) tables: Vec<(BridgeId, TableId)>,
 }
 
 impl Switch {
@@ -42,6 +44,13 @@ impl Switch {
         let Some(flow) = bridge.flows.get(place) else {
             return;
         };
+        let table = flow.rule.table;
+        if event != FlowEvent::Modified
+            && bridge.tables.has_vacancy_events(table)
+            && self.changes.tables.last() != Some(&(id, table))
+        {
+            self.changes.tables.push((id, table));
+        }
         if bridge.monitors > 0 {
             self.changes.flows.push(FlowChange {
                 bridge: id,
@@ -60,6 +69,14 @@ impl Switch {
         if !self.changes.flows.is_empty() {
             let flows = std::mem::take(&mut self.changes.flows);
             self.monitor_changes(&flows, out);
+        }
+        if !self.changes.tables.is_empty() {
+            let mut tables = std::mem::take(&mut self.changes.tables);
+            tables.sort_unstable();
+            tables.dedup();
+            for (bridge, table) in tables {
+                self.table_status(bridge, table, out);
+            }
         }
     }
 }

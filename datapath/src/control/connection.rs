@@ -81,6 +81,7 @@ pub(super) enum EventKind {
     PortStatus,
     FlowRemoved,
     RoleStatus,
+    TableStatus,
     ControllerStatus,
 }
 
@@ -90,6 +91,7 @@ impl EventKind {
         match self {
             EventKind::PacketIn | EventKind::PortStatus | EventKind::FlowRemoved => Version::V10,
             EventKind::RoleStatus => Version::V13,
+            EventKind::TableStatus => Version::V14,
             EventKind::ControllerStatus => Version::V15,
         }
     }
@@ -164,6 +166,7 @@ impl Connection {
             EventKind::PortStatus => self.wanted.port_status,
             EventKind::FlowRemoved => self.wanted.flow_removed,
             EventKind::RoleStatus => self.wanted.role_status,
+            EventKind::TableStatus => self.wanted.table_status,
             EventKind::ControllerStatus => self.wanted.controller_status,
         };
         let mask = masks[usize::from(self.role == ConnRole::Secondary)];

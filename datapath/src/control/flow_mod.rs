@@ -81,9 +81,11 @@ impl Switch {
         {
             return Err(OfError::FlowOverlap);
         }
-        if old.is_none() && bridge.flows.len(table) >= MAX_ENTRIES {
+        let is_full = old.is_none() && bridge.flows.len(table) >= bridge.table_limit(table);
+        if is_full && (self.rule_slots.room() == 0 || !self.evict(now, id, table)) {
             return Err(OfError::FlowTableFull);
         }
+        let bridge = &self.bridges[&id];
         let flags = flow_mod.flags | implied_flags(version, flow_mod.command);
         let keeps = flags & flow_flag::RESET_COUNTS == 0;
         let kept = old

@@ -7,10 +7,12 @@
 //! Invariants: two flows of a table never have the same match and priority; a flow with a timeout is in
 //! `deadlines` exactly once, no later than it could end.
 
+use super::eviction::Eviction;
 use super::users::{Used, Users};
 use crate::model::Rule;
 use crate::time::Time;
 use ofp::action::Action;
+use ofp::field::Subfield;
 use ofp::key::{Match, MatchWord};
 use ofp::types::{Cookie, GroupId, PortNo, TableId};
 use rustc_hash::{FxHashMap, FxHasher};
@@ -171,13 +173,40 @@ struct Table {
     len: usize,
 }
 
+/// Where a flow is filed by time.
+#[derive(Default)]
+struct Clock {
+    deadlines: BTreeSet<(Time, FlowIndex)>,
+    /// Tables that evict flows when they are full.
+    evictions: FxHashMap<TableId, Eviction>,
+}
+
+impl Clock {
+    fn insert(&mut self, index: FlowIndex, flow: &Flow) {
+        if let Some(deadline) = flow.deadline {
+            self.deadlines.insert((deadline, index));
+            if let Some(eviction) = self.evictions.get_mut(&flow.rule.table) {
+                eviction.insert(index, flow);
+            }
+        }
+    }
+    fn remove(&mut self, index: FlowIndex, flow: &Flow) {
+        if let Some(deadline) = flow.deadline {
+            self.deadlines.remove(&(deadline, index));
+            if let Some(eviction) = self.evictions.get_mut(&flow.rule.table) {
+                eviction.remove(index, flow);
+            }
+        }
+    }
+}
+
 /// A bridge's flows.
 #[derive(Default)]
 pub(super) struct FlowTables {
     slots: Vec<Option<Flow>>,
     free: Vec<u32>,
     tables: std::collections::BTreeMap<TableId, Table>,
-    deadlines: BTreeSet<(Time, FlowIndex)>,
+    clock: Clock,
     /// Which flows name a group or a meter.
     users: Users<FlowIndex>,
     sequence: u64,
@@ -249,9 +278,7 @@ impl FlowTables {
         group.flows.entry(hash).or_default().push(index);
         table.len += 1;
         self.users.add(index, &flow.rule.actions);
-        if let Some(deadline) = flow.deadline {
-            self.deadlines.insert((deadline, index));
-        }
+        self.clock.insert(index, &flow);
         self.slots[slot as usize] = Some(flow);
         index
     }
@@ -261,15 +288,12 @@ impl FlowTables {
         flow.sequence = self.get(index)?.sequence;
         flow.changed = self.sequence;
         flow.deadline = flow.next_deadline(Time::default());
-        let new = flow.deadline;
-        let rule = flow.rule.clone();
-        let old = self.slots.get_mut(index.0 as usize)?.replace(flow)?;
-        old.deadline
-            .map(|deadline| self.deadlines.remove(&(deadline, index)));
-        new.map(|deadline| self.deadlines.insert((deadline, index)));
-        self.users.remove(index, &old.rule.actions);
-        self.users.add(index, &rule.actions);
-        Some(old)
+        let place = self.slots.get_mut(index.0 as usize)?.as_mut()?;
+        self.clock.remove(index, place);
+        self.clock.insert(index, &flow);
+        self.users.remove(index, &place.rule.actions);
+        self.users.add(index, &flow.rule.actions);
+        Some(std::mem::replace(place, flow))
     }
     /// Changes a flow's values (not its table, match and priority), and when to look at it again.
     pub(super) fn update(&mut self, index: FlowIndex, used: Time, change: impl FnOnce(&mut Flow)) {
@@ -301,10 +325,9 @@ impl FlowTables {
         };
         let deadline = flow.next_deadline(used);
         if deadline != flow.deadline {
-            flow.deadline
-                .map(|old| self.deadlines.remove(&(old, index)));
-            deadline.map(|new| self.deadlines.insert((new, index)));
+            self.clock.remove(index, flow);
             flow.deadline = deadline;
+            self.clock.insert(index, flow);
         }
     }
     /// The flows that name a group or a meter, in no order.
@@ -320,8 +343,7 @@ impl FlowTables {
         let flow = self.slots.get_mut(index.0 as usize)?.take()?;
         self.free.push(index.0);
         self.users.remove(index, &flow.rule.actions);
-        flow.deadline
-            .map(|deadline| self.deadlines.remove(&(deadline, index)));
+        self.clock.remove(index, &flow);
         let table = self
             .tables
             .get_mut(&flow.rule.table)
@@ -345,7 +367,13 @@ impl FlowTables {
     }
     /// Removes all flows.
     pub(super) fn clear(&mut self) -> Vec<Flow> {
-        std::mem::take(self).slots.into_iter().flatten().collect()
+        let mut old = std::mem::take(self);
+        // Who compares moments sees that time goes on; tables evict as before.
+        self.sequence = old.sequence;
+        for (table, eviction) in old.clock.evictions.drain() {
+            self.clock.evictions.insert(table, eviction.emptied());
+        }
+        old.slots.into_iter().flatten().collect()
     }
     fn tables(&self, table: TableId) -> impl Iterator<Item = &Table> {
         let wanted = move |id: TableId| table == TableId::ALL || table == id;
@@ -440,13 +468,35 @@ impl FlowTables {
             }
         })
     }
+    /// How a table evicts flows, by OFPTMPEF_* and the fields that group them; `None`: not at all.
+    pub(super) fn set_eviction(&mut self, table: TableId, how: Option<(u32, Vec<Subfield>)>) {
+        let Some((flags, fields)) = how else {
+            self.clock.evictions.remove(&table);
+            return;
+        };
+        let current = self.clock.evictions.get(&table);
+        if current.is_some_and(|eviction| eviction.is(flags, &fields)) {
+            return;
+        }
+        let mut eviction = Eviction::new(flags, fields);
+        let flows = self.slots.iter().enumerate();
+        let flows = flows.filter_map(|(place, flow)| Some((place, flow.as_ref()?)));
+        flows
+            .filter(|(_, flow)| flow.rule.table == table)
+            .for_each(|(place, flow)| eviction.insert(FlowIndex(place as u32), flow));
+        self.clock.evictions.insert(table, eviction);
+    }
+    /// The flow of a table that is evicted next.
+    pub(super) fn victim(&self, table: TableId) -> Option<FlowIndex> {
+        self.clock.evictions.get(&table)?.victim()
+    }
     /// A flow that may have ended by now. Calling `reschedule` or `remove` on it moves on to the next one.
     pub(super) fn due(&self, now: Time) -> Option<FlowIndex> {
-        let (deadline, index) = self.deadlines.first()?;
+        let (deadline, index) = self.clock.deadlines.first()?;
         (*deadline <= now).then_some(*index)
     }
     /// When the next flow may end.
     pub(super) fn next_deadline(&self) -> Option<Time> {
-        self.deadlines.first().map(|(deadline, _)| *deadline)
+        self.clock.deadlines.first().map(|(deadline, _)| *deadline)
     }
 }

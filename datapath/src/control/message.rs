@@ -13,6 +13,9 @@ use ofp::types::Xid;
 /// bytes, and a FLOW_MOD with its actions is better read whole.
 const QUOTED: usize = 1024;
 
+/// Queues that one message tells of: one takes 48 bytes, and there is only one message.
+const QUEUES: usize = 1024;
+
 impl Switch {
     /// A message from a connection. `raw` is its bytes, to quote in an error.
     pub fn message(
@@ -93,7 +96,13 @@ impl Switch {
             Body::GroupMod(group_mod) => self.group_mod(now, conn, &group_mod)?,
             Body::MeterMod(meter_mod) => self.meter_mod(now, conn, &meter_mod)?,
             Body::PortMod(port_mod) => self.port_mod(conn, &port_mod, out)?,
+            Body::TableMod(table_mod) => self.table_mod(now, conn, &table_mod)?,
             Body::BarrierRequest => self.barrier_request(conn, xid),
+            Body::QueueGetConfigRequest(port) => {
+                let mut queues = self.queue_descs(conn, port, u32::MAX)?;
+                queues.truncate(QUEUES);
+                reply(Body::QueueGetConfigReply { port, queues });
+            }
             Body::RoleRequest(role) => {
                 // The others are told first.
                 let role = self.role_request(conn, role, out)?;

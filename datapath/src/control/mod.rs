@@ -13,6 +13,7 @@ mod connection;
 mod controller_status;
 mod display;
 mod dump;
+mod eviction;
 mod expiry;
 mod features;
 mod flow_mod;
@@ -31,9 +32,11 @@ mod packet_in;
 mod packet_out;
 mod port;
 mod port_mod;
+mod queue;
 mod role;
 mod settings;
 mod slots;
+mod table_mod;
 mod users;
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use super::Switch;
 use super::dump::PART_BYTES;
-use super::flow_mod::MAX_ENTRIES;
 use super::group_stats;
 use super::meter_stats;
 use super::settings::ConnId;
+use super::table_mod::tables;
 use crate::model::BridgeId;
 use crate::time::Time;
 use ofp::bpdu::BpduStats;
@@ -20,13 +20,10 @@ const PORTS_PER_PART: usize = 256;
 /// A table's statistics take 64 bytes (1.0), its features some 3 KiB.
 const TABLES_PER_PART: usize = 254;
 const TABLE_FEATURES_PER_PART: usize = 8;
+/// A queue's statistics take 48 bytes (1.4).
+const QUEUES_PER_PART: usize = 512;
 /// A controller takes some 300 bytes.
 const CONTROLLERS_PER_PART: usize = 128;
-
-/// The tables that controllers see.
-fn tables() -> impl Iterator<Item = TableId> {
-    (0..TableId::LEN).map(|n| TableId(n as u8))
-}
 
 impl Switch {
     /// OFPT_MULTIPART_REQUEST; `reply` is called with each part.
@@ -53,6 +50,12 @@ impl Switch {
             Desc => part(MultipartPart::Desc(
                 self.bridges[&bridge].settings.desc.clone(),
             )),
+            TableDesc => in_parts(
+                self.table_descs(bridge),
+                TABLES_PER_PART,
+                MultipartPart::TableDesc,
+                part,
+            ),
             ControllerStatus => in_parts(
                 self.controller_statuses(bridge),
                 CONTROLLERS_PER_PART,
@@ -93,7 +96,9 @@ impl Switch {
             }
             TableFeatures { modify: true } => return Err(OfError::TableFeaturesPermissions),
             TableFeatures { modify: false } => {
-                let features = tables().map(table_features).collect();
+                let features = tables()
+                    .map(|table| self.table_features(bridge, table))
+                    .collect();
                 in_parts(
                     features,
                     TABLE_FEATURES_PER_PART,
@@ -101,11 +106,13 @@ impl Switch {
                     part,
                 );
             }
-            Queue { port, .. } => {
-                if port != PortNo::ANY && !self.bridges[&bridge].ports.contains_key(&port) {
-                    return Err(OfError::QueueBadPort);
-                }
-                part(MultipartPart::Queue(Vec::new()));
+            Queue { port, queue } => {
+                let stats = self.queue_stats(now, conn, port, queue)?;
+                in_parts(stats, QUEUES_PER_PART, MultipartPart::Queue, part);
+            }
+            QueueDesc { port, queue } => {
+                let descs = self.queue_descs(conn, port, queue)?;
+                in_parts(descs, QUEUES_PER_PART, MultipartPart::QueueDesc, part);
             }
             Group(wanted) => {
                 let stats = self.group_stats(now, conn, wanted);
@@ -135,7 +142,6 @@ impl Switch {
             }
             MeterFeatures => part(MultipartPart::MeterFeatures(meter_stats::METER_FEATURES)),
             GroupFeatures => part(MultipartPart::GroupFeatures(group_stats::group_features())),
-            _ => return Err(OfError::BadStat),
         }
         if let Some(part) = last {
             reply(MultipartReply { more: false, part });
@@ -144,21 +150,32 @@ impl Switch {
     }
     /// OFPMP_TABLE.
     fn table_stats(&self, id: BridgeId) -> Vec<TableStats> {
-        let flows = &self.bridges[&id].flows;
+        let bridge = &self.bridges[&id];
         let stats = |table: TableId| {
             let (lookup_count, matched_count) = self.stats.table(id, table);
-            let (lookups_before, matches_before) = self.bridges[&id].table_baseline[&table];
+            let (lookups_before, matches_before) = bridge.table_baseline[&table];
             TableStats {
                 table,
-                name: String::new(),
-                config: 0,
-                max_entries: MAX_ENTRIES as u32,
-                active_count: flows.len(table) as u32,
+                name: bridge.table_name(table),
+                config: bridge.tables.get(table).and_then(|t| t.miss).unwrap_or(0),
+                max_entries: bridge.table_limit(table) as u32,
+                active_count: bridge.flows.len(table) as u32,
                 lookup_count: lookup_count.wrapping_sub(lookups_before),
                 matched_count: matched_count.wrapping_sub(matches_before),
             }
         };
         tables().map(stats).collect()
+    }
+    /// OFPMP_TABLE_FEATURES: all tables are alike.
+    fn table_features(&self, id: BridgeId, table: TableId) -> TableFeatures {
+        TableFeatures {
+            table,
+            name: self.bridges[&id].table_name(table),
+            metadata_match: u64::MAX,
+            metadata_write: u64::MAX,
+            max_entries: self.bridges[&id].table_limit(table) as u32,
+            next_tables: tables().filter(|next| *next > table).collect(),
+        }
     }
     /// TSUNAGI_BPDU.
     fn bpdu_stats(&self, conn: ConnId, number: PortNo) -> Vec<BpduStats> {
@@ -223,16 +240,4 @@ fn in_sized_parts<T>(
         entries.push(entry);
     }
     part(kind(entries));
-}
-
-/// OFPMP_TABLE_FEATURES: all tables are alike.
-fn table_features(table: TableId) -> TableFeatures {
-    TableFeatures {
-        table,
-        name: String::new(),
-        metadata_match: u64::MAX,
-        metadata_write: u64::MAX,
-        max_entries: MAX_ENTRIES as u32,
-        next_tables: tables().filter(|next| *next > table).collect(),
-    }
 }

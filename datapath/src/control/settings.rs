@@ -4,9 +4,11 @@
 use crate::model::id::BridgeId;
 use crate::model::tunnel::TunnelConfig;
 use crate::model::{PortId, VlanMode, reserved};
+use ofp::field::Subfield;
 use ofp::message::SwitchDesc;
-use ofp::types::Version;
+use ofp::types::{TableId, Version};
 use packet::MacAddr;
+use std::collections::BTreeMap;
 use thiserror::Error;
 
 /// Why a setting was refused: one sentence for the row, naming the offending word.
@@ -21,6 +23,19 @@ pub enum FailMode {
     #[default]
     Standalone,
     Secure,
+}
+
+/// A table's settings (Flow_Table table).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TableSettings {
+    /// `name`; empty: controllers name it.
+    pub name: String,
+    /// `flow_limit`.
+    pub flow_limit: Option<u32>,
+    /// `overflow_policy` is `evict`.
+    pub evict: bool,
+    /// `groups`: the largest group of flows with the same values of these loses one first.
+    pub groups: Vec<Subfield>,
 }
 
 /// A bridge's settings.
@@ -40,6 +55,8 @@ pub struct BridgeSettings {
     pub mac_aging_secs: u32,
     /// `mac-table-size`, 10..=1,000,000.
     pub mac_table_size: u32,
+    /// `flow_tables`.
+    pub tables: BTreeMap<TableId, TableSettings>,
     /// Reported to controllers.
     pub desc: SwitchDesc,
 }
@@ -55,6 +72,7 @@ impl Default for BridgeSettings {
             reserved: reserved::Policy::default(),
             mac_aging_secs: 300,
             mac_table_size: 8192,
+            tables: BTreeMap::new(),
             desc: SwitchDesc {
                 manufacturer: text("Tsunagi"),
                 hardware: text("Tsunagi"),
@@ -84,6 +102,23 @@ pub enum PortType {
     Tunnel(TunnelConfig),
 }
 
+/// A queue's settings; rates in bit/s.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are those of other_config")]
+pub struct QueueSettings {
+    pub min_rate: Option<u64>,
+    pub max_rate: Option<u64>,
+}
+
+/// A port's queues (QoS and Queue tables).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Queues {
+    /// Of all together, in bit/s.
+    pub max_rate: Option<u64>,
+    /// By number.
+    pub queues: BTreeMap<u32, QueueSettings>,
+}
+
 /// A port's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortSettings {
@@ -97,6 +132,8 @@ pub struct PortSettings {
     pub number_stored: Option<u16>,
     /// For NORMAL.
     pub vlan: VlanMode,
+    /// What controllers are told of its queues.
+    pub queues: Queues,
     /// Its address, until [`super::Switch::set_port_state`] says otherwise.
     pub mac: MacAddr,
 }
@@ -110,6 +147,7 @@ impl PortSettings {
             number_request: None,
             number_stored: None,
             vlan: VlanMode::Trunk { trunks: None },
+            queues: Queues::default(),
             mac: MacAddr::from_u64(0),
         }
     }

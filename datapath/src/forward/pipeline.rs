@@ -365,10 +365,16 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         let silent = self
             .port(self.in_port())
             .is_some_and(|port| port.config & port_config::NO_PACKET_IN != 0);
-        let drops = self.view.config.miss == Miss::Drop || silent;
+        let miss = self.view.config.miss_of(table);
+        let drops = miss == Miss::Drop || silent;
         self.observer.miss(!drops);
-        if drops {
-            return Ok(());
+        match miss {
+            Miss::Controller if !silent => {}
+            // The last table has no next one.
+            Miss::Continue if usize::from(table.0) + 1 < TableId::LEN => {
+                return self.enter(TableId(table.0 + 1), None, Entry::Ordinary, false);
+            }
+            _ => return Ok(()),
         }
         (self.table, self.cookie) = (table, Cookie(u64::MAX));
         self.punt(Controller {

@@ -14,6 +14,7 @@ use super::tunnel::{Ends, Exit, Remote, Route, Tunnel, TunnelMap};
 use ofp::types::{GroupId, MeterId, PortNo, TableId};
 use packet::MacAddr;
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -25,6 +26,8 @@ pub enum Miss {
     Drop,
     /// Sent to the controllers (OpenFlow 1.0).
     Controller,
+    /// Looked up in the next table (OFPTC_TABLE_MISS_CONTINUE, OpenFlow 1.1 and 1.2).
+    Continue,
 }
 
 /// What is set for a bridge as a whole.
@@ -38,8 +41,10 @@ pub struct BridgeConfig {
     pub first_table: TableId,
     /// Where packets that are output to a port go before they leave (OpenFlow 1.5.1 section 5.1.4); `None`: nowhere.
     pub first_egress: Option<TableId>,
-    /// For every table.
+    /// For every table that `misses` does not name.
     pub miss: Miss,
+    /// What controllers of 1.1 and 1.2 said of single tables.
+    pub misses: BTreeMap<TableId, Miss>,
     /// Bytes of a missed packet that controllers get.
     pub miss_send_len: u16,
     /// OFPC_FRAG_*: 0 normal, 1 drop, 2 reassemble, 3 nx-match.
@@ -48,6 +53,13 @@ pub struct BridgeConfig {
     pub reserved: reserved::Policy,
     /// Learnt addresses.
     pub macs: Arc<MacTable>,
+}
+
+impl BridgeConfig {
+    /// What becomes of packets that no rule of a table matches.
+    pub fn miss_of(&self, table: TableId) -> Miss {
+        self.misses.get(&table).copied().unwrap_or(self.miss)
+    }
 }
 
 /// A table of a bridge.

@@ -175,6 +175,7 @@ impl Bed {
                 mac: MacAddr::ZERO,
                 first_table: TableId(0),
                 first_egress: None,
+                misses: Default::default(),
                 miss: Miss::Drop,
                 miss_send_len: 128,
                 frag: 0,

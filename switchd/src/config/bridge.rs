@@ -4,10 +4,11 @@ use super::Config;
 use super::port::Port;
 use super::problem::Problem;
 use super::row::Reader;
+use super::table;
 use crate::target::Target;
-use datapath::control::RateLimit;
+use datapath::control::{RateLimit, TableSettings};
 use datapath::model::reserved::{Policy, RESERVED, is_reserved};
-use ofp::types::Version;
+use ofp::types::{TableId, Version};
 use ovsdb::{Database, Datum, Uuid};
 use packet::MacAddr;
 use std::collections::BTreeMap;
@@ -51,6 +52,8 @@ pub struct Bridge {
     pub description: Option<String>,
     /// `other_config:dp-sn`.
     pub serial: Option<String>,
+    /// `flow_tables`.
+    pub tables: BTreeMap<TableId, TableSettings>,
     /// By target.
     pub controllers: BTreeMap<String, Controller>,
     /// By interface name.
@@ -138,6 +141,7 @@ impl Bridge {
             reserved,
             description: options.get("dp-desc").map(str::to_owned),
             serial: options.get("dp-sn").map(str::to_owned),
+            tables: table::read(at, db, problems),
             controllers: controllers(at, db, problems),
             ports,
         }

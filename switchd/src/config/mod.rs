@@ -5,7 +5,9 @@ pub mod bridge;
 pub mod effect;
 pub mod port;
 pub mod problem;
+pub mod qos;
 pub mod row;
+pub mod table;
 pub mod tunnel;
 
 use crate::target::Target;

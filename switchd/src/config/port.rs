@@ -3,6 +3,7 @@
 use super::problem::{Problem, nearest};
 use super::row::Reader;
 use super::tunnel::{self, TunnelOptions};
+use datapath::control::Queues;
 use datapath::model::VlanMode;
 use ofp::types::PortNo;
 use ovsdb::{Database, Uuid};
@@ -53,6 +54,8 @@ pub struct Port {
     pub mtu: Option<u16>,
     /// `vlan_mode`, `tag`, `trunks`.
     pub vlan: VlanMode,
+    /// `qos`.
+    pub queues: Queues,
 }
 
 /// A type of interface: how its options are read. `None`: the options are wrong, and that was said.
@@ -137,6 +140,7 @@ impl Port {
                 mac: mac(&interface, problems),
                 mtu: mtu(&interface, problems),
                 vlan: vlan(at, problems),
+                queues: super::qos::read(at, db, problems),
             };
             if let Some(other) = ports.insert(name.to_owned(), port) {
                 let text = format!("interface {name} is another port's already");

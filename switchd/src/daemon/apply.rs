@@ -208,6 +208,7 @@ fn local_port(bridge: &Bridge) -> PortConfig {
             mac: None,
             mtu: None,
             vlan: VlanMode::Trunk { trunks: None },
+            queues: Default::default(),
         })
 }
 
@@ -244,6 +245,7 @@ fn bridge_settings(bridge: &Bridge, mac: MacAddr, datapath_id: u64) -> BridgeSet
         reserved: bridge.reserved.clone(),
         mac_aging_secs: bridge.mac_aging_secs as u32,
         mac_table_size: bridge.mac_table_size,
+        tables: bridge.tables.clone(),
         desc,
     }
 }

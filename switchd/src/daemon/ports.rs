@@ -404,6 +404,7 @@ fn settings(port: &LivePort) -> PortSettings {
         number_request: number(config.requested),
         number_stored: number(config.stored),
         vlan: config.vlan.clone(),
+        queues: config.queues.clone(),
         mac: MacAddr(port.state.mac),
     }
 }

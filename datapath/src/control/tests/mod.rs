@@ -11,6 +11,7 @@ mod messages;
 mod meters;
 mod monitors;
 mod ports;
+mod tables;
 
 use super::*;
 use crate::model::stats::WorkerStats;

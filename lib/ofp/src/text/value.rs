@@ -356,7 +356,7 @@ pub(super) fn print_subfield(out: &mut String, sub: Subfield) {
 }
 
 /// Reads `field`, `field[]`, `field[n]` or `field[from..to]`.
-pub(super) fn read_subfield(word: Word<'_>) -> Result<Subfield> {
+pub fn read_subfield(word: Word<'_>) -> Result<Subfield> {
     let (name, bits) = match word.split_once("[") {
         None => (word, None),
         Some((name, rest)) => match rest.split_once("]") {
