@@ -132,7 +132,14 @@ pub enum Version {
 
 impl Version {
     /// Those that this crate encodes and decodes, ascending.
-    pub const SUPPORTED: &[Version] = &[Version::V10, Version::V13];
+    pub const SUPPORTED: &[Version] = &[
+        Version::V10,
+        Version::V11,
+        Version::V12,
+        Version::V13,
+        Version::V14,
+        Version::V15,
+    ];
 
     /// From the header's first byte.
     pub const fn from_wire(byte: u8) -> Option<Version> {

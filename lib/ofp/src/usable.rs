@@ -23,19 +23,25 @@ pub struct Protocol {
 impl Protocol {
     /// All of them, in the order in which the tools prefer them.
     pub const ALL: &[Protocol] = &[
-        Protocol {
-            version: Version::V10,
-            nxm: false,
-        },
+        Protocol::of(Version::V10),
         Protocol {
             version: Version::V10,
             nxm: true,
         },
-        Protocol {
-            version: Version::V13,
-            nxm: false,
-        },
+        Protocol::of(Version::V11),
+        Protocol::of(Version::V12),
+        Protocol::of(Version::V13),
+        Protocol::of(Version::V14),
+        Protocol::of(Version::V15),
     ];
+
+    /// The standard's form of a version.
+    pub const fn of(version: Version) -> Protocol {
+        Protocol {
+            version,
+            nxm: false,
+        }
+    }
 }
 
 impl fmt::Display for Protocol {
@@ -147,17 +153,18 @@ fn why_not_rest(flow: &FlowMod, protocol: Protocol) -> Option<String> {
     let v10 = protocol.version == Version::V10;
     let add = flow.command == FlowModCommand::Add;
     let counts = flow_flag::NO_PACKET_COUNTS | flow_flag::NO_BYTE_COUNTS;
+    let before = |version: Version| protocol.version < version;
     let why = if flow.cookie_mask != 0 && v10 && !protocol.nxm {
         "flows cannot be selected by cookie"
     } else if flow.cookie_mask != 0 && flow.new_cookie.is_some() && !v10 {
         "flows selected by cookie cannot get a new one"
     } else if flow.out_group != GroupId::ANY && v10 {
         "there is no out_group"
-    } else if flow.flags & counts != 0 && v10 {
+    } else if flow.flags & counts != 0 && before(Version::V13) {
         "counters cannot be switched off"
-    } else if flow.flags & flow_flag::RESET_COUNTS != 0 && v10 && !add {
+    } else if flow.flags & flow_flag::RESET_COUNTS != 0 && before(Version::V12) && !add {
         "there is no reset_counts"
-    } else if flow.importance != 0 && protocol.version < Version::V14 {
+    } else if flow.importance != 0 && before(Version::V14) {
         "there is no importance"
     } else if v10 && flow.out_port.to_v10().is_none() {
         "port numbers have 16 bits"
@@ -175,7 +182,7 @@ fn why_not_action(action: &Action, protocol: Protocol) -> Option<String> {
         Action::PushVlan(_) if v10 => "push_vlan needs OpenFlow 1.1 or later",
         Action::WriteActions(_) if v10 => "write_actions needs OpenFlow 1.1 or later",
         Action::ClearActions if v10 => "clear_actions needs OpenFlow 1.1 or later",
-        Action::Meter(_) if v10 => "meter needs OpenFlow 1.3 or later",
+        Action::Meter(_) if protocol.version < Version::V13 => "meter needs OpenFlow 1.3 or later",
         Action::GotoTable(_) if v10 => "goto_table needs OpenFlow 1.1 or later",
         Action::Output { port, .. } | Action::Enqueue { port, .. } if v10 && far(port) => {
             "port numbers have 16 bits"
@@ -233,13 +240,13 @@ mod tests {
 
     const STANDARD: Protocol = Protocol::ALL[0];
     const NXM: Protocol = Protocol::ALL[1];
-    const V13: Protocol = Protocol::ALL[2];
+    const V13: Protocol = Protocol::of(Version::V13);
 
     #[test]
     fn the_match_and_the_actions_decide() {
         let mut flow = FlowMod::default();
         flow.matching.set(Field::InPort.place(), 1, u128::MAX);
-        assert_eq!(usable(&flow).protocols().count(), 3);
+        assert_eq!(usable(&flow).protocols().count(), 7);
         flow.matching.set(Field::TunId.place(), 5, u128::MAX);
         let u = usable(&flow);
         assert!(!u.contains(STANDARD) && u.contains(NXM) && u.contains(V13));
@@ -257,7 +264,7 @@ mod tests {
     fn a_frame_without_tag_can_be_matched_everywhere() {
         let mut flow = FlowMod::default();
         flow.matching.set(Field::VlanTci.place(), 0, 0xffff);
-        assert_eq!(usable(&flow).protocols().count(), 3);
+        assert_eq!(usable(&flow).protocols().count(), 7);
         flow.matching.set(Field::TunTtl.place(), 5, u128::MAX);
         assert_eq!(usable(&flow).protocols().count(), 0);
     }
