@@ -17,6 +17,7 @@
 //! want   PORT FRAME               punt   REASON [table=N] [in_port=N] [id=N] [FIELD=VALUE ...] FRAME
 //! stat   NAME+N ...               (nothing else changed)
 //! fin    table=N idle=N hard=N    (a TCP connection ended, at a rule of this table; learnt flows are added at once)
+//! resume [MATCH;] [FRAME]         (a packet of `controller(pause)` goes on, its punt was wanted)
 //! once                            (no frame is sent twice: fragments that come again are others)
 //! ```
 

@@ -156,7 +156,7 @@ impl Connection {
         }
     }
     /// Whether it gets events at all.
-    fn has_events(&self) -> bool {
+    pub(super) fn has_events(&self) -> bool {
         self.events && (self.kind == ConnKind::Controller || self.config.miss_send_len > 0)
     }
     /// Whether it wants an event; `reason` is the wire's number.

@@ -30,6 +30,7 @@ impl Switch {
             }
         }
         self.delete_forsaken(now);
+        self.expire_paused(now);
         self.tell_changes(out);
         if now >= self.next_aging {
             self.next_aging = now + AGING_INTERVAL;
@@ -43,8 +44,9 @@ impl Switch {
             .values()
             .filter_map(|b| b.flows.next_deadline());
         flows
+            .chain(self.next_paused())
             .min()
-            .map_or(self.next_aging, |flow| flow.min(self.next_aging))
+            .map_or(self.next_aging, |next| next.min(self.next_aging))
     }
     fn flow_due(&mut self, now: Time, id: BridgeId, index: FlowIndex) {
         let flows = &mut self.bridges.get_mut(&id).expect("has flows").flows;

@@ -124,6 +124,7 @@ impl Switch {
                 })?;
             }
             Body::SetPacketInFormat(format) => self.connection(conn).packet_in_format = format,
+            Body::Resume(packet_in) => self.resume(now, conn, &packet_in, out)?,
             Body::SetControllerId(id) => self.set_controller_id(conn, id),
             // What only a switch says.
             Body::FeaturesReply(_)

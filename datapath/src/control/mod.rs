@@ -33,6 +33,7 @@ mod packet_out;
 mod port;
 mod port_mod;
 mod queue;
+mod resume;
 mod role;
 mod settings;
 mod slots;
@@ -96,6 +97,8 @@ pub struct Counters {
     pub learns_refused: u64,
     /// The same, as there were as many as their `learn` action allows.
     pub learns_limited: u64,
+    /// Paused packets that nobody resumed in time, or that gave way to others.
+    pub paused_lost: u64,
     /// Error replies sent.
     pub errors: u64,
 }
@@ -137,6 +140,7 @@ pub struct Switch {
     counters: Counters,
     changes: changes::Changes,
     lessons: learn::Lessons,
+    paused: resume::PausedPackets,
 }
 
 impl Switch {
@@ -160,6 +164,7 @@ impl Switch {
             counters: Counters::default(),
             changes: changes::Changes::default(),
             lessons: learn::Lessons::default(),
+            paused: resume::PausedPackets::default(),
         }
     }
     /// For workers to make their readers from; publish by [`Switch::publish`].

@@ -87,12 +87,7 @@ impl Switch {
                 if ports.is_empty() && number != PortNo::ANY {
                     return Err(OfError::BadPort);
                 }
-                in_parts(
-                    ports,
-                    PORTS_PER_PART,
-                    MultipartPart::PortDesc,
-                    part,
-                );
+                in_parts(ports, PORTS_PER_PART, MultipartPart::PortDesc, part);
             }
             TableFeatures { modify: true } => return Err(OfError::TableFeaturesPermissions),
             TableFeatures { modify: false } => {

@@ -43,6 +43,13 @@ impl Switch {
             punt.controller.reason == PacketInReason::NoMatch && punt.cookie.0 == NO_RULE;
         let mut fields = punt.fields.clone();
         fields.set(Field::InPort.place(), punt.in_port.0.into(), u128::MAX);
+        let continuation = match self.hears_of_paused(punt) {
+            true => self.keep_paused(now, punt, &fields),
+            false => {
+                self.counters.paused_lost += u64::from(punt.paused.is_some());
+                Bytes::new()
+            }
+        };
         for (conn, connection) in &mut self.connections {
             let reason = reason_in(connection.version, punt.controller.reason, implicit);
             if connection.bridge != punt.bridge
@@ -73,7 +80,7 @@ impl Switch {
                 fields: fields.clone(),
                 data: Bytes::copy_from_slice(&punt.data[..len]),
                 userdata: punt.controller.userdata.clone(),
-                continuation: Bytes::new(),
+                continuation: continuation.clone(),
             };
             let body = Body::PacketIn(Box::new(packet_in));
             out.push(Output::SendPacketIn(*conn, Message { xid: Xid(0), body }));

@@ -45,8 +45,10 @@ impl Switch {
         let command = event::PacketOut {
             bridge: connection.bridge,
             in_port: packet_out.in_port,
+            fields: packet_out.fields,
             actions: packet_out.actions.into(),
             data: packet_out.data.to_vec(),
+            paused: None,
         };
         self.when_published(Output::PacketOut(Box::new(command)), out);
         Ok(())
@@ -133,10 +135,11 @@ fn check_conjunction(actions: &[Action]) -> Result<(), OfError> {
     Ok(())
 }
 
-/// What this switch does not have: a way to resume a packet.
+/// What makes no sense here.
 fn check_supported(actions: &[Action]) -> Result<(), OfError> {
     actions.iter().try_for_each(|action| match action {
-        Action::Controller(controller) if controller.pause => Err(OfError::ActionArgument),
+        // Of 65,535 packets, none would be a sample of nothing.
+        Action::Sample(sample) if sample.probability == 0 => Err(OfError::ActionArgument),
         Action::WriteActions(nested) | Action::Clone(nested) => check_supported(nested),
         _ => Ok(()),
     })

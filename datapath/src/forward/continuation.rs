@@ -14,7 +14,7 @@ use super::program::Overlay;
 use super::trace::Observer;
 use crate::model::{BridgeView, Rule};
 use ofp::action::Action;
-use ofp::key::{Key, word};
+use ofp::key::{Key, Match, word};
 use ofp::types::{Cookie, TableId};
 use packet::bpdu;
 use std::ops::Range;
@@ -136,7 +136,13 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
         })
     }
     /// Goes on; the walk's key has been laid over.
-    pub fn resume(mut self, then: &'s Continuation) {
+    pub fn resume(self, then: &'s Continuation) {
+        self.resume_with(then, &Match::default());
+    }
+    /// The same with other values of some fields.
+    pub(super) fn resume_with(mut self, then: &'s Continuation, fields: &Match) {
+        self.tunnel = then.tunnel.clone();
+        self.set_fields(fields);
         let outcome = self.go_on(then);
         self.conclude(outcome);
     }
@@ -158,7 +164,6 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
         self.packet_out = then.plan.is_none();
         self.in_set = then.in_set.then_some(0);
         self.stack.extend_from_slice(&then.stack);
-        self.tunnel = then.tunnel.clone();
         self.reserved = then.reserved;
         (self.depth, self.lookups) = (then.depth, then.lookups);
         if let Some(table) = then.table {

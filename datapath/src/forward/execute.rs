@@ -616,6 +616,9 @@ impl<P: Pool> Executor<P> {
         let mut key = Key::default();
         if let Some(words) = self.words.get(at.words as usize) {
             key.0[Overlay::WORDS].copy_from_slice(words);
+            if let Some(paused) = &mut punt.paused {
+                paused.words = Some(words.as_slice().into());
+            }
         }
         tunnel.lay(&mut key.0, 0);
         for field in TUNNEL_FIELDS {

@@ -13,6 +13,7 @@ mod group;
 mod learn;
 pub mod mail;
 mod normal;
+mod pause;
 pub mod pipeline;
 mod prepared;
 pub mod program;

@@ -17,7 +17,7 @@ use super::program::{Overlay, Program, Step, Visit};
 use super::trace::Observer;
 use crate::fragment::DontFragment;
 use crate::model::conjunction;
-use crate::model::event::Punt;
+use crate::model::event::{Paused, Punt};
 use crate::model::port::PortView;
 use crate::model::rule::Rule;
 use crate::model::snapshot::Miss;
@@ -400,6 +400,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
                 self.output(port_of(self.read(*source)), *max_len, u32::MAX)
             }
             Action::Group(group) => self.group(*group),
+            Action::Controller(controller) if controller.pause => self.pause(controller),
             Action::Controller(controller) => self.punt(controller.as_ref().clone()),
             Action::Resubmit { in_port, table } => {
                 let to = table.unwrap_or(self.table);
@@ -587,6 +588,9 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         }
     }
     fn punt(&mut self, controller: Controller) -> Outcome {
+        self.punt_with(controller, None)
+    }
+    pub(super) fn punt_with(&mut self, controller: Controller, paused: Option<Paused>) -> Outcome {
         let punt = Box::new(Punt {
             bridge: self.bridge,
             table: self.table,
@@ -596,6 +600,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             in_port: self.in_port(),
             total_len: 0,
             data: Vec::new(),
+            paused,
         });
         let tunnel = self.tunnel.clone();
         self.push(Step::Punt { punt, tunnel })

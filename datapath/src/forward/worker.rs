@@ -1,6 +1,8 @@
 //! A worker: owns its queues, its cache and its rings; handles what arrives, to completion.
 //! The rim calls [`Worker::poll`] in a loop with the time, and [`Worker::idle`] before it sleeps.
 
+mod inject;
+
 use super::cache::{self, Cache, ENTRIES, Query};
 use super::continuation::Continuation;
 use super::enter::{
@@ -727,86 +729,6 @@ impl<P: Pool> Core<P> {
             }
         }
         self.cache.insert(&query, &mut self.scratch)
-    }
-    fn trace<O: Observer>(&mut self, cx: Context<'_>, question: &Question<'_>, o: &mut O) {
-        let (bridge, in_port) = (question.bridge, question.in_port);
-        let Some(view) = cx.snapshot.bridge(bridge) else {
-            return;
-        };
-        let Some(mut frame) = self.executor.pool.alloc(question.frame.len()) else {
-            return self.executor.stats.dropped(DropReason::NoMemory);
-        };
-        frame.set_offload(Default::default());
-        self.executor.pool.write(&mut frame, 0, question.frame);
-        o.enters(view, format_args!("in_port {in_port}"));
-        let mut key = Key::default();
-        begin(&mut key, in_port, None);
-        let plan = extract::Plan::FULL.with_max_tags(VLAN_LIMIT);
-        let layout = extract::extract(frame.head(), frame.size(), &plan, &mut key);
-        if layout.frag != 0 && view.config.frag == FRAG_NORMAL {
-            hide_ports(&mut key);
-        }
-        for part in question.fields.words() {
-            let word = &mut key.0[usize::from(part.index)];
-            *word = *word & !part.mask | part.value;
-        }
-        self.executor.spent = [0; BURST];
-        self.executor.look_for_bpdu(cx, view, in_port, frame.head());
-        let nesting = Nesting::default();
-        if let Some(reason) = refuse(cx, view, &in_port, frame.head(), &layout, nesting) {
-            return self.executor.drop(frame, reason, o);
-        }
-        let mut at = Place {
-            view,
-            bridge,
-            in_port,
-            words: NO_WORDS,
-            nesting,
-            layout,
-        };
-        if let Some(walk) = Walk::new(cx.snapshot, bridge, &key, &mut self.scratch, o) {
-            match question.actions {
-                Some(actions) => walk.packet_out(actions),
-                None => walk.tables(),
-            }
-        }
-        self.run_scratch(cx, &mut at, frame, o);
-    }
-    /// Runs a controller's list of actions on its packet.
-    fn packet_out<O: Observer>(&mut self, cx: Context<'_>, packet: &PacketOut, o: &mut O) {
-        let Some(mut frame) = self.executor.pool.alloc(packet.data.len()) else {
-            return self.executor.stats.dropped(DropReason::NoMemory);
-        };
-        frame.set_offload(Default::default());
-        self.executor.pool.write(&mut frame, 0, &packet.data);
-        let Some(view) = cx.snapshot.bridge(packet.bridge) else {
-            return self.executor.drop(frame, DropReason::NoPort, o);
-        };
-        o.enters(view, format_args!("packet-out, in_port {}", packet.in_port));
-        if frame.head().len() < RUNT {
-            return self.executor.drop(frame, DropReason::Malformed, o);
-        }
-        let mut key = Key::default();
-        begin(&mut key, packet.in_port, None);
-        let plan = extract::Plan::FULL.with_max_tags(VLAN_LIMIT);
-        let layout = extract::extract(frame.head(), frame.size(), &plan, &mut key);
-        if layout.frag != 0 && view.config.frag == FRAG_NORMAL {
-            hide_ports(&mut key);
-        }
-        let mut at = Place {
-            view,
-            bridge: packet.bridge,
-            in_port: packet.in_port,
-            words: NO_WORDS,
-            nesting: Nesting::default(),
-            layout,
-        };
-        self.executor.spent = [0; BURST];
-        self.executor.bpdu = bpdu::recognise_frame(frame.head());
-        if let Some(walk) = Walk::new(cx.snapshot, packet.bridge, &key, &mut self.scratch, o) {
-            walk.packet_out(&packet.actions);
-        }
-        self.run_scratch(cx, &mut at, frame, o);
     }
     /// Credits and runs a program that is not cached.
     fn run_scratch<O: Observer>(

@@ -8,6 +8,8 @@ use crate::edge::{Rx, Tx};
 use ofp::action::{Action, Controller};
 use ofp::key::Match;
 use ofp::types::{Cookie, PortNo, TableId};
+use std::any::Any;
+use std::fmt;
 use std::sync::Arc;
 
 /// Entries of the ring from a worker to control.
@@ -52,6 +54,29 @@ pub struct Punt {
     pub total_len: u32,
     /// The packet, cut to `controller.max_len`.
     pub data: Vec<u8>,
+    /// The packet stops here; this goes on with it when a controller says so.
+    pub paused: Option<Paused>,
+}
+
+/// What remains of a paused packet's way. Only workers look into it.
+#[derive(Clone)]
+pub struct Paused {
+    /// The continuation.
+    pub way: Arc<dyn Any + Send + Sync>,
+    /// What the packet says of the tunnel that it came through.
+    pub words: Option<Box<[u64]>>,
+}
+
+impl PartialEq for Paused {
+    fn eq(&self, other: &Paused) -> bool {
+        Arc::ptr_eq(&self.way, &other.way) && self.words == other.words
+    }
+}
+
+impl fmt::Debug for Paused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Paused")
+    }
 }
 
 /// What control tells a worker.
@@ -90,8 +115,12 @@ pub struct PacketOut {
     pub bridge: BridgeId,
     /// As if received there.
     pub in_port: PortNo,
+    /// Fields beside the ingress port that are not the packet's.
+    pub fields: Match,
     /// What to do.
     pub actions: Box<[Action]>,
     /// The packet.
     pub data: Vec<u8>,
+    /// It was paused, and goes on; `actions` are empty.
+    pub paused: Option<Paused>,
 }

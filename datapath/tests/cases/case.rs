@@ -1,12 +1,15 @@
 //! One case: its lines, read and executed one after the other.
 
+#[path = "taught.rs"]
+mod taught;
+
 use super::tunnel::{SETTINGS, encapsulation, value};
 use datapath::edge::{Offload, Segmentation};
 use datapath::forward::trace::{Observer, Text};
 use datapath::model::event::{Event, PacketOut};
 use datapath::model::id::BridgeId;
 use datapath::model::id::PortId;
-use datapath::model::learnt::{Finished, Learnt};
+use datapath::model::learnt::Finished;
 use datapath::model::port::{PortKind, PortView, VlanMode};
 use datapath::model::reserved::Policy;
 use datapath::model::snapshot::{BridgeConfig, Change, Miss};
@@ -51,6 +54,8 @@ struct Case<'t> {
     /// Frames that came out and are not wanted yet, by port name.
     out: Vec<(String, Vec<u8>)>,
     punts: Vec<datapath::model::event::Punt>,
+    /// Packets that were wanted, and wait.
+    paused: Vec<datapath::model::event::Punt>,
     /// What FINs and RSTs said.
     finished: Vec<Arc<Finished>>,
     before: BTreeMap<String, u64>,
@@ -152,6 +157,7 @@ impl<'t> Case<'t> {
             rules: Vec::new(),
             out: Vec::new(),
             punts: Vec::new(),
+            paused: Vec::new(),
             finished: Vec::new(),
             before: BTreeMap::new(),
             ingress: String::new(),
@@ -209,6 +215,7 @@ impl<'t> Case<'t> {
             "punt" => self.punt(rest),
             "stat" => self.stat(rest),
             "fin" => self.fin(rest),
+            "resume" => self.resume(rest),
             other => Err(format!("no such line: \"{other}\"")),
         }
     }
@@ -490,38 +497,6 @@ impl<'t> Case<'t> {
         self.rules.push((bridge, rule, rest));
         Ok(())
     }
-    /// What control does with a flow that a packet taught.
-    fn learnt(&mut self, learnt: &Learnt) {
-        let flow = &learnt.flow;
-        let snapshot = self.sim.snapshot();
-        let view = snapshot.bridge(learnt.bridge).expect("a bridge");
-        let table = &view.tables[usize::from(flow.table.0)];
-        if !table.rules.has(&flow.matching, flow.priority) {
-            let rule = Rule {
-                id: RuleId(0),
-                table: flow.table,
-                priority: flow.priority,
-                matching: flow.matching.clone(),
-                actions: flow.actions.clone().into(),
-                cookie: flow.cookie,
-            };
-            self.sim.add_rule(learnt.bridge, rule);
-        }
-    }
-    /// "[table=N] idle=N hard=N": a TCP connection ended.
-    fn fin(&mut self, rest: &str) -> Result<()> {
-        let first = self.finished.first().ok_or("no connection ended")?;
-        let (table, idle, hard) = (first.rule.table, first.idle_secs, first.hard_secs);
-        let got = format!("table={table} idle={idle} hard={hard}");
-        if got != rest {
-            return Err(format!("a connection ended otherwise: {got}"));
-        }
-        let all = self.finished.drain(..).len();
-        match all == self.times() {
-            true => Ok(()),
-            false => Err(format!("{all} connections ended")),
-        }
-    }
     fn del(&mut self, rest: &str) -> Result<()> {
         let at = self.rules.iter().position(|(_, _, text)| *text == rest);
         let (bridge, rule, _) = self.rules.remove(at.ok_or("no such flow line")?);
@@ -572,8 +547,10 @@ impl<'t> Case<'t> {
         let packet = PacketOut {
             bridge,
             in_port,
+            fields: Default::default(),
             actions: actions.map_err(|error| format!("{error:?}"))?.into(),
             data: read(text)?,
+            paused: None,
         };
         self.before = self.counters();
         self.ingress = String::new();
@@ -662,7 +639,8 @@ impl<'t> Case<'t> {
                 let got: Vec<String> = self.punts.iter().map(show_punt).collect();
                 return Err(format!("no such punt; got\n  {}", got.join("\n  ")));
             };
-            self.punts.remove(index);
+            let punt = self.punts.remove(index);
+            self.paused.extend(punt.paused.is_some().then_some(punt));
         }
         Ok(())
     }

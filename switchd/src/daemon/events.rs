@@ -314,6 +314,7 @@ impl Daemon {
             ("control_learnt", control.learnt),
             ("control_learns_refused", control.learns_refused),
             ("control_learns_limited", control.learns_limited),
+            ("control_paused_lost", control.paused_lost),
             ("control_errors", control.errors),
         ] {
             text += &format!("{name:<29} {count:>12}\n");

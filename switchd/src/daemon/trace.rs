@@ -129,6 +129,8 @@ impl Daemon {
             in_port: packet.in_port,
             actions: actions.unwrap_or_else(|| vec![table]).into(),
             data: packet.frame,
+            fields: Default::default(),
+            paused: None,
         }));
     }
 

@@ -180,6 +180,7 @@ fn punt(bed: &Bed, controller: Controller, cookie: u64) -> Event {
         in_port: PortNo(7),
         total_len: 200,
         data: vec![1; 200],
+        paused: None,
     }))
 }
 

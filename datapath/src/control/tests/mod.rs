@@ -11,6 +11,7 @@ mod messages;
 mod meters;
 mod monitors;
 mod ports;
+mod resume;
 mod tables;
 
 use super::*;
