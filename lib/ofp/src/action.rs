@@ -48,6 +48,18 @@ pub struct PacketType {
     pub kind: u16,
 }
 
+impl PacketType {
+    /// An Ethernet frame.
+    pub const ETHERNET: PacketType = PacketType {
+        namespace: 0,
+        kind: 0,
+    };
+    /// What an ether type says.
+    pub const fn ether_type(kind: u16) -> PacketType {
+        PacketType { namespace: 1, kind }
+    }
+}
+
 /// A hash over a packet's fields (NX_HASH_FIELDS_*).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the names are as written")]
@@ -63,6 +75,19 @@ pub enum HashFields {
     SymmetricL3 = 6,
 }
 
+impl HashFields {
+    /// In the order of their numbers.
+    pub const ALL: [HashFields; 7] = [
+        HashFields::EthSrc,
+        HashFields::SymmetricL4,
+        HashFields::SymmetricL3L4,
+        HashFields::SymmetricL3L4Udp,
+        HashFields::NwSrc,
+        HashFields::NwDst,
+        HashFields::SymmetricL3,
+    ];
+}
+
 /// How a link is chosen by a hash (NX_MP_ALG_*).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the names are as written")]
@@ -73,6 +98,16 @@ pub enum MultipathAlgorithm {
     HashThreshold = 1,
     Hrw = 2,
     IterHash = 3,
+}
+
+impl MultipathAlgorithm {
+    /// In the order of their numbers.
+    pub const ALL: [MultipathAlgorithm; 4] = [
+        MultipathAlgorithm::ModuloN,
+        MultipathAlgorithm::HashThreshold,
+        MultipathAlgorithm::Hrw,
+        MultipathAlgorithm::IterHash,
+    ];
 }
 
 /// The `multipath(...)` action.
@@ -138,6 +173,18 @@ pub struct LearnSpec {
     pub target: LearnTarget,
 }
 
+/// Flags of [`Learn`] (NX_LEARN_F_*).
+pub mod learn_flag {
+    /// The new flow's removal is reported.
+    pub const SEND_FLOW_REM: u16 = 1;
+    /// Learnt flows go with the rule that learnt them.
+    pub const DELETE_LEARNED: u16 = 2;
+    /// A bit says whether there was room.
+    pub const WRITE_RESULT: u16 = 4;
+    /// All of them.
+    pub const ALL: u16 = 7;
+}
+
 /// The `learn(...)` action: a flow made of the packet's fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Learn {
@@ -149,7 +196,7 @@ pub struct Learn {
     pub priority: u16,
     /// Of the new flow.
     pub cookie: crate::types::Cookie,
-    /// NX_LEARN_F_*: 1 send_flow_rem, 2 delete_learned, 4 write_result.
+    /// See [`learn_flag`].
     pub flags: u16,
     /// Of the new flow.
     pub table: TableId,

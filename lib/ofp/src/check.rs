@@ -1,11 +1,15 @@
 //! Whether a list of actions makes sense for the packets of a match. The switch asks for every
 //! flow_mod and packet_out, `ofctl` before it sends one.
 
-use crate::action::{Action, Bpdu, FRAGMENT_MTU_MIN};
+use crate::action::{
+    Action, Bpdu, FRAGMENT_MTU_MIN, Learn, LearnSource, LearnTarget, Multipath, PacketType,
+    PortBundle, learn_flag,
+};
 use crate::error::OfError;
 use crate::field::{Field, Prereq, Subfield};
 use crate::key::{Match, VLAN_PRESENT};
 use crate::types::{GroupId, PortNo, TableId, Version};
+use crate::wire::{BUNDLE_MAX, ENCAPS};
 use packet::MacAddr;
 
 /// Largest group number (OFPG_MAX).
@@ -58,6 +62,13 @@ impl Check {
                 Version::V10 => OfError::ActionArgument,
                 _ => OfError::UnsupportedOrder,
             });
+        }
+        // A conjunction says where a packet belongs, not what becomes of it.
+        let is_conjunction = |action: &Action| matches!(action, Action::Conjunction { .. });
+        let goes_with =
+            |action: &Action| is_conjunction(action) || matches!(action, Action::Note(_));
+        if actions.iter().any(is_conjunction) && !actions.iter().all(goes_with) {
+            return Err(OfError::ActionConjunction);
         }
         actions.iter().try_for_each(|action| self.action(action))
     }
@@ -127,7 +138,48 @@ impl Check {
             Action::Bpdu(Bpdu::Tunnel(mac) | Bpdu::Untunnel(mac)) if *mac == MacAddr::ZERO => {
                 Err(OfError::ActionArgument)
             }
+            Action::PushMpls(kind) => self.push_mpls(*kind),
+            Action::PopMpls(kind) => {
+                let result = self.soft(Prereq::Mpls);
+                self.becomes(*kind);
+                result
+            }
+            Action::SetMplsLabel(_)
+            | Action::SetMplsTc(_)
+            | Action::SetMplsTtl(_)
+            | Action::DecMplsTtl => self.soft(Prereq::Mpls),
+            Action::PushPbb(kind) => {
+                self.becomes(*kind);
+                self.tag(false);
+                self.tags = 0;
+                Ok(())
+            }
+            Action::PopPbb => {
+                let result = self.soft(Prereq::Pbb);
+                self.forget();
+                result
+            }
+            Action::Encap(kind) => self.encap(*kind),
+            Action::Decap(_) => {
+                self.forget();
+                Ok(())
+            }
+            Action::FinTimeout { .. } => self.soft(Prereq::Tcp),
+            Action::Learn(learn) => self.learn_flow(learn),
+            Action::Conjunction {
+                clause, n_clauses, ..
+            } => conjunction(*clause, *n_clauses),
+            Action::Multipath(m) => self.multipath(m),
+            Action::Bundle(bundle) => self.bundle(bundle),
+            Action::CheckPktLarger { destination, .. } => {
+                self.destination(*destination)?;
+                argument(destination.width == 1)
+            }
+            Action::Sample(sample) => argument(sample.probability != 0),
+            Action::DeleteField(field) => argument(field.is_tun_metadata()),
             Action::Group(_)
+            | Action::CopyTtlOut
+            | Action::CopyTtlIn
             | Action::Fragment { .. }
             | Action::Reassemble(_)
             | Action::Bpdu(_)
@@ -143,7 +195,6 @@ impl Check {
             | Action::Meter(_)
             | Action::ClearActions
             | Action::WriteMetadata { .. } => Ok(()),
-            _ => Err(OfError::ActionType),
         }
     }
 
@@ -235,6 +286,97 @@ impl Check {
         Ok(())
     }
 
+    fn push_mpls(&mut self, kind: u16) -> Result<(), OfError> {
+        argument(matches!(kind, 0x8847 | 0x8848))?;
+        // An IP packet, or a label stack; what else MPLS carries, no match can tell (RFC 3032 section 2.2).
+        self.becomes(kind);
+        Ok(())
+    }
+
+    fn encap(&mut self, kind: PacketType) -> Result<(), OfError> {
+        argument(ENCAPS.contains(&kind))?;
+        self.becomes(if kind.namespace == 1 { kind.kind } else { 0 });
+        Ok(())
+    }
+
+    /// The packet has another ether type: what was known of the headers behind it is not any more.
+    fn becomes(&mut self, ether_type: u16) {
+        self.forget();
+        if ether_type != 0 {
+            let place = Field::EthType.place();
+            self.seen.set(place, ether_type.into(), place.ones());
+        }
+    }
+
+    fn forget(&mut self) {
+        for field in [Field::EthType, Field::IpProto, Field::IpFrag] {
+            self.seen.unset(field.place());
+        }
+    }
+
+    fn learn_flow(&self, learn: &Learn) -> Result<(), OfError> {
+        argument(usize::from(learn.table.0) < TableId::LEN)?;
+        argument(learn.flags & !learn_flag::ALL == 0)?;
+        if let Some(result) = learn.result {
+            self.destination(result)?;
+            argument(result.width == 1)?;
+        }
+        // What the learnt flow will match, as far as it is known now.
+        let mut new = Check {
+            seen: Match::default(),
+            ..self.clone()
+        };
+        for spec in &learn.specs {
+            if let LearnSource::Field(from) = spec.source {
+                self.field(from.field, OfError::MatchInconsistent)?;
+                argument(from.width == spec.width)?;
+            }
+            match spec.target {
+                LearnTarget::Match(to) => {
+                    new.field(to.field, OfError::MatchInconsistent)?;
+                    argument(to.width == spec.width)?;
+                    let bits = match spec.source {
+                        LearnSource::Value(value) => value << to.start,
+                        // The packet says it, and the rule may say it of the packet.
+                        LearnSource::Field(from) => {
+                            let (value, mask) = self.seen.get(from.field.place());
+                            if mask & from.mask() != from.mask() {
+                                continue;
+                            }
+                            (value & from.mask()) >> from.start << to.start
+                        }
+                    };
+                    new.seen.set(to.field.place(), bits, to.mask());
+                }
+                LearnTarget::Load(to) => {
+                    new.destination(to)?;
+                    argument(to.width == spec.width)?;
+                }
+                LearnTarget::Output => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn multipath(&self, m: &Multipath) -> Result<(), OfError> {
+        self.destination(m.destination)?;
+        let fits = m.destination.width >= 17 || m.n_links <= 1 << m.destination.width;
+        argument(fits && (1..=65536).contains(&m.n_links))
+    }
+
+    fn bundle(&self, bundle: &PortBundle) -> Result<(), OfError> {
+        if let Some(destination) = bundle.destination {
+            self.destination(destination)?;
+            argument(destination.width >= 16)?;
+        }
+        argument(bundle.ports.len() <= BUNDLE_MAX)?;
+        bundle
+            .ports
+            .iter()
+            .filter(|port| **port != PortNo::ANY)
+            .try_for_each(|port| self.port(*port))
+    }
+
     fn port(&self, port: PortNo) -> Result<(), OfError> {
         match port {
             PortNo::IN_PORT
@@ -266,6 +408,20 @@ impl Check {
     }
 }
 
+fn argument(fits: bool) -> Result<(), OfError> {
+    match fits {
+        true => Ok(()),
+        false => Err(OfError::ActionArgument),
+    }
+}
+
+fn conjunction(clause: u8, n_clauses: u8) -> Result<(), OfError> {
+    match (2..=64).contains(&n_clauses) && clause < n_clauses {
+        true => Ok(()),
+        false => Err(OfError::ActionConjunction),
+    }
+}
+
 /// Whether an action can stand in an action set.
 pub fn fits_action_set(action: &Action) -> bool {
     !matches!(
@@ -278,6 +434,14 @@ pub fn fits_action_set(action: &Action) -> bool {
             | Action::Fragment { .. }
             | Action::Reassemble(_)
             | Action::Bpdu(_)
+            | Action::Learn(_)
+            | Action::Conjunction { .. }
+            | Action::Multipath(_)
+            | Action::Bundle(_)
+            | Action::FinTimeout { .. }
+            | Action::CheckPktLarger { .. }
+            | Action::Sample(_)
+            | Action::DeleteField(_)
             | Action::OutputReg { .. }
             | Action::OutputTrunc { .. }
             | Action::StackPush(_)

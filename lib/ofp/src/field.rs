@@ -36,6 +36,8 @@ pub enum Prereq {
     /// A VLAN tag is present.
     Vlan,
     Mpls,
+    /// A PBB service instance header.
+    Pbb,
     Arp,
     Ipv4,
     Ipv6,
@@ -117,6 +119,24 @@ const fn pkt_reg(field: u8, size: u8) -> Option<Id> {
         size,
     })
 }
+/// Nicira's experimenter class.
+const fn nxet(field: u8, size: u8) -> Option<Id> {
+    Some(Id {
+        class: 0xffff,
+        field,
+        experimenter: NICIRA,
+        size,
+    })
+}
+/// Ericsson's class, 0x1000.
+const fn eric(field: u8, size: u8) -> Option<Id> {
+    Some(Id {
+        class: 0x1000,
+        field,
+        experimenter: 0,
+        size,
+    })
+}
 const fn ours(field: u8, size: u8) -> Option<Id> {
     Some(Id {
         class: 0xffff,
@@ -182,6 +202,7 @@ fields! {
     DpHash       "dp_hash"       ""           (word::MARK, 0, 32)           Hex         None      mask  ro nxm1(35, 4),  NONE, 0;
     PacketType   "packet_type"   ""           (word::PACKET_TYPE, 32, 32)   PacketType  None      exact ro NONE,         oxm(44, 4), 6;
     ConjId       "conj_id"       ""           (word::CONJ, 32, 32)          Decimal     None      exact ro nxm1(37, 4),  NONE, 0;
+    RecircId     "recirc_id"     ""           (word::CONJ, 0, 32)           Decimal     None      exact ro nxm1(36, 4),  NONE, 0;
     TunId        "tun_id"        "tunnel_id"  (word::TUN_ID, 0, 64)         Hex         None      mask  rw nxm1(16, 8),  oxm(38, 8), 4;
     TunSrc       "tun_src"       ""           (word::TUN_IPV4, 32, 32)      Ipv4        None      mask  rw nxm1(31, 4),  NONE, 0;
     TunDst       "tun_dst"       ""           (word::TUN_IPV4, 0, 32)       Ipv4        None      mask  rw nxm1(32, 4),  NONE, 0;
@@ -192,6 +213,70 @@ fields! {
     TunTos       "tun_tos"       ""           (word::TUN_META, 16, 8)       Decimal     None      exact ro NONE,         NONE, 0;
     TunGbpId     "tun_gbp_id"    ""           (word::TUN_META, 48, 16)      Decimal     None      mask  rw nxm1(38, 2),  NONE, 0;
     TunGbpFlags  "tun_gbp_flags" ""           (word::TUN_META, 8, 8)        Hex         None      mask  rw nxm1(39, 1),  NONE, 0;
+    TunMetadata0   "tun_metadata0" "" (word::VIRTUAL + 0, 0, 128) Hex None mask rw nxm1(40, 16), NONE, 0;
+    TunMetadata1   "tun_metadata1" "" (word::VIRTUAL + 2, 0, 128) Hex None mask rw nxm1(41, 16), NONE, 0;
+    TunMetadata2   "tun_metadata2" "" (word::VIRTUAL + 4, 0, 128) Hex None mask rw nxm1(42, 16), NONE, 0;
+    TunMetadata3   "tun_metadata3" "" (word::VIRTUAL + 6, 0, 128) Hex None mask rw nxm1(43, 16), NONE, 0;
+    TunMetadata4   "tun_metadata4" "" (word::VIRTUAL + 8, 0, 128) Hex None mask rw nxm1(44, 16), NONE, 0;
+    TunMetadata5   "tun_metadata5" "" (word::VIRTUAL + 10, 0, 128) Hex None mask rw nxm1(45, 16), NONE, 0;
+    TunMetadata6   "tun_metadata6" "" (word::VIRTUAL + 12, 0, 128) Hex None mask rw nxm1(46, 16), NONE, 0;
+    TunMetadata7   "tun_metadata7" "" (word::VIRTUAL + 14, 0, 128) Hex None mask rw nxm1(47, 16), NONE, 0;
+    TunMetadata8   "tun_metadata8" "" (word::VIRTUAL + 16, 0, 128) Hex None mask rw nxm1(48, 16), NONE, 0;
+    TunMetadata9   "tun_metadata9" "" (word::VIRTUAL + 18, 0, 128) Hex None mask rw nxm1(49, 16), NONE, 0;
+    TunMetadata10  "tun_metadata10" "" (word::VIRTUAL + 20, 0, 128) Hex None mask rw nxm1(50, 16), NONE, 0;
+    TunMetadata11  "tun_metadata11" "" (word::VIRTUAL + 22, 0, 128) Hex None mask rw nxm1(51, 16), NONE, 0;
+    TunMetadata12  "tun_metadata12" "" (word::VIRTUAL + 24, 0, 128) Hex None mask rw nxm1(52, 16), NONE, 0;
+    TunMetadata13  "tun_metadata13" "" (word::VIRTUAL + 26, 0, 128) Hex None mask rw nxm1(53, 16), NONE, 0;
+    TunMetadata14  "tun_metadata14" "" (word::VIRTUAL + 28, 0, 128) Hex None mask rw nxm1(54, 16), NONE, 0;
+    TunMetadata15  "tun_metadata15" "" (word::VIRTUAL + 30, 0, 128) Hex None mask rw nxm1(55, 16), NONE, 0;
+    TunMetadata16  "tun_metadata16" "" (word::VIRTUAL + 32, 0, 128) Hex None mask rw nxm1(56, 16), NONE, 0;
+    TunMetadata17  "tun_metadata17" "" (word::VIRTUAL + 34, 0, 128) Hex None mask rw nxm1(57, 16), NONE, 0;
+    TunMetadata18  "tun_metadata18" "" (word::VIRTUAL + 36, 0, 128) Hex None mask rw nxm1(58, 16), NONE, 0;
+    TunMetadata19  "tun_metadata19" "" (word::VIRTUAL + 38, 0, 128) Hex None mask rw nxm1(59, 16), NONE, 0;
+    TunMetadata20  "tun_metadata20" "" (word::VIRTUAL + 40, 0, 128) Hex None mask rw nxm1(60, 16), NONE, 0;
+    TunMetadata21  "tun_metadata21" "" (word::VIRTUAL + 42, 0, 128) Hex None mask rw nxm1(61, 16), NONE, 0;
+    TunMetadata22  "tun_metadata22" "" (word::VIRTUAL + 44, 0, 128) Hex None mask rw nxm1(62, 16), NONE, 0;
+    TunMetadata23  "tun_metadata23" "" (word::VIRTUAL + 46, 0, 128) Hex None mask rw nxm1(63, 16), NONE, 0;
+    TunMetadata24  "tun_metadata24" "" (word::VIRTUAL + 48, 0, 128) Hex None mask rw nxm1(64, 16), NONE, 0;
+    TunMetadata25  "tun_metadata25" "" (word::VIRTUAL + 50, 0, 128) Hex None mask rw nxm1(65, 16), NONE, 0;
+    TunMetadata26  "tun_metadata26" "" (word::VIRTUAL + 52, 0, 128) Hex None mask rw nxm1(66, 16), NONE, 0;
+    TunMetadata27  "tun_metadata27" "" (word::VIRTUAL + 54, 0, 128) Hex None mask rw nxm1(67, 16), NONE, 0;
+    TunMetadata28  "tun_metadata28" "" (word::VIRTUAL + 56, 0, 128) Hex None mask rw nxm1(68, 16), NONE, 0;
+    TunMetadata29  "tun_metadata29" "" (word::VIRTUAL + 58, 0, 128) Hex None mask rw nxm1(69, 16), NONE, 0;
+    TunMetadata30  "tun_metadata30" "" (word::VIRTUAL + 60, 0, 128) Hex None mask rw nxm1(70, 16), NONE, 0;
+    TunMetadata31  "tun_metadata31" "" (word::VIRTUAL + 62, 0, 128) Hex None mask rw nxm1(71, 16), NONE, 0;
+    TunMetadata32  "tun_metadata32" "" (word::VIRTUAL + 64, 0, 128) Hex None mask rw nxm1(72, 16), NONE, 0;
+    TunMetadata33  "tun_metadata33" "" (word::VIRTUAL + 66, 0, 128) Hex None mask rw nxm1(73, 16), NONE, 0;
+    TunMetadata34  "tun_metadata34" "" (word::VIRTUAL + 68, 0, 128) Hex None mask rw nxm1(74, 16), NONE, 0;
+    TunMetadata35  "tun_metadata35" "" (word::VIRTUAL + 70, 0, 128) Hex None mask rw nxm1(75, 16), NONE, 0;
+    TunMetadata36  "tun_metadata36" "" (word::VIRTUAL + 72, 0, 128) Hex None mask rw nxm1(76, 16), NONE, 0;
+    TunMetadata37  "tun_metadata37" "" (word::VIRTUAL + 74, 0, 128) Hex None mask rw nxm1(77, 16), NONE, 0;
+    TunMetadata38  "tun_metadata38" "" (word::VIRTUAL + 76, 0, 128) Hex None mask rw nxm1(78, 16), NONE, 0;
+    TunMetadata39  "tun_metadata39" "" (word::VIRTUAL + 78, 0, 128) Hex None mask rw nxm1(79, 16), NONE, 0;
+    TunMetadata40  "tun_metadata40" "" (word::VIRTUAL + 80, 0, 128) Hex None mask rw nxm1(80, 16), NONE, 0;
+    TunMetadata41  "tun_metadata41" "" (word::VIRTUAL + 82, 0, 128) Hex None mask rw nxm1(81, 16), NONE, 0;
+    TunMetadata42  "tun_metadata42" "" (word::VIRTUAL + 84, 0, 128) Hex None mask rw nxm1(82, 16), NONE, 0;
+    TunMetadata43  "tun_metadata43" "" (word::VIRTUAL + 86, 0, 128) Hex None mask rw nxm1(83, 16), NONE, 0;
+    TunMetadata44  "tun_metadata44" "" (word::VIRTUAL + 88, 0, 128) Hex None mask rw nxm1(84, 16), NONE, 0;
+    TunMetadata45  "tun_metadata45" "" (word::VIRTUAL + 90, 0, 128) Hex None mask rw nxm1(85, 16), NONE, 0;
+    TunMetadata46  "tun_metadata46" "" (word::VIRTUAL + 92, 0, 128) Hex None mask rw nxm1(86, 16), NONE, 0;
+    TunMetadata47  "tun_metadata47" "" (word::VIRTUAL + 94, 0, 128) Hex None mask rw nxm1(87, 16), NONE, 0;
+    TunMetadata48  "tun_metadata48" "" (word::VIRTUAL + 96, 0, 128) Hex None mask rw nxm1(88, 16), NONE, 0;
+    TunMetadata49  "tun_metadata49" "" (word::VIRTUAL + 98, 0, 128) Hex None mask rw nxm1(89, 16), NONE, 0;
+    TunMetadata50  "tun_metadata50" "" (word::VIRTUAL + 100, 0, 128) Hex None mask rw nxm1(90, 16), NONE, 0;
+    TunMetadata51  "tun_metadata51" "" (word::VIRTUAL + 102, 0, 128) Hex None mask rw nxm1(91, 16), NONE, 0;
+    TunMetadata52  "tun_metadata52" "" (word::VIRTUAL + 104, 0, 128) Hex None mask rw nxm1(92, 16), NONE, 0;
+    TunMetadata53  "tun_metadata53" "" (word::VIRTUAL + 106, 0, 128) Hex None mask rw nxm1(93, 16), NONE, 0;
+    TunMetadata54  "tun_metadata54" "" (word::VIRTUAL + 108, 0, 128) Hex None mask rw nxm1(94, 16), NONE, 0;
+    TunMetadata55  "tun_metadata55" "" (word::VIRTUAL + 110, 0, 128) Hex None mask rw nxm1(95, 16), NONE, 0;
+    TunMetadata56  "tun_metadata56" "" (word::VIRTUAL + 112, 0, 128) Hex None mask rw nxm1(96, 16), NONE, 0;
+    TunMetadata57  "tun_metadata57" "" (word::VIRTUAL + 114, 0, 128) Hex None mask rw nxm1(97, 16), NONE, 0;
+    TunMetadata58  "tun_metadata58" "" (word::VIRTUAL + 116, 0, 128) Hex None mask rw nxm1(98, 16), NONE, 0;
+    TunMetadata59  "tun_metadata59" "" (word::VIRTUAL + 118, 0, 128) Hex None mask rw nxm1(99, 16), NONE, 0;
+    TunMetadata60  "tun_metadata60" "" (word::VIRTUAL + 120, 0, 128) Hex None mask rw nxm1(100, 16), NONE, 0;
+    TunMetadata61  "tun_metadata61" "" (word::VIRTUAL + 122, 0, 128) Hex None mask rw nxm1(101, 16), NONE, 0;
+    TunMetadata62  "tun_metadata62" "" (word::VIRTUAL + 124, 0, 128) Hex None mask rw nxm1(102, 16), NONE, 0;
+    TunMetadata63  "tun_metadata63" "" (word::VIRTUAL + 126, 0, 128) Hex None mask rw nxm1(103, 16), NONE, 0;
     Metadata     "metadata"      ""           (word::METADATA, 0, 64)       Hex         None      mask  rw NONE,         oxm(2, 8), 3;
     InPort       "in_port"       ""           (word::IN_PORT, 32, 32)       Port10      None      exact rw nxm0(0, 2),   NONE, 0;
     InPortOxm    "in_port_oxm"   ""           (word::IN_PORT, 32, 32)       Port        None      exact rw NONE,         oxm(0, 4), 3;
@@ -214,6 +299,22 @@ fields! {
     Reg13        "reg13"         ""           (word::REG + 6, 0, 32)        Hex         None      mask  rw nxm1(13, 4),  NONE, 0;
     Reg14        "reg14"         ""           (word::REG + 7, 32, 32)       Hex         None      mask  rw nxm1(14, 4),  NONE, 0;
     Reg15        "reg15"         ""           (word::REG + 7, 0, 32)        Hex         None      mask  rw nxm1(15, 4),  NONE, 0;
+    Reg16        "reg16"        ""           (word::REG + 8, 32, 32)        Hex         None      mask  rw NONE,         nxet(17, 4), 0;
+    Reg17        "reg17"        ""           (word::REG + 8, 0, 32)        Hex         None      mask  rw NONE,         nxet(18, 4), 0;
+    Reg18        "reg18"        ""           (word::REG + 9, 32, 32)        Hex         None      mask  rw NONE,         nxet(19, 4), 0;
+    Reg19        "reg19"        ""           (word::REG + 9, 0, 32)        Hex         None      mask  rw NONE,         nxet(20, 4), 0;
+    Reg20        "reg20"        ""           (word::REG + 10, 32, 32)        Hex         None      mask  rw NONE,         nxet(21, 4), 0;
+    Reg21        "reg21"        ""           (word::REG + 10, 0, 32)        Hex         None      mask  rw NONE,         nxet(22, 4), 0;
+    Reg22        "reg22"        ""           (word::REG + 11, 32, 32)        Hex         None      mask  rw NONE,         nxet(23, 4), 0;
+    Reg23        "reg23"        ""           (word::REG + 11, 0, 32)        Hex         None      mask  rw NONE,         nxet(24, 4), 0;
+    Reg24        "reg24"        ""           (word::REG + 12, 32, 32)        Hex         None      mask  rw NONE,         nxet(25, 4), 0;
+    Reg25        "reg25"        ""           (word::REG + 12, 0, 32)        Hex         None      mask  rw NONE,         nxet(26, 4), 0;
+    Reg26        "reg26"        ""           (word::REG + 13, 32, 32)        Hex         None      mask  rw NONE,         nxet(27, 4), 0;
+    Reg27        "reg27"        ""           (word::REG + 13, 0, 32)        Hex         None      mask  rw NONE,         nxet(28, 4), 0;
+    Reg28        "reg28"        ""           (word::REG + 14, 32, 32)        Hex         None      mask  rw NONE,         nxet(29, 4), 0;
+    Reg29        "reg29"        ""           (word::REG + 14, 0, 32)        Hex         None      mask  rw NONE,         nxet(30, 4), 0;
+    Reg30        "reg30"        ""           (word::REG + 15, 32, 32)        Hex         None      mask  rw NONE,         nxet(31, 4), 0;
+    Reg31        "reg31"        ""           (word::REG + 15, 0, 32)        Hex         None      mask  rw NONE,         nxet(32, 4), 0;
     Xreg0        "xreg0"         ""           (word::REG, 0, 64)            Hex         None      mask  rw NONE,         pkt_reg(0, 8), 0;
     Xreg1        "xreg1"         ""           (word::REG + 1, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(1, 8), 0;
     Xreg2        "xreg2"         ""           (word::REG + 2, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(2, 8), 0;
@@ -222,6 +323,22 @@ fields! {
     Xreg5        "xreg5"         ""           (word::REG + 5, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(5, 8), 0;
     Xreg6        "xreg6"         ""           (word::REG + 6, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(6, 8), 0;
     Xreg7        "xreg7"         ""           (word::REG + 7, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(7, 8), 0;
+    Xreg8        "xreg8"       ""           (word::REG + 8, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(8, 8), 4;
+    Xreg9        "xreg9"       ""           (word::REG + 9, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(9, 8), 4;
+    Xreg10       "xreg10"       ""           (word::REG + 10, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(10, 8), 4;
+    Xreg11       "xreg11"       ""           (word::REG + 11, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(11, 8), 4;
+    Xreg12       "xreg12"       ""           (word::REG + 12, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(12, 8), 4;
+    Xreg13       "xreg13"       ""           (word::REG + 13, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(13, 8), 4;
+    Xreg14       "xreg14"       ""           (word::REG + 14, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(14, 8), 4;
+    Xreg15       "xreg15"       ""           (word::REG + 15, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(15, 8), 4;
+    Xxreg0       "xxreg0"       ""           (word::REG + 0, 0, 128)       Hex         None      mask  rw nxm1(111, 16), NONE, 0;
+    Xxreg1       "xxreg1"       ""           (word::REG + 2, 0, 128)       Hex         None      mask  rw nxm1(112, 16), NONE, 0;
+    Xxreg2       "xxreg2"       ""           (word::REG + 4, 0, 128)       Hex         None      mask  rw nxm1(113, 16), NONE, 0;
+    Xxreg3       "xxreg3"       ""           (word::REG + 6, 0, 128)       Hex         None      mask  rw nxm1(114, 16), NONE, 0;
+    Xxreg4       "xxreg4"       ""           (word::REG + 8, 0, 128)       Hex         None      mask  rw NONE, nxet(33, 16), 0;
+    Xxreg5       "xxreg5"       ""           (word::REG + 10, 0, 128)       Hex         None      mask  rw NONE, nxet(34, 16), 0;
+    Xxreg6       "xxreg6"       ""           (word::REG + 12, 0, 128)       Hex         None      mask  rw NONE, nxet(35, 16), 0;
+    Xxreg7       "xxreg7"       ""           (word::REG + 14, 0, 128)       Hex         None      mask  rw NONE, nxet(36, 16), 0;
     EthSrc       "eth_src"       "dl_src"     (word::ETH_SRC, 16, 48)       Ethernet    None      mask  rw nxm0(2, 6),   oxm(4, 6), 3;
     EthDst       "eth_dst"       "dl_dst"     (word::ETH_DST, 16, 48)       Ethernet    None      mask  rw nxm0(1, 6),   oxm(3, 6), 3;
     EthType      "eth_type"      "dl_type"    (word::ETH_DST, 0, 16)        Hex         None      exact ro nxm0(3, 2),   oxm(5, 2), 3;
@@ -232,11 +349,14 @@ fields! {
     MplsTc       "mpls_tc"       ""           (word::MPLS, 41, 3)           Decimal     Mpls      exact rw NONE,         oxm(35, 1), 3;
     MplsBos      "mpls_bos"      ""           (word::MPLS, 40, 1)           Decimal     Mpls      exact ro NONE,         oxm(36, 1), 4;
     MplsTtl      "mpls_ttl"      ""           (word::MPLS, 32, 8)           Decimal     Mpls      exact rw nxm1(30, 1),  NONE, 0;
+    PbbIsid      "pbb_isid"      ""           (word::MPLS3, 0, 24)          Decimal     Pbb       mask  rw NONE,         oxm(37, 3), 4;
+    PbbUca       "pbb_uca"       ""           (word::MPLS3, 24, 1)          Decimal     Pbb       exact rw NONE,         oxm(41, 1), 5;
     IpSrc        "ip_src"        "nw_src"     (word::IPV4, 32, 32)          Ipv4        Ipv4      mask  rw nxm0(7, 4),   oxm(11, 4), 3;
     IpDst        "ip_dst"        "nw_dst"     (word::IPV4, 0, 32)           Ipv4        Ipv4      mask  rw nxm0(8, 4),   oxm(12, 4), 3;
     Ipv6Src      "ipv6_src"      ""           (word::IPV6_SRC, 0, 128)      Ipv6        Ipv6      mask  rw nxm1(19, 16), oxm(26, 16), 3;
     Ipv6Dst      "ipv6_dst"      ""           (word::IPV6_DST, 0, 128)      Ipv6        Ipv6      mask  rw nxm1(20, 16), oxm(27, 16), 3;
     Ipv6Label    "ipv6_label"    ""           (word::IP, 0, 20)             Hex         Ipv6      mask  rw nxm1(27, 4),  oxm(28, 4), 3;
+    Ipv6Exthdr   "ipv6_exthdr"   ""           (word::L4, 0, 9)              Hex         Ipv6      mask  ro NONE,         oxm(39, 2), 4;
     IpProto      "nw_proto"      "ip_proto"   (word::IP, 56, 8)             Decimal     Ip        exact ro nxm0(6, 1),   oxm(10, 1), 3;
     IpTos        "nw_tos"        ""           (word::IP, 48, 8)             Decimal     Ip        exact rw nxm0(5, 1),   NONE, 0;
     IpDscp       "ip_dscp"       ""           (word::IP, 50, 6)             Decimal     Ip        exact rw NONE,         oxm(8, 1), 3;
@@ -262,6 +382,8 @@ fields! {
     NdTarget     "nd_target"     ""           (word::ND_TARGET, 0, 128)     Ipv6        Nd        mask  rw nxm1(23, 16), oxm(31, 16), 3;
     NdSll        "nd_sll"        ""           (word::ARP_SHA, 16, 48)       Ethernet    NdSolicit mask  rw nxm1(24, 6),  oxm(32, 6), 3;
     NdTll        "nd_tll"        ""           (word::ARP_THA, 16, 48)       Ethernet    NdAdvert  mask  rw nxm1(25, 6),  oxm(33, 6), 3;
+    NdReserved   "nd_reserved"   ""           (word::ND_RESERVED, 32, 32)   Decimal     Nd        exact rw NONE,         eric(1, 4), 0;
+    NdOptionsType "nd_options_type" ""        (word::ARP_THA, 8, 8)         Decimal     Nd        exact rw NONE,         eric(2, 1), 0;
     BpduType     "bpdu_type"     ""           (word::VLAN_INNER, 32, 8)     BpduType    None      exact ro NONE,         ours(1, 1), 0;
 }
 
@@ -285,6 +407,10 @@ impl Field {
             Field::IpTos => 0xfc,
             _ => self.place().ones(),
         }
+    }
+    /// Whether it is one of the tunnel options, `tun_metadata0` to `tun_metadata63`.
+    pub const fn is_tun_metadata(self) -> bool {
+        self.place().word as usize >= word::VIRTUAL
     }
     /// The largest value that packets have.
     pub const fn largest(self) -> u128 {
@@ -314,6 +440,7 @@ impl Prereq {
                 let present = u128::from(crate::key::VLAN_PRESENT);
                 matching.get(Field::VlanTci.place()).0 & present != 0
             }
+            Prereq::Pbb => is(Field::EthType, &[0x88e7]),
             Prereq::Mpls => is(Field::EthType, &[0x8847, 0x8848]),
             Prereq::Arp => is(Field::EthType, &[0x0806, 0x8035]),
             Prereq::Ipv4 => is(Field::EthType, &[0x0800]),
@@ -343,10 +470,12 @@ pub struct Subfield {
 }
 
 impl Subfield {
-    /// The whole field, as actions see it: NXM_OF_IN_PORT has 16 bits, although ports are wider in the key.
+    /// The whole field, as actions see it: NXM_OF_IN_PORT has 16 bits, although ports are
+    /// wider in the key, and the bit that says that there is a tag is no part of a VLAN id.
     pub const fn whole(field: Field) -> Subfield {
         let width = match field {
             Field::InPort => 16,
+            Field::VlanVid => 12,
             field => field.row().place.width,
         };
         Subfield {
@@ -376,7 +505,7 @@ mod tests {
         for (index, row) in FIELDS.iter().enumerate() {
             assert_eq!(row.field as usize, index);
             assert!(
-                (row.place.word as usize) < crate::key::WORDS,
+                (row.place.word as usize) < crate::key::WORDS || row.field.is_tun_metadata(),
                 "{}",
                 row.name
             );

@@ -39,6 +39,9 @@ pub mod word {
     pub const ARP_THA: usize = 57; // arp_tha or nd_tll 48 | nd options type 8 | 0
     pub const ND_TARGET: usize = 58;
     pub const ND_RESERVED: usize = 60; // nd_reserved 32 | 0
+    /// Words from here on are only in matches: `tun_metadata<N>` is at `VIRTUAL + 2 * N`. Which words of
+    /// `TUN_METADATA` hold it is up to the bridge's map.
+    pub const VIRTUAL: usize = 128;
 }
 
 /// The bits of a `frag` byte: the packet is a fragment; it is not the first one.
@@ -58,10 +61,12 @@ impl WordSet {
     /// No word.
     pub const EMPTY: WordSet = WordSet(0);
 
-    /// Adds one word.
+    /// Adds one word; those of [`word::VIRTUAL`] are in no key.
     #[inline]
     pub fn insert(&mut self, index: usize) {
-        self.0 |= 1 << index;
+        if index < WORDS {
+            self.0 |= 1 << index;
+        }
     }
     /// Whether the word is in the set.
     #[inline]
@@ -143,9 +148,17 @@ impl Place {
             f(word, (value as u64) << self.shift);
         }
     }
-    /// The key words that it touches.
+    /// Whether it is in matches only (see [`word::VIRTUAL`]).
+    #[inline]
+    pub const fn is_virtual(self) -> bool {
+        self.word as usize >= word::VIRTUAL
+    }
+    /// The key words that it touches; none if it is virtual.
     #[inline]
     pub const fn words(self) -> WordSet {
+        if self.is_virtual() {
+            return WordSet::EMPTY;
+        }
         let one = 1u64 << self.word;
         WordSet(if self.width > 64 { one | one << 1 } else { one })
     }

@@ -1,10 +1,10 @@
 //! Actions as text, read: one table of names and readers. What it yields prints back the same
 //! ([`print_actions`](super::print::print_actions)).
 
-use super::experimenter;
 use super::ports::{PortNames, read_port, reserved_or_number};
 use super::scan::{Item, Result, TextError, Word};
 use super::value::{ethernet, field_named, field_names, ipv4, read_subfield, read_value};
+use super::{experimenter, header, learn, spread};
 use crate::action::{Action, Controller, PacketInReason, WHOLE_PACKET};
 use crate::check::fits_action_set;
 use crate::field::{Field, Subfield};
@@ -20,7 +20,7 @@ const LEN_LIMIT: usize = 8192;
 /// What a reader of the table gets.
 pub(super) struct Arg<'a, 'p> {
     pub(super) item: Item<'a>,
-    ports: &'p dyn PortNames,
+    pub(super) ports: &'p dyn PortNames,
     depth: usize,
 }
 
@@ -70,6 +70,31 @@ const ACTIONS: &[(&str, Reader)] = &[
     ("exit", |a| a.nothing(Action::Exit)),
     ("note", note),
     ("clone", |a| Ok(Action::Clone(nested(a)?))),
+    ("push_mpls", header::push_mpls),
+    ("pop_mpls", |a| Ok(Action::PopMpls(a.need()?.int()?))),
+    ("set_mpls_label", |a| {
+        Ok(Action::SetMplsLabel(a.need()?.number(0xf_ffff)? as u32))
+    }),
+    ("set_mpls_tc", |a| {
+        Ok(Action::SetMplsTc(a.need()?.number(7)? as u8))
+    }),
+    ("set_mpls_ttl", |a| Ok(Action::SetMplsTtl(a.need()?.int()?))),
+    ("dec_mpls_ttl", |a| a.nothing(Action::DecMplsTtl)),
+    ("copy_ttl_out", |a| a.nothing(Action::CopyTtlOut)),
+    ("copy_ttl_in", |a| a.nothing(Action::CopyTtlIn)),
+    ("push_pbb", header::push_pbb),
+    ("pop_pbb", |a| a.nothing(Action::PopPbb)),
+    ("encap", header::encap),
+    ("decap", header::decap),
+    ("learn", learn::learn),
+    ("conjunction", learn::conjunction),
+    ("fin_timeout", learn::fin_timeout),
+    ("multipath", spread::multipath),
+    ("bundle", spread::bundle),
+    ("bundle_load", spread::bundle_load),
+    ("check_pkt_larger", spread::check_pkt_larger),
+    ("sample", spread::sample),
+    ("delete_field", delete_field),
     ("fragment", experimenter::fragment),
     ("reassemble", experimenter::reassemble),
     ("bpdu", experimenter::bpdu),
@@ -79,6 +104,9 @@ const ACTIONS: &[(&str, Reader)] = &[
     ("write_metadata", write_metadata),
     ("goto_table", |a| Ok(Action::GotoTable(table(a.need()?)?))),
 ];
+
+/// Actions of Open vSwitch that are refused by name.
+const UNSUPPORTED: &[&str] = &["ct", "ct_clear", "nat", "dec_nsh_ttl"];
 
 /// Reads a whole list: what follows `actions=`. `drop` and nothing are the empty list.
 pub(super) fn read_list(
@@ -117,8 +145,18 @@ pub(super) fn read_list(
 fn read_one(arg: &Arg<'_, '_>) -> Result<Action> {
     let key = arg.item.key;
     let name = key.text.to_ascii_lowercase();
+    if let Some(arrow) = arg.item.arrow
+        && name != "check_pkt_larger"
+    {
+        return Err(arrow.fail(format!("{} has no destination", key.text)));
+    }
     if let Some((_, read)) = ACTIONS.iter().find(|row| row.0 == name) {
         return read(arg);
+    }
+    if UNSUPPORTED.contains(&name.as_str()) {
+        return Err(key
+            .fail("not supported")
+            .help("there is no connection tracking and no NSH"));
     }
     let unknown = || {
         let names = ACTIONS.iter().map(|row| row.0);
@@ -182,7 +220,7 @@ fn in_order(before: &[Action], action: &Action, key: Word<'_>) -> Result<()> {
 }
 
 impl<'a> Arg<'a, '_> {
-    fn need(&self) -> Result<Word<'a>> {
+    pub(super) fn need(&self) -> Result<Word<'a>> {
         self.item.need()
     }
     fn nothing(&self, action: Action) -> Result<Action> {
@@ -193,7 +231,7 @@ impl<'a> Arg<'a, '_> {
             _ => Ok(action),
         }
     }
-    fn port(&self, word: Word<'_>) -> Result<PortNo> {
+    pub(super) fn port(&self, word: Word<'_>) -> Result<PortNo> {
         read_port(word, self.ports)
     }
     /// The values in parentheses, or between colons.
@@ -402,7 +440,7 @@ fn mod_nw_tos(arg: &Arg<'_, '_>) -> Result<Action> {
 }
 
 /// The two sides of `a->b`.
-fn arrow<'a>(word: Word<'a>) -> Result<(Word<'a>, Word<'a>)> {
+pub(super) fn arrow<'a>(word: Word<'a>) -> Result<(Word<'a>, Word<'a>)> {
     let sides = word.split_once("->");
     sides.ok_or_else(|| {
         word.fail("\"->\" and the field are missing")
@@ -410,7 +448,7 @@ fn arrow<'a>(word: Word<'a>) -> Result<(Word<'a>, Word<'a>)> {
     })
 }
 
-fn writable(word: Word<'_>) -> Result<Subfield> {
+pub(super) fn writable(word: Word<'_>) -> Result<Subfield> {
     let sub = read_subfield(word)?;
     if !sub.field.row().writable {
         return Err(word.fail("this field can not be written"));
@@ -466,6 +504,17 @@ fn move_bits(arg: &Arg<'_, '_>) -> Result<Action> {
         source,
         destination,
     })
+}
+
+fn delete_field(arg: &Arg<'_, '_>) -> Result<Action> {
+    let word = arg.need()?;
+    let row = field_named(word.text);
+    match row.filter(|row| row.field.is_tun_metadata()) {
+        Some(row) => Ok(Action::DeleteField(row.field)),
+        None => Err(word
+            .fail("not a field that can be deleted")
+            .help("tun_metadata0 to tun_metadata63")),
+    }
 }
 
 fn dec_ttl(arg: &Arg<'_, '_>) -> Result<Action> {

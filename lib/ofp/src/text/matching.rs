@@ -6,7 +6,7 @@ use super::scan::{Item, Result, TextError, Word};
 use super::value::{
     field_named, field_names, print_tunnel_flags, print_value, read_subfield, read_value,
 };
-use crate::field::{Field, Prereq, Row};
+use crate::field::{Field, Format, Prereq, Row};
 use crate::key::{Match, VLAN_PRESENT};
 use std::fmt::Write;
 
@@ -80,6 +80,7 @@ fn needs(prereq: Prereq) -> &'static str {
         Prereq::None => "nothing",
         Prereq::Vlan => "dl_vlan or vlan_tci",
         Prereq::Mpls => "mpls or mplsm",
+        Prereq::Pbb => "dl_type=0x88e7",
         Prereq::Arp => "arp or rarp",
         Prereq::Ipv4 => "ip",
         Prereq::Ipv6 => "ipv6",
@@ -515,7 +516,8 @@ fn print_field(
         Field::Ipv6Label => {
             let _ = write!(out, "{value:#07x}/{mask:#07x}");
         }
-        Field::TcpSrc | Field::TcpDst if mask != row.place.ones() => {
+        // Actions write such a value in decimal.
+        _ if row.format == Format::Decimal && mask != row.place.ones() => {
             let _ = write!(out, "{value:#x}/{mask:#x}");
         }
         Field::TunFlags => print_tunnel_flags(out, value, mask),

@@ -7,12 +7,15 @@ mod action;
 mod experimenter;
 mod flow;
 mod group;
+mod header;
+mod learn;
 mod matching;
 mod meter;
 mod monitor;
 mod ports;
 pub mod print;
 mod scan;
+mod spread;
 mod tlv;
 mod value;
 

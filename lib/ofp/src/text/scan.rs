@@ -205,6 +205,8 @@ pub struct Item<'a> {
     pub value: Option<Word<'a>>,
     /// The value stands in parentheses.
     pub parenthesised: bool,
+    /// What follows `->` behind the parentheses.
+    pub arrow: Option<Word<'a>>,
     /// The rest of the text, from the value on.
     rest: Word<'a>,
 }
@@ -249,18 +251,25 @@ impl<'a> Iterator for Items<'a> {
                     key,
                     value: Some(value),
                     parenthesised: false,
+                    arrow: None,
                     rest: body.range(key_end + 1, body.text.len()),
                 }
             }),
-            Some('(') => closing(body, key_end).map(|close| {
+            Some('(') => closing(body, key_end).and_then(|close| {
                 let value = body.range(key_end + 1, close);
-                self.rest = body.range(close + 1, body.text.len());
-                Item {
+                let behind = close + 1;
+                let mut end = behind;
+                if body.text[behind..].starts_with("->") {
+                    end = value_end(body, behind + 2)?;
+                }
+                self.rest = body.range(end, body.text.len());
+                Ok(Item {
                     key,
                     value: Some(value),
                     parenthesised: true,
+                    arrow: (end > behind).then(|| body.range(behind + 2, end)),
                     rest: self.rest,
-                }
+                })
             }),
             _ => {
                 self.rest = body.range(key_end, body.text.len());
@@ -268,6 +277,7 @@ impl<'a> Iterator for Items<'a> {
                     key,
                     value: None,
                     parenthesised: false,
+                    arrow: None,
                     rest: self.rest,
                 })
             }

@@ -176,7 +176,8 @@ pub(super) fn print_value(
     let exact = mask & ones == ones;
     let _ = match row.format {
         Format::Decimal if exact => write!(out, "{value}"),
-        Format::Decimal | Format::Hex => {
+        Format::Decimal => write!(out, "{value}/{mask:#x}"),
+        Format::Hex => {
             hex(out, value);
             if exact {
                 Ok(())
@@ -335,6 +336,8 @@ pub fn wire_names(row: &Row) -> [Option<String>; 2] {
         format!("{class}_{}", stem.map_or(own.as_str(), |s| s.1))
     });
     let oxm = row.oxm.map(|id| match (id.class, id.experimenter) {
+        (0x1000, _) => format!("ERICOXM_OF_ICMPV6_{own}"),
+        (_, crate::field::NICIRA) => format!("NXOXM_ET_{own}"),
         (0x8001, _) => own.replace("XREG", "OXM_OF_PKT_REG"),
         (_, crate::field::ONF) => format!("ONFOXM_ET_{own}"),
         (_, crate::field::TSUNAGI) => format!("TSUNAGI_{own}"),

@@ -3,6 +3,7 @@
 
 use super::cursor::{Layout, Reader, Tlv};
 use super::oxm;
+use super::{header, learn, spread};
 use crate::action::{Action, Bpdu, Controller, PacketInReason};
 use crate::error::OfError;
 use crate::field::{Field, NICIRA, ONF, Subfield, TSUNAGI};
@@ -66,6 +67,8 @@ const V10: Space = Space::Standard(Version::V10, Version::V10);
 const V11: Space = Space::Standard(Version::V11, Version::V11);
 const V11_UP: Space = Space::Standard(Version::V11, Version::V15);
 const V12_UP: Space = Space::Standard(Version::V12, Version::V15);
+const V13_UP: Space = Space::Standard(Version::V13, Version::V15);
+const V15: Space = Space::Standard(Version::V15, Version::V15);
 const NX: Space = Space::Experimenter(NICIRA);
 const OURS: Space = Space::Experimenter(TSUNAGI);
 
@@ -94,13 +97,25 @@ rows! {
     SET_NW_ECN11   "OFPAT_SET_NW_ECN"    V11, 8, 8 fixed,       |r, _| set_nw_ecn(r.u8()?);
     SET_TP_SRC11   "OFPAT_SET_TP_SRC"    V11, 9, 8 fixed,       |r, _| Ok(Action::SetL4Src(r.u16()?));
     SET_TP_DST11   "OFPAT_SET_TP_DST"    V11, 10, 8 fixed,      |r, _| Ok(Action::SetL4Dst(r.u16()?));
+    COPY_TTL_OUT   "OFPAT_COPY_TTL_OUT"  V11_UP, 11, 8 fixed,   |_, _| Ok(Action::CopyTtlOut);
+    COPY_TTL_IN    "OFPAT_COPY_TTL_IN"   V11_UP, 12, 8 fixed,   |_, _| Ok(Action::CopyTtlIn);
+    SET_MPLS_LABEL "OFPAT_SET_MPLS_LABEL" V11, 13, 8 fixed,     |r, _| header::set_mpls_label(r.u32()?);
+    SET_MPLS_TC    "OFPAT_SET_MPLS_TC"   V11, 14, 8 fixed,      |r, _| header::set_mpls_tc(r.u8()?);
+    SET_MPLS_TTL   "OFPAT_SET_MPLS_TTL"  V11_UP, 15, 8 fixed,   |r, _| Ok(Action::SetMplsTtl(r.u8()?));
+    DEC_MPLS_TTL   "OFPAT_DEC_MPLS_TTL"  V11_UP, 16, 8 fixed,   |_, _| Ok(Action::DecMplsTtl);
     PUSH_VLAN      "OFPAT_PUSH_VLAN"     V11_UP, 17, 8 fixed,   |r, _| push_vlan(r.u16()?);
     POP_VLAN       "OFPAT_POP_VLAN"      V11_UP, 18, 8 fixed,   |_, _| Ok(Action::StripVlan);
+    PUSH_MPLS      "OFPAT_PUSH_MPLS"     V11_UP, 19, 8 fixed,   |r, _| header::push_mpls(r.u16()?);
+    POP_MPLS       "OFPAT_POP_MPLS"      V11_UP, 20, 8 fixed,   |r, _| Ok(Action::PopMpls(r.u16()?));
     SET_QUEUE      "OFPAT_SET_QUEUE"     V11_UP, 21, 8 fixed,   |r, _| Ok(Action::SetQueue(r.u32()?));
     GROUP          "OFPAT_GROUP"         V11_UP, 22, 8 fixed,   |r, _| Ok(Action::Group(GroupId(r.u32()?)));
     SET_NW_TTL     "OFPAT_SET_NW_TTL"    V11_UP, 23, 8 fixed,   |r, _| Ok(Action::SetIpTtl(r.u8()?));
     DEC_NW_TTL     "OFPAT_DEC_NW_TTL"    V11_UP, 24, 8 fixed,   |_, _| Ok(Action::DecTtl(Vec::new()));
     SET_FIELD      "OFPAT_SET_FIELD"     V12_UP, 25, 8 longer,  set_field;
+    PUSH_PBB       "OFPAT_PUSH_PBB"      V13_UP, 26, 8 fixed,   |r, _| header::push_pbb(r.u16()?);
+    POP_PBB        "OFPAT_POP_PBB"       V13_UP, 27, 8 fixed,   |_, _| Ok(Action::PopPbb);
+    COPY_FIELD15   "OFPAT_COPY_FIELD"    V15, 28, 24 longer,    |r, _| copy_field(r, true);
+    METER15        "OFPAT_METER"         V15, 29, 8 fixed,      |r, _| Ok(Action::Meter(MeterId(r.u32()?)));
 
     RESUBMIT       "NXAST_RESUBMIT"      NX, 1, 16 fixed,       |r, _| resubmit(r.u16()?, TableId::ALL);
     SET_TUNNEL     "NXAST_SET_TUNNEL"    NX, 2, 16 fixed,       set_tunnel;
@@ -110,21 +125,42 @@ rows! {
     REG_LOAD       "NXAST_REG_LOAD"      NX, 7, 24 fixed,       reg_load;
     NOTE           "NXAST_NOTE"          NX, 8, 16 longer,      |r, _| Ok(Action::Note(r.rest().to_vec()));
     SET_TUNNEL64   "NXAST_SET_TUNNEL64"  NX, 9, 24 fixed,       set_tunnel64;
+    MULTIPATH      "NXAST_MULTIPATH"     NX, 10, 32 fixed,      spread::multipath;
+    BUNDLE         "NXAST_BUNDLE"        NX, 12, 32 longer,     spread::bundle;
+    BUNDLE_LOAD    "NXAST_BUNDLE_LOAD"   NX, 13, 32 longer,     spread::bundle_load;
     RESUBMIT_TABLE "NXAST_RESUBMIT_TABLE" NX, 14, 16 fixed,     |r, _| resubmit(r.u16()?, TableId(r.u8()?));
     OUTPUT_REG     "NXAST_OUTPUT_REG"    NX, 15, 24 fixed,      output_reg;
+    LEARN          "NXAST_LEARN"         NX, 16, 32 longer,     learn::learn;
     EXIT           "NXAST_EXIT"          NX, 17, 16 fixed,      |_, _| Ok(Action::Exit);
     NX_DEC_TTL     "NXAST_DEC_TTL"       NX, 18, 16 fixed,      |_, _| Ok(Action::DecTtl(Vec::new()));
+    FIN_TIMEOUT    "NXAST_FIN_TIMEOUT"   NX, 19, 16 fixed,      learn::fin_timeout;
     CONTROLLER     "NXAST_CONTROLLER"    NX, 20, 16 fixed,      controller;
     DEC_TTL_CNT_IDS "NXAST_DEC_TTL_CNT_IDS" NX, 21, 16 longer,  dec_ttl_cnt_ids;
     WRITE_METADATA "NXAST_WRITE_METADATA" NX, 22, 32 fixed,     write_metadata;
+    NX_PUSH_MPLS   "NXAST_PUSH_MPLS"     NX, 23, 16 fixed,      |r, _| header::push_mpls(r.u16()?);
+    NX_POP_MPLS    "NXAST_POP_MPLS"      NX, 24, 16 fixed,      |r, _| Ok(Action::PopMpls(r.u16()?));
+    NX_SET_MPLS_TTL "NXAST_SET_MPLS_TTL" NX, 25, 16 fixed,      |r, _| Ok(Action::SetMplsTtl(r.u8()?));
+    NX_DEC_MPLS_TTL "NXAST_DEC_MPLS_TTL" NX, 26, 16 fixed,      |_, _| Ok(Action::DecMplsTtl);
     STACK_PUSH     "NXAST_STACK_PUSH"    NX, 27, 24 fixed,      |r, _| Ok(Action::StackPush(stack(r)?));
     STACK_POP      "NXAST_STACK_POP"     NX, 28, 24 fixed,      |r, _| Ok(Action::StackPop(writable(stack(r)?)?));
+    SAMPLE         "NXAST_SAMPLE"        NX, 29, 24 fixed,      spread::sample;
+    NX_SET_MPLS_LABEL "NXAST_SET_MPLS_LABEL" NX, 30, 16 fixed,  |r, _| header::set_mpls_label(header::aligned_u32(r)?);
+    NX_SET_MPLS_TC "NXAST_SET_MPLS_TC"   NX, 31, 16 fixed,      |r, _| header::set_mpls_tc(r.u8()?);
     OUTPUT_REG2    "NXAST_OUTPUT_REG2"   NX, 32, 24 fixed,      output_reg2;
     REG_LOAD2      "NXAST_REG_LOAD2"     NX, 33, 16 longer,     set_field;
+    CONJUNCTION    "NXAST_CONJUNCTION"   NX, 34, 16 fixed,      learn::conjunction;
     CONTROLLER2    "NXAST_CONTROLLER2"   NX, 37, 16 longer,     controller2;
+    SAMPLE2        "NXAST_SAMPLE2"       NX, 38, 32 fixed,      spread::sample3;
     OUTPUT_TRUNC   "NXAST_OUTPUT_TRUNC"  NX, 39, 16 fixed,      output_trunc;
     NX_GROUP       "NXAST_GROUP"         NX, 40, 16 fixed,      |r, _| { r.skip(2)?; Ok(Action::Group(GroupId(r.u32()?))) };
+    SAMPLE3        "NXAST_SAMPLE3"       NX, 41, 32 fixed,      spread::sample3;
     CLONE          "NXAST_CLONE"         NX, 42, 16 longer,     clone;
+    LEARN2         "NXAST_LEARN2"        NX, 45, 40 longer,     learn::learn2;
+    ENCAP          "NXAST_ENCAP"         NX, 46, 16 longer,     header::encap;
+    DECAP          "NXAST_DECAP"         NX, 47, 16 fixed,      header::decap;
+    CHECK_PKT_LARGER "NXAST_CHECK_PKT_LARGER" NX, 49, 24 fixed, spread::check_pkt_larger;
+    DELETE_FIELD   "NXAST_DELETE_FIELD"  NX, 50, 24 fixed,      spread::delete_field;
+    SAMPLE4        "NXAST_SAMPLE4"       NX, 51, 40 fixed,      spread::sample4;
     COPY_FIELD     "ONFACT_COPY_FIELD"   Space::Experimenter(ONF), 3200, 24 longer, |r, _| { r.skip(2)?; copy_field(r, true) };
 
     FRAGMENT       "TSUNAGI_FRAGMENT"    OURS, 1, 16 fixed,     fragment;
@@ -174,6 +210,14 @@ pub fn decode_list(bytes: &[u8], version: Version) -> Result<Vec<Action>, OfErro
     get_actions(bytes, Context { version, depth: 0 })
 }
 
+/// Writes a list of actions that stands alone, with nothing known of the packets that reach it.
+pub fn encode_list(actions: &[Action], version: Version) -> bytes::Bytes {
+    let mut out = bytes::BytesMut::new();
+    let context = super::put_action::Context::new(version, &crate::key::Match::default());
+    super::put_action::put_actions(&mut out, actions, context);
+    out.freeze()
+}
+
 /// Reads a list of actions.
 pub(crate) fn get_actions(bytes: &[u8], context: Context) -> Result<Vec<Action>, OfError> {
     if context.depth > MAX_DEPTH {
@@ -185,6 +229,14 @@ pub(crate) fn get_actions(bytes: &[u8], context: Context) -> Result<Vec<Action>,
             get_action(element.kind, element.body, context)
         })
         .collect()
+}
+
+/// The standard's action with this number.
+fn standard(kind: u16, version: Version) -> Option<&'static Row> {
+    ACTIONS.iter().find(|row| match row.space {
+        Space::Standard(first, last) => (first..=last).contains(&version) && row.number == kind,
+        Space::Experimenter(_) => false,
+    })
 }
 
 fn get_action(kind: u16, body: &[u8], context: Context) -> Result<Action, OfError> {
@@ -199,13 +251,10 @@ fn get_action(kind: u16, body: &[u8], context: Context) -> Result<Action, OfErro
             |row: &&Row| row.space == Space::Experimenter(experimenter) && row.number == subtype;
         ACTIONS.iter().find(here).ok_or(OfError::ActionSubtype)?
     } else {
-        let here = |row: &&Row| match row.space {
-            Space::Standard(first, last) => {
-                (first..=last).contains(&context.version) && row.number == kind
-            }
-            Space::Experimenter(_) => false,
-        };
-        ACTIONS.iter().find(here).ok_or(OfError::ActionType)?
+        // What only 1.1 has is read later, too, as Open vSwitch does; set-field is written.
+        standard(kind, context.version)
+            .or_else(|| standard(kind, context.version.min(Version::V11)))
+            .ok_or(OfError::ActionType)?
     };
     let (size, least) = (body.len() + 4, usize::from(row.size));
     if size < least || size > least && !row.longer {
@@ -314,7 +363,7 @@ fn set_tunnel64(r: &mut Reader<'_>, _: Context) -> Result<Action, OfError> {
 }
 
 /// The field whose header comes next, without a mask.
-fn whole_field(r: &mut Reader<'_>) -> Result<Field, OfError> {
+pub(super) fn whole_field(r: &mut Reader<'_>) -> Result<Field, OfError> {
     let header = oxm::get_header(r).map_err(|error| match error {
         OfError::MatchLength => OfError::MatchField,
         error => error,
@@ -326,7 +375,7 @@ fn whole_field(r: &mut Reader<'_>) -> Result<Field, OfError> {
 }
 
 /// Bits `start..start + width` of the field whose header comes next.
-fn subfield(r: &mut Reader<'_>, start: u16, width: u16) -> Result<Subfield, OfError> {
+pub(super) fn subfield(r: &mut Reader<'_>, start: u16, width: u16) -> Result<Subfield, OfError> {
     let field = whole_field(r)?;
     let bits = u16::from(Subfield::whole(field).width);
     if width == 0 || start.checked_add(width).is_none_or(|end| end > bits) {
@@ -340,11 +389,11 @@ fn subfield(r: &mut Reader<'_>, start: u16, width: u16) -> Result<Subfield, OfEr
 }
 
 /// `ofs_nbits`: 10 bits of offset, 6 bits of width less one.
-fn packed_subfield(r: &mut Reader<'_>, packed: u16) -> Result<Subfield, OfError> {
+pub(super) fn packed_subfield(r: &mut Reader<'_>, packed: u16) -> Result<Subfield, OfError> {
     subfield(r, packed >> 6, (packed & 0x3f) + 1)
 }
 
-fn writable(subfield: Subfield) -> Result<Subfield, OfError> {
+pub(super) fn writable(subfield: Subfield) -> Result<Subfield, OfError> {
     if subfield.field.row().writable {
         Ok(subfield)
     } else {

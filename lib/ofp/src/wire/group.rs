@@ -241,7 +241,7 @@ fn put_selection(out: &mut BytesMut, version: Version, selection: &Selection) {
     let flavor = if version == Version::V10 {
         Flavor::Nxm
     } else {
-        Flavor::Oxm
+        Flavor::Oxm(version)
     };
     put_tlv(out, Layout::Padded, EXPERIMENTER, |o| {
         o.put_u32(NTR);
@@ -534,7 +534,7 @@ pub(crate) fn unsayable_selection(selection: &Selection, version: Version) -> Op
     let flavor = if version == Version::V10 {
         Flavor::Nxm
     } else {
-        Flavor::Oxm
+        Flavor::Oxm(version)
     };
     let mut fields = selection.fields.iter().map(|entry| entry.0);
     fields.find(|field| oxm::id(*field, flavor).is_none())

@@ -31,7 +31,7 @@ const PRESENT: u128 = VLAN_PRESENT as u128;
 const PCP: u128 = 0xe000;
 
 /// Under which fields the transport's ports go, by what else is matched.
-fn transport(matching: &Match) -> Option<(Field, Field)> {
+pub(super) fn transport(matching: &Match) -> Option<(Field, Field)> {
     [
         (Prereq::Tcp, Field::TcpSrc, Field::TcpDst),
         (Prereq::Udp, Field::UdpSrc, Field::UdpDst),
@@ -45,7 +45,7 @@ fn transport(matching: &Match) -> Option<(Field, Field)> {
 }
 
 /// The network layer's fields: addresses and protocol, by the Ethernet type.
-fn network(matching: &Match) -> Option<(Field, Field, Field)> {
+pub(super) fn network(matching: &Match) -> Option<(Field, Field, Field)> {
     if Prereq::Arp.holds(matching) {
         Some((Field::ArpSpa, Field::ArpTpa, Field::ArpOp))
     } else if Prereq::Ipv4.holds(matching) {

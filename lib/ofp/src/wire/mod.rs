@@ -8,8 +8,11 @@ pub(crate) mod cursor;
 mod flow;
 mod flow_stats;
 mod group;
+mod header;
 mod instruction;
+mod learn;
 mod match10;
+mod match11;
 mod meter;
 mod monitor;
 mod multipart;
@@ -20,6 +23,7 @@ mod port;
 mod put_action;
 mod queue;
 mod rows;
+mod spread;
 mod status;
 mod stream;
 mod switch;
@@ -30,7 +34,11 @@ mod tlv;
 
 pub use group::check_buckets;
 pub(crate) use group::unsayable_selection;
+pub(crate) use header::ENCAPS;
+pub(crate) use oxm::{from_wire, to_wire};
+pub(crate) use put_action::is_experimenter;
 pub use rows::{Code, MESSAGES, Row, name, row};
+pub(crate) use spread::BUNDLE_MAX;
 pub use stream::ReplyStream;
 
 use crate::error::OfError;
@@ -319,12 +327,20 @@ fn put_request(out: &mut BytesMut, version: Version, request: &MultipartRequest)
 
 /// The first field of a match that a form of flows cannot say; `None`: it can say all.
 pub(crate) fn unsayable(matching: &Match, version: Version, nxm: bool) -> Option<Field> {
-    let flavor = if nxm { Flavor::Nxm } else { Flavor::Oxm };
+    let flavor = if nxm {
+        Flavor::Nxm
+    } else {
+        Flavor::Oxm(version)
+    };
     let mut said = Match::default();
     if version == Version::V10 && !nxm {
         let mut out = BytesMut::new();
         match10::put(&mut out, matching);
         said = match10::get(&mut Reader::new(&out, OfError::BadLength)).unwrap_or_default();
+    } else if version == Version::V11 {
+        let mut out = BytesMut::new();
+        oxm::put_match(&mut out, matching, version);
+        said = oxm::get_match(&mut Reader::new(&out, OfError::BadLength)).unwrap_or_default();
     } else {
         oxm::for_each_entry(matching, flavor, |field, value, mask| {
             if oxm::is_sayable(field, value, flavor) {
@@ -349,7 +365,7 @@ pub(crate) fn unsayable(matching: &Match, version: Version, nxm: bool) -> Option
 
 /// Whether a field has a number on the wire.
 pub(crate) fn has_id(field: Field) -> bool {
-    oxm::id(field, Flavor::Oxm).is_some()
+    oxm::id(field, Flavor::Nxm).is_some()
 }
 
 /// Writes a header, what stands between it and the body, and the body; then patches the length.

@@ -2,9 +2,10 @@
 //! have the same layout and differ in the ids that are preferred; either is read anywhere.
 
 use super::cursor::{Reader, pad8, patch_u16, put_uint};
+use super::match11;
 use crate::error::OfError;
 use crate::field::{FIELDS, Field, Id, Row};
-use crate::key::{Match, VLAN_PRESENT};
+use crate::key::{Match, Place, VLAN_PRESENT, word};
 use crate::types::{Cookie, PortNo, Version};
 use bytes::{BufMut, BytesMut};
 
@@ -12,7 +13,8 @@ use bytes::{BufMut, BytesMut};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flavor {
     Nxm,
-    Oxm,
+    /// Those that the version has; Nicira's for the rest.
+    Oxm(Version),
 }
 
 /// A value for some bits of a field.
@@ -38,7 +40,8 @@ pub(crate) struct Header {
 /// that of `mpls_ttl`; the sizes differ.
 const COOKIE: [u32; 2] = [1 << 16 | 30 << 9 | 8, 1 << 16 | 30 << 9 | 1 << 8 | 16];
 
-const CLASSES: [u16; 4] = [0x0000, 0x0001, 0x8000, 0x8001];
+/// NXM, OXM, packet registers, Ericsson's.
+const CLASSES: [u16; 5] = [0x0000, 0x0001, 0x8000, 0x8001, 0x1000];
 const NONE: u8 = u8::MAX;
 
 /// Row numbers by class and field number, so that reading a match does not search.
@@ -83,8 +86,17 @@ pub(crate) fn id(field: Field, flavor: Flavor) -> Option<Id> {
     let row = field.row();
     match flavor {
         Flavor::Nxm => row.nxm.or(row.oxm),
-        Flavor::Oxm => row.oxm.or(row.nxm),
+        Flavor::Oxm(version) if row.oxm_since <= version as u8 => row.oxm.or(row.nxm),
+        Flavor::Oxm(_) => row.nxm.or(row.oxm),
     }
+}
+
+/// Bytes of a tunnel option at most (Geneve's 31 words); headers without a value say this much.
+const OPTION_MAX: usize = 124;
+
+/// Bytes that say a value of a tunnel option: its size is that of its value or mask.
+fn option_size(bits: u128) -> u8 {
+    ((128 - bits.leading_zeros()).div_ceil(8)).max(1) as u8
 }
 
 /// Reads a header. The value's and mask's size must fit the field.
@@ -107,6 +119,12 @@ pub(crate) fn get_header(r: &mut Reader<'_>) -> Result<Header, OfError> {
         });
     }
     let field = match find(class, number, experimenter) {
+        Some((row, _)) if row.field.is_tun_metadata() => {
+            if size == 0 || size > OPTION_MAX << u8::from(masked) || masked && size % 2 != 0 {
+                return Err(OfError::MatchLength);
+            }
+            Some(row.field)
+        }
         Some((row, id)) => {
             if size != usize::from(id.size) << u8::from(masked) {
                 return Err(OfError::MatchLength);
@@ -152,6 +170,10 @@ pub(crate) fn get_payload(
     header: Header,
 ) -> Result<Entry, OfError> {
     let size = header.size >> u8::from(header.masked);
+    if size > 16 {
+        // Longer tunnel options are not kept here.
+        return Err(OfError::MatchLength);
+    }
     let full = field.full_mask();
     let value = r.uint(size)?;
     let mask = if header.masked {
@@ -171,11 +193,9 @@ pub(crate) fn get_payload(
     } else {
         (1 << (size * 8)) - 1
     };
-    let mask = if mask & every_bit == every_bit {
-        full
-    } else {
-        mask & full
-    };
+    // A mask says how much of a tunnel option matters, without one all of it does.
+    let whole = !header.masked || mask == every_bit && !field.is_tun_metadata();
+    let mask = if whole { full } else { mask & full };
     if mask != full && mask != 0 && !field.row().maskable {
         return Err(OfError::MatchMask);
     }
@@ -241,6 +261,28 @@ pub(crate) fn get_entries(bytes: &[u8], loose: bool) -> Result<Entries, OfError>
     Ok(entries)
 }
 
+/// The id of a tunnel option, with the size that the header of a value has.
+fn sized(field: Field, id: Id, bits: u128) -> Id {
+    match field.is_tun_metadata() {
+        true => Id {
+            size: option_size(bits),
+            ..id
+        },
+        false => id,
+    }
+}
+
+/// Writes the header of a field, as actions do that name one.
+pub(crate) fn put_field(out: &mut BytesMut, field: Field, flavor: Flavor) {
+    if let Some(id) = id(field, flavor) {
+        let size = match field.is_tun_metadata() {
+            true => OPTION_MAX as u8,
+            false => id.size,
+        };
+        put_header(out, Id { size, ..id }, false);
+    }
+}
+
 /// Writes a header without value.
 pub(crate) fn put_header(out: &mut BytesMut, id: Id, masked: bool) {
     let experimenter = id.class == 0xffff;
@@ -261,6 +303,7 @@ pub(crate) fn put_entry(out: &mut BytesMut, field: Field, value: u128, mask: u12
     };
     let wire = to_wire(field, value & mask & full);
     let masked = mask & full != full;
+    let id = sized(field, id, if masked { mask } else { value });
     put_header(out, id, masked);
     put_uint(out, wire, usize::from(id.size));
     if masked {
@@ -279,14 +322,20 @@ fn vlan_fits_oxm(matching: &Match) -> bool {
     }
 }
 
+fn is_register(place: Place) -> bool {
+    (word::REG..word::MARK).contains(&usize::from(place.word))
+}
+
 /// Whether a match says these bits with this row: several rows may share a place.
 fn chosen(row: &Row, matching: &Match, flavor: Flavor) -> bool {
     match row.field {
         Field::InPort | Field::IpTos => flavor == Flavor::Nxm,
-        Field::InPortOxm | Field::IpDscp => flavor == Flavor::Oxm,
+        Field::InPortOxm | Field::IpDscp => flavor != Flavor::Nxm,
         Field::VlanTci => flavor == Flavor::Nxm || !vlan_fits_oxm(matching),
-        Field::VlanVid | Field::VlanPcp => flavor == Flavor::Oxm && vlan_fits_oxm(matching),
-        _ => row.oxm.is_none_or(|id| id.class != 0x8001) && row.prereq.holds(matching),
+        Field::VlanVid | Field::VlanPcp => flavor != Flavor::Nxm && vlan_fits_oxm(matching),
+        // Wide registers are said register by register.
+        _ if row.place.width > 32 && is_register(row.place) => false,
+        _ => row.prereq.holds(matching),
     }
 }
 
@@ -297,7 +346,15 @@ pub(crate) fn for_each_entry(
     mut entry: impl FnMut(Field, u128, u128),
 ) {
     let words = matching.word_set().0;
-    for row in FIELDS.iter().filter(|row| row.place.words().0 & words != 0) {
+    let is_virtual = matching
+        .words()
+        .last()
+        .is_some_and(|word| usize::from(word.index) >= word::VIRTUAL);
+    let touched = |row: &&Row| match row.place.is_virtual() {
+        true => is_virtual,
+        false => row.place.words().0 & words != 0,
+    };
+    for row in FIELDS.iter().filter(touched) {
         let (value, mask) = matching.get(row.place);
         let full = row.field.full_mask();
         let sayable = mask & full == full || row.maskable;
@@ -338,8 +395,11 @@ pub(crate) fn get_match(r: &mut Reader<'_>) -> Result<Match, OfError> {
 /// Reads `struct ofp_match`; `loose` as in [`get_entries`].
 pub(crate) fn get_match_with(r: &mut Reader<'_>, loose: bool) -> Result<Match, OfError> {
     let (kind, size) = (r.u16()?, usize::from(r.u16()?));
-    if kind != OFPMT_OXM {
-        return Err(OfError::MatchType);
+    match kind {
+        match11::STANDARD if size == match11::SIZE => return match11::get(r),
+        match11::STANDARD => return Err(OfError::MatchLength),
+        OFPMT_OXM => {}
+        _ => return Err(OfError::MatchType),
     }
     let entries = size.checked_sub(4).ok_or(OfError::MatchLength)?;
     let bytes = r.bytes(entries).map_err(|_| OfError::MatchLength)?;
@@ -348,12 +408,15 @@ pub(crate) fn get_match_with(r: &mut Reader<'_>, loose: bool) -> Result<Match, O
     Ok(get_entries(bytes, loose)?.matching)
 }
 
-/// Writes `struct ofp_match` with its padding.
-pub(crate) fn put_match(out: &mut BytesMut, matching: &Match, _: Version) {
+/// Writes `struct ofp_match` with its padding; OpenFlow 1.1 has its own.
+pub(crate) fn put_match(out: &mut BytesMut, matching: &Match, version: Version) {
+    if version <= Version::V11 {
+        return match11::put(out, matching);
+    }
     let start = out.len();
     out.put_u16(OFPMT_OXM);
     out.put_u16(0);
-    put_entries(out, matching, Flavor::Oxm);
+    put_entries(out, matching, Flavor::Oxm(version));
     let size = out.len() - start;
     patch_u16(out, start + 2, size);
     pad8(out, start);

@@ -236,7 +236,7 @@ pub(super) fn put_nx_packet_in2(out: &mut BytesMut, _: Version, p: &PacketIn) {
     }
     put_property(out, property::REASON, &[p.reason as u8]);
     put_tlv(out, Layout::Padded, property::METADATA, |o| {
-        oxm::put_entries(o, &p.fields, Flavor::Oxm);
+        oxm::put_entries(o, &p.fields, Flavor::Oxm(Version::V15));
     });
     if !p.userdata.is_empty() {
         put_tlv(out, Layout::Padded, property::USERDATA, |o| {

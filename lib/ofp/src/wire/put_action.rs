@@ -6,6 +6,7 @@ use super::action as row;
 use super::action::{Row, Space, controller_property};
 use super::cursor::{Layout, put_property, put_tlv};
 use super::oxm::{self, Flavor};
+use super::{header, learn, spread};
 use crate::action::{Action, Bpdu, Controller, PacketInReason};
 use crate::field::{Field, Prereq, Subfield};
 use crate::key::{Match, VLAN_PRESENT};
@@ -41,7 +42,7 @@ impl Context {
 }
 
 /// Writes one action of a row; `body` writes what follows the type and length (or subtype).
-fn put(out: &mut BytesMut, row: &Row, body: impl FnOnce(&mut BytesMut)) {
+pub(super) fn put(out: &mut BytesMut, row: &Row, body: impl FnOnce(&mut BytesMut)) {
     let kind = match row.space {
         Space::Standard(..) => row.number,
         Space::Experimenter(_) => 0xffff,
@@ -89,17 +90,19 @@ fn put_action(out: &mut BytesMut, action: &Action, c: &mut Context) {
         | Action::SetL4Src(_)
         | Action::SetL4Dst(_) => put_header_field(out, action, c),
         Action::SetField { field, value, mask } => put_set_field(out, *field, *value, *mask, c),
+        // OpenFlow 1.5's set-field takes a mask.
+        Action::Load { value, destination } if c.version >= Version::V15 => put_set_field(
+            out,
+            destination.field,
+            value << destination.start,
+            destination.mask(),
+            c,
+        ),
         Action::Load { value, destination } => put_loads(out, *destination, *value),
         Action::Move {
             source,
             destination,
-        } => put(out, &row::REG_MOVE, |o| {
-            o.put_u16(wire_width(*source).min(wire_width(*destination)));
-            o.put_u16(u16::from(source.start));
-            o.put_u16(u16::from(destination.start));
-            put_field(o, source.field);
-            put_field(o, destination.field);
-        }),
+        } => put_move(out, *source, *destination, c),
         Action::StackPush(subfield) => put_stack(out, &row::STACK_PUSH, *subfield),
         Action::StackPop(subfield) => put_stack(out, &row::STACK_POP, *subfield),
         Action::DecTtl(ids) => put_dec_ttl(out, ids, c),
@@ -133,13 +136,70 @@ fn put_action(out: &mut BytesMut, action: &Action, c: &mut Context) {
         }),
         // OpenFlow 1.0 has no goto; a resubmit at the end of the list is the same.
         Action::GotoTable(table) if v10 => put_resubmit(out, None, Some(*table)),
+        Action::Learn(l) => learn::put_learn(out, l),
+        Action::Conjunction {
+            id,
+            clause,
+            n_clauses,
+        } => learn::put_conjunction(out, *id, *clause, *n_clauses),
+        Action::FinTimeout {
+            idle_secs,
+            hard_secs,
+        } => learn::put_fin_timeout(out, *idle_secs, *hard_secs),
+        Action::Multipath(multipath) => spread::put_multipath(out, multipath),
+        Action::Bundle(bundle) => spread::put_bundle(out, bundle),
+        Action::CheckPktLarger { size, destination } => {
+            spread::put_check_pkt_larger(out, *size, *destination);
+        }
+        Action::Sample(sample) => spread::put_sample(out, sample),
+        Action::DeleteField(field) => spread::put_delete_field(out, *field),
+        Action::PushMpls(_)
+        | Action::PopMpls(_)
+        | Action::SetMplsLabel(_)
+        | Action::SetMplsTc(_)
+        | Action::SetMplsTtl(_)
+        | Action::DecMplsTtl
+        | Action::CopyTtlOut
+        | Action::CopyTtlIn
+        | Action::PushPbb(_)
+        | Action::PopPbb
+        | Action::Encap(_)
+        | Action::Decap(_) => header::put_header(out, action, c.version),
+        Action::Meter(id) if c.version >= Version::V15 => {
+            put(out, &row::METER15, |o| o.put_u32(id.0));
+        }
         Action::Meter(_)
         | Action::ClearActions
         | Action::WriteActions(_)
         | Action::WriteMetadata { .. }
         | Action::GotoTable(_) => {}
-        _ => {}
     }
+}
+
+fn put_move(out: &mut BytesMut, source: Subfield, destination: Subfield, c: &Context) {
+    let width = wire_width(source).min(wire_width(destination));
+    let v15 = c.version >= Version::V15;
+    let row = if v15 {
+        &row::COPY_FIELD15
+    } else {
+        &row::REG_MOVE
+    };
+    put(out, row, |o| {
+        o.put_u16(width);
+        o.put_u16(u16::from(source.start));
+        o.put_u16(u16::from(destination.start));
+        if v15 {
+            o.put_u16(0);
+        }
+        for field in [source.field, destination.field] {
+            let flavor = if v15 {
+                Flavor::Oxm(Version::V15)
+            } else {
+                Flavor::Nxm
+            };
+            oxm::put_field(o, field, flavor);
+        }
+    });
 }
 
 fn put_bpdu(out: &mut BytesMut, bpdu: Bpdu) {
@@ -200,7 +260,7 @@ fn put_enqueue(out: &mut BytesMut, port: PortNo, queue: u32, c: &Context) {
 }
 
 /// `ofs_nbits`.
-fn packed(subfield: Subfield) -> u16 {
+pub(super) fn packed(subfield: Subfield) -> u16 {
     u16::from(subfield.start) << 6 | (wire_width(subfield) - 1) & 0x3f
 }
 
@@ -220,15 +280,21 @@ fn wire_width(subfield: Subfield) -> u16 {
 
 /// Writes the header of a field for Nicira's actions; fields without an id cannot be reached here
 /// by anything that was decoded.
-fn put_field(out: &mut BytesMut, field: Field) {
+pub(super) fn put_field(out: &mut BytesMut, field: Field) {
     match oxm::id(field, Flavor::Nxm) {
-        Some(id) => oxm::put_header(out, id, false),
+        Some(_) => oxm::put_field(out, field, Flavor::Nxm),
         None => out.put_u32(0),
     }
 }
 
-fn is_experimenter(field: Field) -> bool {
+/// Whether a field's header has an experimenter's id.
+pub(crate) fn is_experimenter(field: Field) -> bool {
     oxm::id(field, Flavor::Nxm).is_some_and(|id| id.class == 0xffff)
+}
+
+/// NXAST_REG_LOAD has room for a short header, of a field whose size is known.
+fn needs_load2(field: Field) -> bool {
+    is_experimenter(field) || field.is_tun_metadata()
 }
 
 fn put_output_reg(out: &mut BytesMut, source: Subfield, max_len: u16) {
@@ -316,10 +382,15 @@ fn put_vlan(out: &mut BytesMut, action: &Action, c: &mut Context) {
         match (c.version, pcp) {
             (Version::V10, None) => put(out, &row::SET_VLAN_VID10, vlan_vid),
             (Version::V11, None) => put(out, &row::SET_VLAN_VID11, vlan_vid),
-            (_, None) => put_oxm(out, Field::VlanVid, u128::from(vid | VLAN_PRESENT)),
+            (_, None) => put_oxm(
+                out,
+                Field::VlanVid,
+                u128::from(vid | VLAN_PRESENT),
+                c.version,
+            ),
             (Version::V10, Some(pcp)) => put(out, &row::SET_VLAN_PCP10, |o| o.put_u8(pcp)),
             (Version::V11, Some(pcp)) => put(out, &row::SET_VLAN_PCP11, |o| o.put_u8(pcp)),
-            (_, Some(pcp)) => put_oxm(out, Field::VlanPcp, u128::from(pcp)),
+            (_, Some(pcp)) => put_oxm(out, Field::VlanPcp, u128::from(pcp), c.version),
         }
         return;
     }
@@ -334,7 +405,7 @@ fn put_vlan(out: &mut BytesMut, action: &Action, c: &mut Context) {
 }
 
 /// OFPAT_SET_FIELD of a whole field. A VLAN id that is set is present.
-fn put_oxm(out: &mut BytesMut, field: Field, value: u128) {
+pub(super) fn put_oxm(out: &mut BytesMut, field: Field, value: u128, version: Version) {
     let present = if field == Field::VlanVid {
         VLAN_PRESENT
     } else {
@@ -342,7 +413,15 @@ fn put_oxm(out: &mut BytesMut, field: Field, value: u128) {
     };
     let value = value | u128::from(present);
     put(out, &row::SET_FIELD, |o| {
-        oxm::put_entry(o, field, value, field.full_mask(), Flavor::Oxm);
+        let flavor = Flavor::Oxm(version);
+        oxm::put_entry(o, field, value, field.full_mask(), flavor);
+    });
+}
+
+/// OFPAT_SET_FIELD of some bits, which OpenFlow 1.5 can say.
+fn put_masked(out: &mut BytesMut, field: Field, value: u128, mask: u128) {
+    put(out, &row::SET_FIELD, |o| {
+        oxm::put_entry(o, field, value, mask, Flavor::Oxm(Version::V15));
     });
 }
 
@@ -410,7 +489,7 @@ fn put_header_field(out: &mut BytesMut, action: &Action, c: &Context) {
         }
         (Version::V10, None) => put_loads(out, Subfield::whole(new), value),
         (Version::V11, None) => put(out, &row::SET_NW_ECN11, |o| o.put_slice(&bytes)),
-        _ => put_oxm(out, new, value),
+        _ => put_oxm(out, new, value, c.version),
     }
 }
 
@@ -449,12 +528,14 @@ fn put_set_field(out: &mut BytesMut, field: Field, value: u128, mask: u128, c: &
     let whole = mask & full == full;
     // The standard's set-field may not set the ingress port.
     if whole && c.version >= Version::V12 && field != Field::InPortOxm {
-        put_oxm(out, field, value);
+        put_oxm(out, field, value, c.version);
+    } else if c.version >= Version::V15 && field != Field::InPortOxm {
+        put_masked(out, field, value, mask);
     } else if whole && let Some(actions) = legacy(field, value) {
         for action in actions.iter().flatten() {
             put_action(out, action, c);
         }
-    } else if is_experimenter(field) {
+    } else if needs_load2(field) {
         put(out, &row::REG_LOAD2, |o| {
             oxm::put_entry(o, field, value, mask, Flavor::Nxm)
         });
@@ -480,7 +561,7 @@ fn put_set_field(out: &mut BytesMut, field: Field, value: u128, mask: u128, c: &
 
 /// NXAST_REG_LOAD, which takes 64 bits at most.
 fn put_loads(out: &mut BytesMut, destination: Subfield, value: u128) {
-    if is_experimenter(destination.field) {
+    if needs_load2(destination.field) {
         let mask = destination.mask();
         put(out, &row::REG_LOAD2, |o| {
             oxm::put_entry(
@@ -532,7 +613,7 @@ fn put_dec_ttl(out: &mut BytesMut, ids: &[u16], c: &Context) {
 
 fn put_set_tunnel(out: &mut BytesMut, id: u64, wide: bool, c: &Context) {
     match u32::try_from(id) {
-        _ if c.version >= Version::V12 => put_oxm(out, Field::TunId, u128::from(id)),
+        _ if c.version >= Version::V12 => put_oxm(out, Field::TunId, u128::from(id), c.version),
         Ok(id) if !wide => put(out, &row::SET_TUNNEL, |o| {
             o.put_u16(0);
             o.put_u32(id);
@@ -579,7 +660,9 @@ fn put_instructions(out: &mut BytesMut, actions: &[Action], context: Context) {
     let mut apply = BytesMut::new();
     put_actions(&mut apply, actions, context);
     for action in actions {
-        if let Action::Meter(id) = action {
+        if let Action::Meter(id) = action
+            && context.version < Version::V15
+        {
             put_tlv(out, Layout::Aligned, instruction::METER, |o| {
                 o.put_u32(id.0)
             });

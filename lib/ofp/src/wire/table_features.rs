@@ -135,7 +135,8 @@ fn put_actions(out: &mut BytesMut, version: Version) {
 fn put_fields(out: &mut BytesMut, version: Version, settable: bool, masks: bool) {
     for row in FIELDS.iter().filter(|row| !settable || row.writable) {
         let standard = row.oxm.is_some_and(|_| row.oxm_since <= version as u8);
-        let Some(id) = oxm::id(row.field, Flavor::Oxm).filter(|_| standard || row.oxm.is_none())
+        let Some(id) =
+            oxm::id(row.field, Flavor::Oxm(version)).filter(|_| standard || row.oxm.is_none())
         else {
             continue;
         };

@@ -4,9 +4,9 @@ use super::Style;
 use crate::action::{Action, Controller, PacketInReason, WHOLE_PACKET};
 use crate::field::Subfield;
 use crate::text::action::reason_name;
-use crate::text::experimenter;
 use crate::text::ports::print_port;
 use crate::text::value::{print_subfield, print_value};
+use crate::text::{experimenter, header, learn, spread};
 use crate::types::{PortNo, Version};
 use std::fmt::Write;
 
@@ -32,10 +32,13 @@ fn list(out: &mut String, actions: &[Action], style: &Style<'_>) {
 /// Prints one action; each family below takes what it knows.
 fn print(out: &mut String, action: &Action, style: &Style<'_>) {
     let known = output(out, action, style).is_some()
-        || header(out, action, style).is_some()
+        || set_header(out, action, style).is_some()
         || field(out, action, style).is_some()
         || control(out, action, style).is_some()
         || experimenter::print(action)
+            .or_else(|| header::print(action))
+            .or_else(|| learn::print(action, style))
+            .or_else(|| spread::print(action, style))
             .map(|text| out.push_str(&text))
             .is_some();
     debug_assert!(known, "{action:?} has no text");
@@ -46,7 +49,7 @@ fn put(out: &mut String, text: std::fmt::Arguments<'_>) -> Option<()> {
     out.write_fmt(text).ok()
 }
 
-fn hex(value: u128) -> String {
+pub(in crate::text) fn hex(value: u128) -> String {
     match value {
         0 => "0".to_owned(),
         value => format!("{value:#x}"),
@@ -93,7 +96,7 @@ fn output(out: &mut String, action: &Action, style: &Style<'_>) -> Option<()> {
 }
 
 /// Changes of headers, one action each.
-fn header(out: &mut String, action: &Action, style: &Style<'_>) -> Option<()> {
+fn set_header(out: &mut String, action: &Action, style: &Style<'_>) -> Option<()> {
     let verb = |push: &bool| if *push { "mod" } else { "set" };
     match action {
         Action::SetVlanVid { vid, push } => put(out, format_args!("{}_vlan_vid:{vid}", verb(push))),
@@ -148,6 +151,7 @@ fn field(out: &mut String, action: &Action, style: &Style<'_>) -> Option<()> {
         ),
         Action::StackPush(sub) => put(out, format_args!("push:{}", bits(*sub))),
         Action::StackPop(sub) => put(out, format_args!("pop:{}", bits(*sub))),
+        Action::DeleteField(field) => put(out, format_args!("delete_field:{}", field.row().name)),
         Action::WriteMetadata {
             value,
             mask: u64::MAX,

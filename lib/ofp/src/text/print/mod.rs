@@ -10,6 +10,7 @@ mod monitors;
 mod ports;
 mod tables;
 
+pub(super) use actions::hex;
 pub use actions::print_actions;
 pub use config::{frag_name, hex_dump};
 pub use flows::{print_flow_mod, print_flow_stats};
@@ -71,7 +72,7 @@ impl<'a> Style<'a> {
             bpdus: &[],
         }
     }
-    fn port_names(&self) -> Option<&'a PortMap> {
+    pub(super) fn port_names(&self) -> Option<&'a PortMap> {
         self.names.then_some(self.ports)
     }
 }
