@@ -104,6 +104,9 @@ pub(super) fn check_actions(
 ) -> Result<(), OfError> {
     let max_ports = PortNo::MAX10.0 + 1;
     check::check_actions(actions, matching, table, max_ports, version)?;
+    if check::names_tunnel_options(matching, actions) {
+        return Err(OfError::FlowTlvUnmapped);
+    }
     if !actions.is_sorted_by_key(turn) {
         return Err(OfError::UnsupportedOrder);
     }

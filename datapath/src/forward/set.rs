@@ -42,6 +42,7 @@ pub fn has(key: &Key, prereq: Prereq) -> bool {
         Prereq::None => true,
         Prereq::Vlan => vlan_tci(key) & VLAN_PRESENT != 0,
         Prereq::Mpls => ethertype::is_mpls(eth_type(key)),
+        Prereq::Pbb => eth_type(key) == ethertype::PBB,
         Prereq::Arp => matches!(eth_type(key), ethertype::ARP | ethertype::RARP),
         Prereq::Ipv4 => is_v4,
         Prereq::Ipv6 => is_v6,

@@ -247,7 +247,7 @@ fn writes(field: Field, f: &mut impl FnMut(Field)) {
     match field.row().prereq {
         None => {}
         Vlan => f(Field::VlanTci),
-        Mpls | Arp | Ipv4 | Ipv6 | Ip => {
+        Mpls | Pbb | Arp | Ipv4 | Ipv6 | Ip => {
             f(Field::EthType);
             f(Field::IpProto);
             f(Field::IpFrag);

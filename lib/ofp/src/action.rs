@@ -461,3 +461,46 @@ pub enum Action {
     /// Instruction: go on in a later table.
     GotoTable(TableId),
 }
+
+impl Action {
+    /// Calls `f` with each field that the action, or one in it, names.
+    pub fn for_each_field(&self, f: &mut dyn FnMut(Field)) {
+        match self {
+            Action::OutputReg { source, .. } | Action::StackPush(source) => f(source.field),
+            Action::SetField { field, .. } | Action::DeleteField(field) => f(*field),
+            Action::Load { destination, .. }
+            | Action::StackPop(destination)
+            | Action::CheckPktLarger { destination, .. } => f(destination.field),
+            Action::Move {
+                source,
+                destination,
+            } => {
+                f(source.field);
+                f(destination.field);
+            }
+            Action::Multipath(multipath) => f(multipath.destination.field),
+            Action::Bundle(bundle) => {
+                if let Some(destination) = bundle.destination {
+                    f(destination.field);
+                }
+            }
+            Action::Learn(learn) => {
+                if let Some(result) = learn.result {
+                    f(result.field);
+                }
+                for spec in &learn.specs {
+                    if let LearnSource::Field(from) = spec.source {
+                        f(from.field);
+                    }
+                    if let LearnTarget::Match(to) | LearnTarget::Load(to) = spec.target {
+                        f(to.field);
+                    }
+                }
+            }
+            Action::Clone(list) | Action::WriteActions(list) => {
+                list.iter().for_each(|action| action.for_each_field(f));
+            }
+            _ => {}
+        }
+    }
+}

@@ -40,6 +40,19 @@ pub fn check_actions(
     check.list(actions)
 }
 
+/// Whether a match or actions name tunnel options (`tun_metadata<N>`), which mean something only where
+/// a switch has mapped them.
+pub fn names_tunnel_options(matching: &Match, actions: &[Action]) -> bool {
+    let mut found = matching
+        .words()
+        .iter()
+        .any(|word| usize::from(word.index) >= crate::key::word::VIRTUAL);
+    for action in actions {
+        action.for_each_field(&mut |field| found |= field.is_tun_metadata());
+    }
+    found
+}
+
 /// What is known of the packet at one point of a list.
 #[derive(Clone)]
 struct Check {

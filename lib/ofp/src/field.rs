@@ -213,7 +213,7 @@ fields! {
     TunTos       "tun_tos"       ""           (word::TUN_META, 16, 8)       Decimal     None      exact ro NONE,         NONE, 0;
     TunGbpId     "tun_gbp_id"    ""           (word::TUN_META, 48, 16)      Decimal     None      mask  rw nxm1(38, 2),  NONE, 0;
     TunGbpFlags  "tun_gbp_flags" ""           (word::TUN_META, 8, 8)        Hex         None      mask  rw nxm1(39, 1),  NONE, 0;
-    TunMetadata0   "tun_metadata0" "" (word::VIRTUAL + 0, 0, 128) Hex None mask rw nxm1(40, 16), NONE, 0;
+    TunMetadata0   "tun_metadata0" "" (word::VIRTUAL, 0, 128) Hex None mask rw nxm1(40, 16), NONE, 0;
     TunMetadata1   "tun_metadata1" "" (word::VIRTUAL + 2, 0, 128) Hex None mask rw nxm1(41, 16), NONE, 0;
     TunMetadata2   "tun_metadata2" "" (word::VIRTUAL + 4, 0, 128) Hex None mask rw nxm1(42, 16), NONE, 0;
     TunMetadata3   "tun_metadata3" "" (word::VIRTUAL + 6, 0, 128) Hex None mask rw nxm1(43, 16), NONE, 0;
@@ -331,7 +331,7 @@ fields! {
     Xreg13       "xreg13"       ""           (word::REG + 13, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(13, 8), 4;
     Xreg14       "xreg14"       ""           (word::REG + 14, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(14, 8), 4;
     Xreg15       "xreg15"       ""           (word::REG + 15, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(15, 8), 4;
-    Xxreg0       "xxreg0"       ""           (word::REG + 0, 0, 128)       Hex         None      mask  rw nxm1(111, 16), NONE, 0;
+    Xxreg0       "xxreg0"       ""           (word::REG, 0, 128)       Hex         None      mask  rw nxm1(111, 16), NONE, 0;
     Xxreg1       "xxreg1"       ""           (word::REG + 2, 0, 128)       Hex         None      mask  rw nxm1(112, 16), NONE, 0;
     Xxreg2       "xxreg2"       ""           (word::REG + 4, 0, 128)       Hex         None      mask  rw nxm1(113, 16), NONE, 0;
     Xxreg3       "xxreg3"       ""           (word::REG + 6, 0, 128)       Hex         None      mask  rw nxm1(114, 16), NONE, 0;

@@ -120,7 +120,10 @@ pub(crate) fn get_header(r: &mut Reader<'_>) -> Result<Header, OfError> {
     }
     let field = match find(class, number, experimenter) {
         Some((row, _)) if row.field.is_tun_metadata() => {
-            if size == 0 || size > OPTION_MAX << u8::from(masked) || masked && size % 2 != 0 {
+            if size == 0
+                || size > OPTION_MAX << u8::from(masked)
+                || masked && !size.is_multiple_of(2)
+            {
                 return Err(OfError::MatchLength);
             }
             Some(row.field)
