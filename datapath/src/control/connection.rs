@@ -1,5 +1,6 @@
 //! Connections as control knows them: who is there, and which events they want.
 
+use super::bundle::Bundles;
 use super::dump::Dump;
 use super::monitor::Monitors;
 use super::settings::{ConnId, ConnKind, ConnSettings};
@@ -42,6 +43,7 @@ pub(super) struct Connection {
     /// Long replies that are not finished.
     pub(super) dumps: VecDeque<Dump>,
     pub(super) monitors: Monitors,
+    pub(super) bundles: Bundles,
 }
 
 /// A token bucket; a token is a packet.
@@ -82,6 +84,7 @@ pub(super) enum EventKind {
     FlowRemoved,
     RoleStatus,
     TableStatus,
+    RequestForward,
     ControllerStatus,
 }
 
@@ -92,6 +95,7 @@ impl EventKind {
             EventKind::PacketIn | EventKind::PortStatus | EventKind::FlowRemoved => Version::V10,
             EventKind::RoleStatus => Version::V13,
             EventKind::TableStatus => Version::V14,
+            EventKind::RequestForward => Version::V14,
             EventKind::ControllerStatus => Version::V15,
         }
     }
@@ -153,6 +157,7 @@ impl Connection {
             waiting: 0,
             dumps: VecDeque::new(),
             monitors: Monitors::default(),
+            bundles: Bundles::default(),
         }
     }
     /// Whether it gets events at all.
@@ -167,6 +172,7 @@ impl Connection {
             EventKind::FlowRemoved => self.wanted.flow_removed,
             EventKind::RoleStatus => self.wanted.role_status,
             EventKind::TableStatus => self.wanted.table_status,
+            EventKind::RequestForward => self.wanted.requestforward,
             EventKind::ControllerStatus => self.wanted.controller_status,
         };
         let mask = masks[usize::from(self.role == ConnRole::Secondary)];

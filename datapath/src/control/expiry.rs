@@ -32,6 +32,7 @@ impl Switch {
         self.delete_forsaken(now);
         self.expire_paused(now);
         self.tell_changes(out);
+        self.expire_bundles(now);
         if now >= self.next_aging {
             self.next_aging = now + AGING_INTERVAL;
             self.age_addresses(now);

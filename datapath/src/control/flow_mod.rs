@@ -5,6 +5,7 @@ use super::connection::Connection;
 use super::expiry::Ended;
 use super::flow_table::{Flow, FlowIndex, Selection};
 use super::settings::ConnId;
+use super::undo::Undo;
 use super::{Settling, Switch};
 use crate::model::{BridgeId, Change, Rule, RuleId};
 use crate::time::Time;
@@ -121,6 +122,10 @@ impl Switch {
             Some(index) => (index, flows.replace(index, flow)),
             None => (flows.insert(flow), None),
         };
+        self.note(|| match &replaced {
+            Some(old) => Undo::FlowChanged(id, index, Box::new(old.clone())),
+            None => Undo::FlowAdded(id, index),
+        });
         self.publisher.stage(Change::AddRule(id, for_workers(rule)));
         let event = match replaced {
             Some(_) => FlowEvent::Modified,
@@ -193,7 +198,9 @@ impl Switch {
             cookie: cookie.unwrap_or(old.cookie),
             ..(*old).clone()
         });
+        let noting = self.is_noting();
         let flows = &mut self.bridges.get_mut(&id).expect("has flows").flows;
+        let before = flows.get(index).filter(|_| noting).cloned();
         flows.update(index, used, |flow| {
             flow.rule = rule.clone();
             flow.modified = now;
@@ -201,6 +208,9 @@ impl Switch {
                 flow.baseline = baseline;
             }
         });
+        if let Some(before) = before {
+            self.note(|| Undo::FlowChanged(id, index, Box::new(before)));
+        }
         self.publisher.stage(Change::AddRule(id, for_workers(rule)));
         self.flow_changed(id, index, FlowEvent::Modified);
         self.forsake(id, &old.actions);
@@ -231,6 +241,7 @@ impl Switch {
         let Some(flow) = flows.remove(index) else {
             return;
         };
+        self.note(|| Undo::FlowRemoved(id, Box::new(flow.clone())));
         self.publisher
             .stage(Change::RemoveRule(id, flow.rule.clone()));
         self.forsake(id, &flow.rule.actions);
@@ -265,6 +276,7 @@ impl Switch {
     pub(super) fn take_rule_slot(&mut self) -> Option<(RuleId, (u64, u64))> {
         let (slot, used_before) = self.rule_slots.take()?;
         let id = RuleId(slot);
+        self.note(|| Undo::Slot(id));
         if !used_before {
             self.stats.reserve_rule(id);
             return Some((id, (0, 0)));
@@ -275,7 +287,7 @@ impl Switch {
 }
 
 /// What is wrong with a FLOW_MOD, whatever the tables hold.
-fn check(flow_mod: &FlowMod, version: Version) -> Result<(), OfError> {
+pub(super) fn check(flow_mod: &FlowMod, version: Version) -> Result<(), OfError> {
     use FlowModCommand::*;
     let deletes = matches!(flow_mod.command, Delete | DeleteStrict);
     // The switch's own table is no controller's; there is nothing of theirs to delete in it.

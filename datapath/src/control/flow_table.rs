@@ -263,6 +263,10 @@ impl FlowTables {
         self.sequence += 1;
         (flow.sequence, flow.changed) = (self.sequence, self.sequence);
         flow.deadline = flow.next_deadline(Time::default());
+        self.insert_as(flow)
+    }
+    /// Adds a flow with the `sequence`, `changed` and `deadline` that it has.
+    pub(super) fn insert_as(&mut self, flow: Flow) -> FlowIndex {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len() as u32 - 1
@@ -288,6 +292,10 @@ impl FlowTables {
         flow.sequence = self.get(index)?.sequence;
         flow.changed = self.sequence;
         flow.deadline = flow.next_deadline(Time::default());
+        self.replace_as(index, flow)
+    }
+    /// The same, but the flow keeps its `sequence`, `changed` and `deadline`.
+    pub(super) fn replace_as(&mut self, index: FlowIndex, flow: Flow) -> Option<Flow> {
         let place = self.slots.get_mut(index.0 as usize)?.as_mut()?;
         self.clock.remove(index, place);
         self.clock.insert(index, &flow);

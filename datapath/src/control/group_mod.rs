@@ -6,6 +6,7 @@
 use super::Switch;
 use super::group::{Group, Slot};
 use super::settings::ConnId;
+use super::undo::Undo;
 use super::users::Used;
 use crate::model::{BridgeId, Change};
 use crate::time::Time;
@@ -26,17 +27,18 @@ pub(super) const MAX_GROUPS: usize = 1 << 20;
 const MAX_BYTES: usize = 65_000;
 
 impl Switch {
-    /// OFPT_GROUP_MOD.
+    /// OFPT_GROUP_MOD; says whether there was such a group.
     pub(super) fn group_mod(
         &mut self,
         now: Time,
         conn: ConnId,
         group_mod: &GroupMod,
-    ) -> Result<(), OfError> {
+    ) -> Result<bool, OfError> {
         let connection = &self.connections[&conn];
         let (id, version) = (connection.bridge, connection.version);
         check(group_mod, version)?;
         let old = self.bridges[&id].groups.get(group_mod.desc.group).cloned();
+        let existed = old.is_some();
         use GroupCommand::*;
         match (group_mod.command, old) {
             (Add, Some(_)) => Err(OfError::GroupExists),
@@ -54,6 +56,7 @@ impl Switch {
             (InsertBucket, Some(old)) => self.insert_bucket(id, &old, group_mod),
             (RemoveBucket, Some(old)) => self.remove_bucket(id, &old, group_mod),
         }
+        .map(|()| existed)
     }
     fn insert_bucket(
         &mut self,
@@ -175,6 +178,11 @@ impl Switch {
             let free = slots(old).into_iter().filter(|slot| !used.contains(slot));
             free.for_each(|slot| self.end_rule_silently(slot));
         }
+        let undo = move |switch: &mut Switch| {
+            let bridge = switch.bridges.get_mut(&id);
+            bridge.map(|bridge| bridge.groups.set(number, old));
+        };
+        self.note(|| Undo::Other(Box::new(undo)));
     }
 }
 

@@ -36,7 +36,7 @@ impl Switch {
             Err(OfError::IsSecondary)
         } else {
             self.changes.cause = Some((conn, xid));
-            self.dispatch(now, conn, message, &mut outputs)
+            self.dispatch(now, conn, message, raw, &mut outputs)
         };
         self.delete_forsaken(now);
         self.tell_changes(&mut outputs);
@@ -80,6 +80,7 @@ impl Switch {
         now: Time,
         conn: ConnId,
         Message { xid, body }: Message,
+        raw: &[u8],
         out: &mut Vec<Output>,
     ) -> Result<(), OfError> {
         let mut reply = |body| out.push(Output::Send(conn, Message { xid, body }));
@@ -91,12 +92,16 @@ impl Switch {
             Body::FeaturesRequest => reply(Body::FeaturesReply(self.features_request(conn))),
             Body::GetConfigRequest => reply(Body::GetConfigReply(self.get_config_request(conn))),
             Body::SetConfig(config) => self.set_config(conn, config)?,
-            Body::PacketOut(packet_out) => self.packet_out(conn, *packet_out, out)?,
-            Body::FlowMod(flow_mod) => self.flow_mod(now, conn, &flow_mod)?,
-            Body::GroupMod(group_mod) => self.group_mod(now, conn, &group_mod)?,
-            Body::MeterMod(meter_mod) => self.meter_mod(now, conn, &meter_mod)?,
-            Body::PortMod(port_mod) => self.port_mod(conn, &port_mod, out)?,
-            Body::TableMod(table_mod) => self.table_mod(now, conn, &table_mod)?,
+            Body::PacketOut(_)
+            | Body::FlowMod(_)
+            | Body::GroupMod(_)
+            | Body::MeterMod(_)
+            | Body::PortMod(_)
+            | Body::TableMod(_) => self.change(now, conn, xid, body, out)?,
+            Body::BundleControl(control) => {
+                self.bundle_control(now, conn, xid, control, raw, out)?;
+            }
+            Body::BundleAdd(add) => self.bundle_add(now, conn, xid, *add)?,
             Body::BarrierRequest => self.barrier_request(conn, xid),
             Body::QueueGetConfigRequest(port) => {
                 let mut queues = self.queue_descs(conn, port, u32::MAX)?;
@@ -147,7 +152,33 @@ impl Switch {
         }
         Ok(())
     }
-    fn connection(&mut self, conn: ConnId) -> &mut super::Connection {
+    /// What may come in a bundle, too.
+    pub(super) fn change(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        xid: Xid,
+        body: Body,
+        out: &mut Vec<Output>,
+    ) -> Result<(), OfError> {
+        // What the others are told.
+        let told = self.is_forwarded(conn, &body).then(|| body.clone());
+        let mut existed = false;
+        match body {
+            Body::PacketOut(packet_out) => self.packet_out(conn, *packet_out, out)?,
+            Body::FlowMod(flow_mod) => self.flow_mod(now, conn, &flow_mod)?,
+            Body::GroupMod(group_mod) => existed = self.group_mod(now, conn, &group_mod)?,
+            Body::MeterMod(meter_mod) => self.meter_mod(now, conn, &meter_mod)?,
+            Body::PortMod(port_mod) => self.port_mod(conn, &port_mod, out)?,
+            Body::TableMod(table_mod) => self.table_mod(now, conn, &table_mod)?,
+            _ => return Err(OfError::BundleMessageUnsupported),
+        }
+        if let Some(request) = told {
+            self.request_forward(conn, xid, request, existed, out);
+        }
+        Ok(())
+    }
+    pub(super) fn connection(&mut self, conn: ConnId) -> &mut super::Connection {
         self.connections.get_mut(&conn).expect("dispatched")
     }
     /// OFPT_BARRIER_REQUEST: answered when everything said before is in force on every worker.
@@ -159,16 +190,21 @@ impl Switch {
         self.send_settled(conn, Output::Send(conn, message));
     }
     /// Emits a reply when the workers have passed all changes so far.
-    fn send_settled(&mut self, conn: ConnId, output: Output) {
+    pub(super) fn send_settled(&mut self, conn: ConnId, output: Output) {
         self.connection(conn).waiting += 1;
         self.when_settled(Settling::Output(output));
     }
-    fn error(&mut self, conn: ConnId, xid: Xid, error: OfError, raw: &[u8]) -> Output {
+    pub(super) fn error(&mut self, conn: ConnId, xid: Xid, error: OfError, raw: &[u8]) -> Output {
         self.counters.errors += 1;
-        let data = Bytes::copy_from_slice(&raw[..raw.len().min(QUOTED)]);
+        let data = quoted(raw);
         let body = Body::Error(ErrorBody { error, data });
         Output::Send(conn, Message { xid, body })
     }
+}
+
+/// What an error quotes of a message.
+pub(super) fn quoted(raw: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(&raw[..raw.len().min(QUOTED)])
 }
 
 /// OpenFlow 1.3.5 section 6.3.5: what a secondary is refused with OFPBRC_IS_SECONDARY.

@@ -2,6 +2,7 @@
 
 use super::Switch;
 use super::settings::ConnId;
+use super::undo::Undo;
 use super::users::Used;
 use crate::model::meter::MeterView;
 use crate::model::{BridgeId, Change};
@@ -87,10 +88,18 @@ impl Switch {
             None => Change::RemoveMeter(id, number),
         });
         let meters = &mut self.bridges.get_mut(&id).expect("has meters").meters;
-        match meter {
+        let old = match meter {
             Some(meter) => meters.insert(number, meter),
             None => meters.remove(&number),
         };
+        self.note(|| {
+            Undo::Other(Box::new(move |switch| {
+                if let Some(bridge) = switch.bridges.get_mut(&id) {
+                    bridge.meters.remove(&number);
+                    bridge.meters.extend(old.map(|old| (number, old)));
+                }
+            }))
+        });
     }
 }
 

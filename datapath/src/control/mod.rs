@@ -7,6 +7,7 @@
 //! end of a port) waits inside until then.
 
 mod bridge;
+mod bundle;
 mod changes;
 mod config;
 mod connection;
@@ -33,11 +34,13 @@ mod packet_out;
 mod port;
 mod port_mod;
 mod queue;
+mod requestforward;
 mod resume;
 mod role;
 mod settings;
 mod slots;
 mod table_mod;
+mod undo;
 mod users;
 
 #[cfg(test)]
@@ -141,6 +144,8 @@ pub struct Switch {
     changes: changes::Changes,
     lessons: learn::Lessons,
     paused: resume::PausedPackets,
+    /// While a bundle is committed.
+    log: Option<undo::Log>,
 }
 
 impl Switch {
@@ -165,6 +170,7 @@ impl Switch {
             changes: changes::Changes::default(),
             lessons: learn::Lessons::default(),
             paused: resume::PausedPackets::default(),
+            log: None,
         }
     }
     /// For workers to make their readers from; publish by [`Switch::publish`].

@@ -22,25 +22,7 @@ impl Switch {
         out: &mut Vec<Output>,
     ) -> Result<(), OfError> {
         let connection = &self.connections[&conn];
-        if packet_out.buffer_id != u32::MAX {
-            return Err(OfError::BufferUnknown);
-        }
-        if !is_ingress(packet_out.in_port) {
-            return Err(OfError::BadPort);
-        }
-        if packet_out.data.len() < 14 {
-            return Err(match connection.version {
-                Version::V10 => OfError::BadLength,
-                _ => OfError::BadPacket,
-            });
-        }
-        let matching = known(&packet_out.data);
-        check_actions(
-            &packet_out.actions,
-            &matching,
-            TableId::ALL,
-            connection.version,
-        )?;
+        check(&packet_out, connection.version)?;
         self.check_used(connection.bridge, &packet_out.actions)?;
         let command = event::PacketOut {
             bridge: connection.bridge,
@@ -68,6 +50,24 @@ impl Switch {
         });
         result
     }
+}
+
+/// What is wrong with a PACKET_OUT, whatever groups and meters there are.
+pub(super) fn check(packet_out: &PacketOut, version: Version) -> Result<(), OfError> {
+    if packet_out.buffer_id != u32::MAX {
+        return Err(OfError::BufferUnknown);
+    }
+    if !is_ingress(packet_out.in_port) {
+        return Err(OfError::BadPort);
+    }
+    if packet_out.data.len() < 14 {
+        return Err(match version {
+            Version::V10 => OfError::BadLength,
+            _ => OfError::BadPacket,
+        });
+    }
+    let matching = known(&packet_out.data);
+    check_actions(&packet_out.actions, &matching, TableId::ALL, version)
 }
 
 /// Whether a packet can come from there.

@@ -1,6 +1,7 @@
 //! OFPT_PORT_MOD: the configuration bits of a port.
 
 use super::settings::ConnId;
+use super::undo::Undo;
 use super::{Output, Switch};
 use ofp::error::OfError;
 use ofp::message::{PortMod, PortReason, port_config};
@@ -35,7 +36,7 @@ impl Switch {
         if port_mod.mask & !CHANGEABLE != 0 {
             return Err(OfError::PortModBadConfig);
         }
-        let before = port.view.clone();
+        let (before, was_up) = (port.view.clone(), port.state.admin_up);
         for bit in (0..32)
             .map(|n| 1 << n)
             .filter(|bit| port_mod.mask & bit != 0)
@@ -51,6 +52,13 @@ impl Switch {
             port.state.admin_up = up;
             out.push(Output::SetPortUp(id, up));
         }
+        self.note(|| {
+            Undo::Other(Box::new(move |switch| {
+                if let Some(port) = switch.ports.get_mut(&id) {
+                    (port.view, port.state.admin_up) = (before, was_up);
+                }
+            }))
+        });
         self.stage_port(id);
         self.port_status(id, PortReason::Modify, out);
         Ok(())

@@ -9,6 +9,7 @@ use super::bridge::Bridge;
 use super::connection::EventKind;
 use super::flow_mod::MAX_ENTRIES;
 use super::settings::{ConnId, TableSettings};
+use super::undo::Undo;
 use super::{Output, Switch};
 use crate::model::BridgeId;
 use crate::model::snapshot::Miss;
@@ -111,6 +112,13 @@ impl Bridge {
         let wanted = configured || state.is_some_and(|t| t.eviction);
         wanted.then(|| state.map_or(eviction_flag::ALL, |t| t.eviction_flags))
     }
+    /// Tells the flow table how it evicts.
+    fn follow_eviction(&mut self, table: TableId) {
+        let flags = self.eviction(table);
+        let groups = self.table_settings(table).map(|t| t.groups.clone());
+        let how = flags.map(|flags| (flags, groups.unwrap_or_default()));
+        self.flows.set_eviction(table, how);
+    }
     /// Percent of a table that are free.
     fn vacancy(&self, table: TableId) -> u8 {
         let limit = self.table_limit(table);
@@ -152,6 +160,7 @@ impl Switch {
             TableId::ALL => tables().collect(),
             table => vec![table],
         };
+        self.note_tables(id);
         for table in list {
             self.change_table(id, table, version, table_mod);
             self.follow_table(now, id, table);
@@ -160,6 +169,21 @@ impl Switch {
             self.stage_misses(id);
         }
         Ok(())
+    }
+    /// Writes down what the tables are like.
+    fn note_tables(&mut self, id: BridgeId) {
+        if !self.is_noting() {
+            return;
+        }
+        let bridge = &self.bridges[&id];
+        let (before, misses) = (bridge.tables.by_id.clone(), bridge.config.misses.clone());
+        let undo = move |switch: &mut Switch| {
+            let bridge = switch.bridges.get_mut(&id).expect("has the bundle");
+            bridge.tables.by_id = before;
+            bridge.config.misses = misses;
+            tables().for_each(|table| bridge.follow_eviction(table));
+        };
+        self.note(|| Undo::Other(Box::new(undo)));
     }
     fn change_table(
         &mut self,
@@ -193,15 +217,10 @@ impl Switch {
             bridge.tables.by_id.remove(&table);
         }
     }
-    /// Tells the flow table how it evicts, and evicts what is above the limit.
+    /// A table evicts as it is set to, and what is above the limit at once.
     fn follow_table(&mut self, now: Time, id: BridgeId, table: TableId) {
         let bridge = self.bridges.get_mut(&id).expect("seen by callers");
-        let flags = bridge.eviction(table);
-        let groups = bridge.table_settings(table).map(|t| t.groups.clone());
-        bridge.flows.set_eviction(
-            table,
-            flags.map(|flags| (flags, groups.unwrap_or_default())),
-        );
+        bridge.follow_eviction(table);
         let above = |bridge: &Bridge| bridge.flows.len(table) > bridge.table_limit(table);
         while above(&self.bridges[&id]) && self.evict(now, id, table) {}
     }
@@ -271,7 +290,7 @@ impl Switch {
 }
 
 /// What is wrong with a TABLE_MOD, whatever the tables are.
-fn check(table_mod: &TableMod, version: Version) -> Result<(), OfError> {
+pub(super) fn check(table_mod: &TableMod, version: Version) -> Result<(), OfError> {
     let TableMod { table, config, .. } = *table_mod;
     if table != TableId::ALL && usize::from(table.0) >= TableId::LEN {
         return Err(OfError::TableModBadTable);

@@ -42,6 +42,14 @@ impl Publisher {
     pub fn stage(&mut self, change: Change) {
         self.staged.push(change);
     }
+    /// How many changes wait to be published.
+    pub fn staged(&self) -> usize {
+        self.staged.len()
+    }
+    /// Forgets the staged changes from that place on: they never happened.
+    pub fn unstage(&mut self, from: usize) {
+        self.staged.truncate(from);
+    }
     /// Whether changes wait to be published.
     pub fn is_staged(&self) -> bool {
         !self.staged.is_empty()

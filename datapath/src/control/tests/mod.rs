@@ -1,6 +1,7 @@
 //! Direct calls of control's interface: state in, outputs out, on a clock of numbers.
 
 mod bridges;
+mod bundles;
 mod dumps;
 mod flow_mods;
 mod flow_table;
