@@ -409,7 +409,7 @@ fn messages() -> impl Strategy<Value = Vec<Body>> {
     let port_mods = (1..4u32, 0..2u32).prop_map(|(port, bit)| {
         Body::PortMod(PortMod {
             port: PortNo(port),
-            config: bit * port_config::NO_FLOOD | port_config::PORT_DOWN * (port & bit),
+            config: (bit * port_config::NO_FLOOD) | ((port & bit) * port_config::PORT_DOWN),
             mask: port_config::NO_FLOOD | port_config::PORT_DOWN,
             ..Default::default()
         })
