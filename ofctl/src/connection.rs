@@ -3,7 +3,7 @@
 
 use crate::failure::{Failure, Result};
 use crate::target::{Stream, Target};
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use ofp::bpdu::BpduStats;
 use ofp::message::{
     Body, Dialect, ErrorBody, FlowFormat, FlowMod, Hello, Message, MultipartPart, MultipartRequest,
@@ -188,7 +188,7 @@ impl Connection {
             None => most,
         };
         if left.is_zero() {
-            return Err(Failure::plain(format!("{}: no answer in time", self.name)));
+            return Err(Failure::TimedOut(self.name.clone()));
         }
         Ok(self.stream.set_timeout(Some(left))?)
     }
@@ -224,27 +224,77 @@ impl Connection {
         }
     }
 
+    /// The bytes of the next message; `None`: none came within this time.
+    pub fn receive_within(&mut self, most: Duration) -> Result<Option<Bytes>> {
+        match self.receive_bytes(most) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(Failure::TimedOut(_)) if self.deadline.is_none_or(|d| d > Instant::now()) => {
+                Ok(None)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// What is in a message; `None`: an echo request, which is answered.
+    pub fn open_message(&mut self, bytes: &Bytes) -> Result<Option<Message>> {
+        let message = match Message::decode(bytes, &self.dialect) {
+            Ok(message) => message,
+            Err(error) => {
+                let dump = print::hex_dump(bytes, true);
+                return Err(Failure::plain(format!(
+                    "{}: cannot decode a message: {error}\n{dump}",
+                    self.name
+                )));
+            }
+        };
+        match message.body {
+            Body::EchoRequest(data) => {
+                let mut out = BytesMut::new();
+                self.append(message.xid, Body::EchoReply(data), &mut out);
+                self.write(&out)?;
+                Ok(None)
+            }
+            _ => Ok(Some(message)),
+        }
+    }
+
+    /// Sends a message that is given as its type and body, and prints what is answered.
+    pub fn ask_bytes(&mut self, kind: u8, body: &[u8]) -> Result<String> {
+        let xid = self.send_bytes(kind, body)?;
+        loop {
+            let bytes = self.receive_bytes(REPLY_TIMEOUT)?;
+            if Header::parse(&bytes).is_some_and(|header| header.xid == xid) {
+                let ports = PortMap::default();
+                let style = Style::plain(self.version(), &ports);
+                return Ok(print::print_wire(&bytes, &style));
+            }
+        }
+    }
+
+    /// Sends a message that is given as its type and body, and a barrier; an error is a failure.
+    pub fn tell_bytes(&mut self, kind: u8, body: &[u8]) -> Result<()> {
+        self.send_bytes(kind, body)?;
+        self.tell(Vec::new())
+    }
+
+    fn send_bytes(&mut self, kind: u8, body: &[u8]) -> Result<Xid> {
+        let xid = next_xid();
+        let mut out = BytesMut::new();
+        out.put_u8(self.version() as u8);
+        out.put_u8(kind);
+        out.put_u16((HEADER_SIZE + body.len()) as u16);
+        out.put_u32(xid.0);
+        out.put_slice(body);
+        self.write(&out)?;
+        Ok(xid)
+    }
+
     /// Receives a message; echo requests are answered and not returned.
     pub fn receive(&mut self, most: Duration) -> Result<Message> {
         loop {
             let bytes = self.receive_bytes(most)?;
-            let message = match Message::decode(&bytes, &self.dialect) {
-                Ok(message) => message,
-                Err(error) => {
-                    let dump = print::hex_dump(&bytes, true);
-                    return Err(Failure::plain(format!(
-                        "{}: cannot decode a message: {error}\n{dump}",
-                        self.name
-                    )));
-                }
-            };
-            match message.body {
-                Body::EchoRequest(data) => {
-                    let mut out = BytesMut::new();
-                    self.append(message.xid, Body::EchoReply(data), &mut out);
-                    self.write(&out)?;
-                }
-                _ => return Ok(message),
+            if let Some(message) = self.open_message(&bytes)? {
+                return Ok(message);
             }
         }
     }
@@ -457,9 +507,7 @@ pub fn describe_frame(frame: &[u8]) -> String {
 
 fn broken(name: &str, error: io::Error) -> Failure {
     match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-            Failure::plain(format!("{name}: no answer in time"))
-        }
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Failure::TimedOut(name.to_owned()),
         _ => Failure::plain(format!("{name}: {error}")),
     }
 }

@@ -27,6 +27,9 @@ pub enum Failure {
     /// The switch answered with errors; already rendered.
     #[error("{0}")]
     Switch(String),
+    /// The switch does not answer.
+    #[error("ofctl: {0}: no answer in time\n")]
+    TimedOut(String),
     /// Everything is said; the exit status tells the result.
     #[error("")]
     Status(u8),

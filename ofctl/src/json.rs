@@ -2,7 +2,8 @@
 
 use ofp::bpdu::BpduStats;
 use ofp::message::{
-    Features, FlowStats, MultipartPart, PortDesc, PortStats, SwitchDesc, TableFeatures, TableStats,
+    Features, FlowStats, MultipartPart, PortDesc, PortStats, QueueDesc, QueueStats, SwitchDesc,
+    TableDesc, TableFeatures, TableStats, table_config,
 };
 use ofp::text::{Style, print_actions, print_match};
 use ofp::types::PortNo;
@@ -178,6 +179,51 @@ pub fn tables(tables: &[TableStats]) -> Value {
         })
     };
     tables.iter().map(one).collect()
+}
+
+/// How tables are configured.
+pub fn table_descs(descs: &[TableDesc]) -> Value {
+    let one = |d: &TableDesc| {
+        let has = |bit: u32| d.config & bit != 0;
+        let vacancy = has(table_config::VACANCY_EVENTS).then(
+            || json!({ "down": d.vacancy.down, "up": d.vacancy.up, "current": d.vacancy.current }),
+        );
+        json!({
+            "table": d.table.0,
+            "eviction": has(table_config::EVICTION),
+            "eviction_flags": d.eviction_flags,
+            "vacancy": vacancy,
+        })
+    };
+    descs.iter().map(one).collect()
+}
+
+/// Counters of queues.
+pub fn queue_stats(stats: &[QueueStats]) -> Value {
+    let one = |s: &QueueStats| {
+        json!({
+            "port": port(s.port),
+            "queue": s.queue,
+            "bytes": count(s.tx_bytes),
+            "packets": count(s.tx_packets),
+            "errors": count(s.tx_errors),
+            "duration": seconds(s.duration),
+        })
+    };
+    stats.iter().map(one).collect()
+}
+
+/// Queues as configured; rates in tenths of a percent of the port's.
+pub fn queue_descs(descs: &[QueueDesc]) -> Value {
+    let one = |d: &QueueDesc| {
+        json!({
+            "port": port(d.port),
+            "queue": d.queue,
+            "min_rate": d.min_rate,
+            "max_rate": d.max_rate,
+        })
+    };
+    descs.iter().map(one).collect()
 }
 
 /// What tables can do.

@@ -4,9 +4,11 @@
 mod color;
 mod command;
 mod connection;
+mod control;
 mod failure;
 mod json;
 mod options;
+mod stamp;
 mod target;
 mod transmit;
 mod unixctl;

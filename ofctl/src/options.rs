@@ -31,6 +31,27 @@ pub struct Options {
     /// Refuse commands that change something.
     #[arg(long)]
     pub read_only: bool,
+    /// monitor, snoop, ofp-parse-pcap: print the time of each message.
+    #[arg(long)]
+    pub timestamp: bool,
+    /// monitor: be the controller of this id, which controller(id=...) names.
+    #[arg(long, value_name = "ID")]
+    pub controller_id: Option<u16>,
+    /// monitor, snoop: take commands on this socket; none: on no socket.
+    #[arg(long, value_name = "SOCKET")]
+    pub unixctl: Option<String>,
+    /// monitor, snoop: write the process id to a file.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "ofctl.pid")]
+    pub pidfile: Option<String>,
+    /// Replace another process's file.
+    #[arg(long)]
+    pub overwrite_pidfile: bool,
+    /// monitor, snoop: go into the background when all is ready.
+    #[arg(long)]
+    pub detach: bool,
+    /// The working directory stays the same in any case; for scripts that say so.
+    #[arg(long, hide = true)]
+    no_chdir: bool,
     /// trace: send the packet, too.
     #[arg(long)]
     pub generate: bool,

@@ -4,12 +4,18 @@
 mod bpdu;
 mod change;
 mod difference;
+mod encode;
 mod flow;
+mod monitor;
 mod packet;
 mod parse;
+mod pcap;
 mod port;
+mod queue;
+mod raw;
 mod source;
 mod switch;
+mod table;
 mod trace;
 
 pub(crate) use source::Place;
@@ -71,9 +77,60 @@ const COMMANDS: &[Command] = &[
     row(
         "dump-table-features",
         "SWITCH",
-        switch::dump_table_features,
+        table::dump_table_features,
         "what the tables can do",
     ),
+    row(
+        "dump-table-desc",
+        "SWITCH",
+        table::dump_table_desc,
+        "what the tables do when they are full",
+    ),
+    row(
+        "mod-table",
+        "SWITCH TABLE SETTING",
+        table::mod_table,
+        "drop, continue or controller (1.1, 1.2); evict, noevict, vacancy:LOW,HIGH, novacancy (1.4)",
+    )
+    .writes(),
+    row(
+        "queue-stats",
+        "SWITCH [PORT] [QUEUE]",
+        queue::queue_stats,
+        "counters of queues",
+    ),
+    row(
+        "queue-get-config",
+        "SWITCH [PORT] [QUEUE]",
+        queue::queue_get_config,
+        "how queues are configured",
+    ),
+    row(
+        "dump-ipfix-bridge",
+        "SWITCH",
+        raw::dump_ipfix_bridge,
+        "statistics of the bridge's IPFIX exporter",
+    ),
+    row(
+        "dump-ipfix-flow",
+        "SWITCH",
+        raw::dump_ipfix_flow,
+        "statistics of flows' IPFIX exporters",
+    ),
+    row(
+        "ct-flush-zone",
+        "SWITCH ZONE",
+        raw::ct_flush_zone,
+        "forget a zone's connections",
+    )
+    .writes(),
+    row(
+        "ct-flush",
+        "SWITCH [zone=N]",
+        raw::ct_flush,
+        "forget connections",
+    )
+    .writes(),
     row(
         "get-frags",
         "SWITCH",
@@ -98,6 +155,12 @@ const COMMANDS: &[Command] = &[
         "SWITCH [SIZE]",
         switch::ping,
         "round trips of 10 echo requests",
+    ),
+    row(
+        "benchmark",
+        "SWITCH SIZE COUNT",
+        switch::benchmark,
+        "how fast COUNT echo requests are answered",
     ),
     row(
         "dump-flows",
@@ -161,9 +224,15 @@ const COMMANDS: &[Command] = &[
     .writes(),
     row(
         "monitor",
-        "SWITCH [MISSLEN] [invalid_ttl]",
-        packet::monitor,
-        "print packets and events until stopped",
+        "SWITCH [MISSLEN] [invalid_ttl] [resume]",
+        monitor::monitor,
+        "print packets and events until stopped; resume: let paused packets go on",
+    ),
+    row(
+        "snoop",
+        "SWITCH",
+        monitor::snoop,
+        "print what the switch and its controllers say to each other",
     ),
     row(
         "dump-ports",
@@ -215,6 +284,60 @@ const COMMANDS: &[Command] = &[
         "print the actions whose bytes stand on standard input",
     ),
     row(
+        "ofp-parse",
+        "FILE",
+        pcap::ofp_parse,
+        "print the OpenFlow messages of a file",
+    ),
+    row(
+        "ofp-parse-pcap",
+        "FILE [TCP-PORT]...",
+        pcap::ofp_parse_pcap,
+        "print the OpenFlow messages of a capture",
+    ),
+    row(
+        "parse-pcap",
+        "FILE",
+        pcap::parse_pcap,
+        "print the fields of a capture's packets",
+    ),
+    row(
+        "parse-packet",
+        "[FILE]",
+        pcap::parse_packet,
+        "print the fields of a packet's bytes",
+    ),
+    row(
+        "compose-packet",
+        "FLOW [HEX]",
+        encode::compose_packet,
+        "print a packet with these fields, and this payload",
+    ),
+    row(
+        "parse-key-value",
+        "TEXT [TEXT]...",
+        encode::parse_key_value,
+        "print the items of a text",
+    ),
+    row(
+        "encode-hello",
+        "BITMAP",
+        encode::encode_hello,
+        "print a hello for these versions",
+    ),
+    row(
+        "encode-error-reply",
+        "ERROR HEX",
+        encode::encode_error_reply,
+        "print the error message for a message",
+    ),
+    row(
+        "print-error",
+        "ERROR",
+        encode::print_error,
+        "print an error's numbers in every version",
+    ),
+    row(
         "ofp-print",
         "HEX [VERBOSITY]",
         parse::ofp_print,
@@ -237,7 +360,10 @@ impl Command {
     }
     fn arity(&self) -> (usize, usize) {
         let words = self.arguments.split_whitespace();
-        let most = words.clone().count();
+        let most = match self.arguments.ends_with("...") {
+            true => usize::MAX,
+            false => words.clone().count(),
+        };
         (words.filter(|w| !w.starts_with('[')).count(), most)
     }
 }
@@ -300,6 +426,20 @@ impl Context<'_> {
     }
     fn connect_with(&self, versions: &[Version]) -> Result<Connection> {
         self.open(self.switch(), versions)
+    }
+    /// Those of the allowed versions that can do what is asked, the lowest first.
+    fn versions_that(&self, can: impl Fn(&Version) -> bool, what: &str) -> Result<Vec<Version>> {
+        let mut versions = self.options.versions()?.0;
+        versions.retain(&can);
+        if versions.is_empty() {
+            let able = Version::SUPPORTED.iter().filter(|v| can(v));
+            let able: Vec<&str> = able.map(|v| v.name()).collect();
+            return Err(Failure::plain(format!(
+                "{what} needs {}",
+                able.join(" or ")
+            )));
+        }
+        Ok(versions)
     }
     /// Connects to a switch.
     fn open(&self, switch: &str, versions: &[Version]) -> Result<Connection> {

@@ -22,7 +22,7 @@ fn print_flow(xid: u32, flow: FlowMod, version: Version) -> Result<()> {
     print_wire(&bytes, false)
 }
 
-fn print_wire(bytes: &Bytes, hex: bool) -> Result<()> {
+pub(super) fn print_wire(bytes: &Bytes, hex: bool) -> Result<()> {
     let ports = PortMap::default();
     let style = Style {
         frame: Some(&describe_frame),
@@ -53,7 +53,7 @@ pub(super) fn parse_flows(context: &Context<'_>) -> Result<()> {
 }
 
 /// Bytes written as hexadecimal digits, with white space between them.
-fn hex_bytes(text: &str) -> Result<Bytes> {
+pub(super) fn hex_bytes(text: &str) -> Result<Bytes> {
     let digits: String = text.split_whitespace().collect();
     let fault = || Failure::plain(format!("\"{}\" is not hexadecimal", text.trim()));
     if !digits.len().is_multiple_of(2) || !digits.is_ascii() {

@@ -6,11 +6,12 @@ use crate::failure::{Failure, Result};
 use crate::json;
 use bytes::Bytes;
 use ofp::message::{
-    Body, MultipartPart, MultipartReply, MultipartRequest, SwitchConfig, TableFeatures, TableStats,
+    Body, MultipartPart, MultipartReply, MultipartRequest, SwitchConfig, TableStats,
 };
 use ofp::text::PortMap;
 use ofp::text::print::{frag_name, print_message};
 use ofp::types::{PortNo, Version};
+use ofp::wire::HEADER_SIZE;
 use std::time::{Duration, Instant};
 
 /// Fragment modes by number.
@@ -40,7 +41,7 @@ pub(super) fn show(context: &Context<'_>) -> Result<()> {
     print(&print_message(&config, &style))
 }
 
-fn wrong_reply(context: &Context<'_>) -> Failure {
+pub(super) fn wrong_reply(context: &Context<'_>) -> Failure {
     Failure::plain(format!("{}: a reply of the wrong kind", context.switch()))
 }
 
@@ -70,7 +71,7 @@ pub(super) fn dump_desc(context: &Context<'_>) -> Result<()> {
 }
 
 /// The parts of a reply put together, so that runs of like tables are not cut at a part's end.
-fn gather(
+pub(super) fn gather(
     connection: &mut Connection,
     request: MultipartRequest,
 ) -> Result<Option<ofp::message::Message>> {
@@ -84,6 +85,9 @@ fn gather(
         if let Body::MultipartReply(next) = &message.body {
             match (&mut first.part, &next.part) {
                 (MultipartPart::Table(all), MultipartPart::Table(more)) => {
+                    all.extend_from_slice(more)
+                }
+                (MultipartPart::TableDesc(all), MultipartPart::TableDesc(more)) => {
                     all.extend_from_slice(more)
                 }
                 (MultipartPart::TableFeatures(all), MultipartPart::TableFeatures(more)) => {
@@ -113,30 +117,6 @@ pub(super) fn dump_tables(context: &Context<'_>) -> Result<()> {
     let ports = PortMap::default();
     let style = context.style(connection.version(), &ports);
     whole.map_or(Ok(()), |message| print(&print_message(&message, &style)))
-}
-
-pub(super) fn dump_table_features(context: &Context<'_>) -> Result<()> {
-    let (mut versions, _) = context.options.versions()?;
-    versions.retain(|v| *v >= Version::V13);
-    if versions.is_empty() {
-        return Err(Failure::plain("dump-table-features needs OpenFlow13"));
-    }
-    let mut connection = context.connect_with(&versions)?;
-    let whole = gather(
-        &mut connection,
-        MultipartRequest::TableFeatures { modify: false },
-    )?;
-    let tables: &[TableFeatures] = match whole.as_ref().map(|m| &m.body) {
-        Some(Body::MultipartReply(MultipartReply {
-            part: MultipartPart::TableFeatures(tables),
-            ..
-        })) => tables,
-        _ => return Err(wrong_reply(context)),
-    };
-    if context.options.json {
-        return print(&format!("{}\n", json::table_features(tables)));
-    }
-    print(&ofp::text::print::print_table_features(tables))
 }
 
 fn config(context: &Context<'_>, connection: &mut Connection) -> Result<SwitchConfig> {
@@ -229,4 +209,37 @@ pub(super) fn ping(context: &Context<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+pub(super) fn benchmark(context: &Context<'_>) -> Result<()> {
+    let number = |index: usize, what: &str, most: usize| {
+        let word = &context.args[index];
+        let value = word.parse::<usize>().ok();
+        value.filter(|value| *value <= most).ok_or_else(|| {
+            Failure::plain(format!(
+                "benchmark: \"{word}\" is not {what} of 0 to {most}"
+            ))
+        })
+    };
+    let size = number(1, "a size", usize::from(u16::MAX) - HEADER_SIZE)?;
+    let count = number(2, "a number", usize::MAX)?;
+    let whole = size + HEADER_SIZE;
+    print(&format!(
+        "Sending {count} packets * {whole} bytes (with header) = {} bytes total\n",
+        count.saturating_mul(whole)
+    ))?;
+    let data = Bytes::from(vec![0; size]);
+    let mut connection = context.connect()?;
+    let start = Instant::now();
+    for _ in 0..count {
+        connection.ask(Body::EchoRequest(data.clone()))?;
+    }
+    let secs = start.elapsed().as_secs_f64();
+    let rate = |amount: usize| (amount as f64 / secs.max(1e-9)).round();
+    print(&format!(
+        "Finished in {:.1} ms ({} packets/s) ({} bytes/s)\n",
+        secs * 1000.0,
+        rate(count),
+        rate(count.saturating_mul(whole))
+    ))
 }

@@ -220,7 +220,10 @@ pub fn hex_dump(data: &[u8], text: bool) -> String {
             let shown: String = bytes.iter().map(printable).collect();
             line = format!("{line:<WIDTH$}|{shown:<16}|");
         }
-        out.push_str(line.trim_end());
+        let line = line.trim_end();
+        // Half a row has no second half to be told from.
+        let bare = line.strip_suffix('-').filter(|_| !text);
+        out.push_str(bare.unwrap_or(line));
         out.push('\n');
     }
     out
