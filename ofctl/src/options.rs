@@ -52,6 +52,15 @@ pub struct Options {
     /// The working directory stays the same in any case; for scripts that say so.
     #[arg(long, hide = true)]
     no_chdir: bool,
+    /// watch: measure once.
+    #[arg(long)]
+    pub once: bool,
+    /// watch: seconds between two rounds.
+    #[arg(long, value_name = "SECONDS")]
+    pub interval: Option<f64>,
+    /// watch: rounds.
+    #[arg(long, value_name = "N")]
+    pub count: Option<u64>,
     /// trace: send the packet, too.
     #[arg(long)]
     pub generate: bool,

@@ -6,6 +6,7 @@ mod change;
 mod difference;
 mod encode;
 mod flow;
+mod lint;
 mod monitor;
 mod packet;
 mod parse;
@@ -17,6 +18,7 @@ mod source;
 mod switch;
 mod table;
 mod trace;
+mod watch;
 
 pub(crate) use source::Place;
 
@@ -264,6 +266,18 @@ const COMMANDS: &[Command] = &[
         "BRIDGE FLOW [PACKET]",
         trace::trace,
         "what happens to a packet and why: a flow as in in_port=1,tcp,nw_dst=10.0.0.1, a frame in hexadecimal or as eth(...) ipv4(...); --generate sends it",
+    ),
+    row(
+        "watch",
+        "BRIDGE [ports|flows]",
+        watch::watch,
+        "packets and bits per second, the busiest first; --interval, --count, --once",
+    ),
+    row(
+        "lint",
+        "FILE",
+        lint::lint,
+        "what is suspicious in a file of flows; exit status 1 if something is",
     ),
     row(
         "parse-flow",

@@ -1,0 +1,169 @@
+"""Every command of the stock `ovs-ofctl` against our switch, in every version; and what our `ofctl` adds to them."""
+
+import json
+import subprocess
+
+import pytest
+from lab import flows
+
+VERSIONS = ["OpenFlow10", "OpenFlow11", "OpenFlow12", "OpenFlow13", "OpenFlow14", "OpenFlow15"]
+ARP = "ffffffffffff5054000000050806000108000604000150540000000501020304000000000000010203050000"
+
+
+@pytest.fixture(scope="module")
+def site(shared_lab):
+    """A bridge with three ports, each cabled to a host."""
+    switch = shared_lab.switch()
+    switch.vsctl("add-br", "br0", "--", "set-fail-mode", "br0", "secure")
+    for number in 1, 2, 3:
+        shared_lab.host(switch, f"p{number}", f"10.0.0.{number}/24")
+        switch.vsctl("add-port", "br0", f"p{number}", "--", "set", "Interface", f"p{number}", f"ofport_request={number}")
+    return switch
+
+
+@pytest.fixture(autouse=True)
+def empty(site):
+    site.ofctl("del-flows", "br0")
+
+
+def both(site, *words):
+    """What both tools print, without what differs between two moments."""
+    return [steady(tool(*words).stdout) for tool in (site.ofctl, site.stock_ofctl)]
+
+
+def steady(text):
+    words = []
+    for word in text.replace("=", " = ").replace(",", " , ").split():
+        words.append("N" if word.replace(".", "").rstrip("s").isdigit() else word)
+    return [word for word in words if not word.startswith("0x") and not word.startswith("(xid")]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("command", [
+    "show", "dump-desc", "dump-tables", "dump-ports", "dump-ports-desc", "dump-flows", "dump-aggregate", "queue-stats",
+    "queue-get-config", "get-frags", "probe", "ping"])
+def test_questions(site, command, version):
+    site.stock_ofctl("add-flow", "br0", "priority=7,ip,nw_dst=10.0.0.0/8,actions=dec_ttl,output:2")
+    ours, stock = both(site, "-O", version, command, "br0")
+    if command != "ping":
+        assert ours == stock
+
+
+@pytest.mark.parametrize("version", ["OpenFlow14", "OpenFlow15"])
+def test_tables(site, version):
+    site.stock_ofctl("-O", version, "mod-table", "br0", "2", "vacancy:20,80")
+    ours, stock = both(site, "-O", version, "dump-table-desc", "br0")
+    assert ours == stock
+    assert "vacancy_down" in stock
+    site.stock_ofctl("-O", version, "mod-table", "br0", "2", "novacancy")
+    site.stock_ofctl("-O", version, "mod-table", "br0", "3", "evict")
+    site.stock_ofctl("-O", version, "mod-table", "br0", "3", "noevict")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_changes_of_flows(site, version, tmp_path):
+    file = tmp_path / "flows"
+    stock = lambda *words: site.stock_ofctl("-O", version, *words)
+    left = lambda: [flow.strip() for flow in site.ofctl("--no-stats", "dump-flows", "br0").stdout.splitlines()]
+    stock("add-flow", "br0", "priority=5,arp,actions=output:1")
+    stock("mod-flows", "br0", "arp,actions=output:2")
+    assert left() == ["priority=5,arp actions=output:2"]
+    stock("--strict", "del-flows", "br0", "priority=4,arp")
+    assert len(left()) == 1
+    file.write_text("priority=5,arp,actions=output:3\npriority=6,ip,actions=drop\n")
+    assert site.stock_ofctl("-O", version, "diff-flows", "br0", str(file), check=False).returncode == 2
+    stock("replace-flows", "br0", str(file))
+    assert stock("diff-flows", "br0", str(file)).stdout == ""
+    stock("del-flows", "br0", "ip")
+    assert left() == ["priority=5,arp actions=output:3"]
+    stock("packet-out", "br0", f"in_port=1 packet={ARP} actions=output:2")
+    for action in "down", "up", "no-receive", "receive", "no-forward", "forward", "no-packet-in", "packet-in":
+        stock("mod-port", "br0", "p3", action)
+
+
+def test_bundles(site, tmp_path):
+    file = tmp_path / "flows"
+    file.write_text("priority=6,ip,actions=drop\npriority=5,udp,actions=group:77\n")
+    for tool in site.ofctl, site.stock_ofctl:
+        done = tool("-O", "OpenFlow14", "--bundle", "add-flows", "br0", str(file), check=False)
+        assert done.returncode != 0 and "OFPBAC_BAD_OUT_GROUP" in done.stderr + done.stdout
+        assert flows(site.ofctl("dump-flows", "br0").stdout) == []
+    file.write_text("priority=6,ip,actions=drop\npriority=5,udp,actions=output:2\n")
+    for tool in site.ofctl, site.stock_ofctl:
+        tool("-O", "OpenFlow14", "--bundle", "add-flows", "br0", str(file))
+        assert len(flows(site.ofctl("dump-flows", "br0").stdout)) == 2
+        tool("-O", "OpenFlow14", "--bundle", "del-flows", "br0")
+
+
+def test_replace_flows_sends_the_difference(site, tmp_path):
+    file = tmp_path / "flows"
+    site.ofctl("add-flow", "br0", "priority=1,ip,actions=output:1")
+    site.ofctl("add-flow", "br0", "priority=2,arp,actions=output:1")
+    file.write_text("priority=1,ip,actions=output:1\npriority=3,tcp,actions=output:2\n")
+    assert site.ofctl("diff-flows", "br0", str(file), check=False).returncode == 2
+    site.ofctl("replace-flows", "br0", str(file))
+    assert site.ofctl("diff-flows", "br0", str(file)).stdout == ""
+    dump = site.stock_ofctl("--no-stats", "dump-flows", "br0").stdout
+    assert sorted(dump.split("\n")) == ["", " priority=1,ip actions=output:1", " priority=3,tcp actions=output:2"]
+
+
+def test_what_is_not_there_is_said_by_the_switch(site):
+    for command in "dump-ipfix-bridge", "dump-ipfix-flow":
+        done = site.stock_ofctl(command, "br0", check=False)
+        assert "OFPT_ERROR" in done.stdout + done.stderr
+        assert "OFPT_ERROR" in site.ofctl(command, "br0", check=False).stdout
+
+
+def test_read_only_refuses_changes(site):
+    done = site.ofctl("--read-only", "add-flow", "br0", "actions=drop", check=False)
+    assert done.returncode != 0 and "--read-only" in done.stderr
+    site.ofctl("--read-only", "dump-flows", "br0")
+
+
+def appctl(site, *words):
+    control = f"{site.dir}/ovs-vswitchd.{site.pid()}.ctl"
+    return subprocess.run(["ovs-appctl", "-t", control, *words], capture_output=True, text=True, timeout=20)
+
+
+def test_trace(site):
+    site.ofctl("add-flows", "br0", "-", stdin="\n".join([
+        "priority=100,ip,nw_dst=10.0.0.0/24,actions=dec_ttl,resubmit(,1),output:2",
+        "table=1,tcp,tp_dst=80,actions=mod_dl_dst:00:11:22:33:44:55,output:3",
+        "priority=1,arp,actions=NORMAL"]) + "\n")
+    flow = "in_port=1,tcp,nw_dst=10.0.0.1,nw_ttl=64,tp_dst=80"
+    want = [
+        "bridge(\"br0\")", "-------------",
+        " 0. ip,nw_dst=10.0.0.0/24, priority 100", "    dec_ttl", "    resubmit(,1)",
+        "     1. tcp,tp_dst=80, priority 32768",
+        "            set_field:00:11:22:33:44:55->eth_dst", "            output:3", "    output:2"]
+    text = appctl(site, "ofproto/trace", "br0", flow).stdout
+    assert text.splitlines()[2:2 + len(want)] == want
+    assert "\nDatapath actions: set(eth(dst=00:11:22:33:44:55)),set(ipv4(ttl=63)),3,2\n" in text
+    text = site.ofctl("trace", "br0", flow).stdout
+    assert text.splitlines()[2:2 + len(want)] == want and "  2 (p2): eth(dst=00:11:22:33:44:55)" in text
+    told = json.loads(site.ofctl("--json", "trace", "br0", flow).stdout)
+    assert [frame["name"] for frame in told["frames"]] == ["p3", "p2"] and told["drops"] == []
+    # A frame in the language of the cases, and one in hexadecimal; nothing is learnt from them.
+    for packet in "eth(src=50:54:00:00:00:05) arp(1.2.3.4->1.2.3.5)", ARP:
+        assert "flooding" in site.ofctl("trace", "br0", "in_port=p1", packet).stdout
+    assert "50:54:00" not in appctl(site, "fdb/show", "br0").stdout
+    assert "no_rule" in site.ofctl("trace", "br0", "in_port=1,udp").stdout
+    assert " n_packets=0, " in site.ofctl("dump-flows", "br0", "arp").stdout
+    site.ofctl("--generate", "trace", "br0", "in_port=p1", ARP)
+    assert " n_packets=1, " in site.ofctl("dump-flows", "br0", "arp").stdout
+    for words in ["br7", flow], ["br0", "bogus=1"], ["br0", "in_port=1", "zz"], ["br0"]:
+        assert appctl(site, "ofproto/trace", *words).returncode != 0
+
+
+def test_watch_and_lint(site, tmp_path):
+    site.ofctl("add-flow", "br0", "actions=NORMAL")
+    ports = json.loads(site.ofctl("--json", "--once", "--interval", "0.1", "watch", "br0", "ports").stdout)
+    assert {"p1", "p2", "p3"} <= {port["name"] for port in ports}
+    assert "actions=NORMAL" in site.ofctl("--count", "2", "--interval", "0.1", "watch", "br0", "flows").stdout
+    file = tmp_path / "flows"
+    file.write_text("priority=9,ip,actions=output:1\npriority=5,tcp,actions=output:2\n")
+    done = site.ofctl("lint", str(file), check=False)
+    assert done.returncode == 1 and "2: column 1: warning" in done.stdout and "no packet reaches it" in done.stdout
+    assert json.loads(site.ofctl("--json", "lint", str(file), check=False).stdout)[0]["kind"] == "unreachable"
+    file.write_text("priority=9,tcp,actions=output:1\npriority=5,ip,actions=output:2\n")
+    assert site.ofctl("lint", str(file)).stdout == ""
