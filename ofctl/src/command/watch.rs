@@ -5,9 +5,7 @@ use super::{Context, print};
 use crate::connection::Connection;
 use crate::failure::{Failure, Result};
 use ofp::key::Match;
-use ofp::message::{
-    Body, FlowStats, FlowStatsRequest, MultipartPart, MultipartRequest, PortStats,
-};
+use ofp::message::{Body, FlowStats, FlowStatsRequest, MultipartPart, MultipartRequest, PortStats};
 use ofp::text::{PortMap, nearest, print_actions, print_match, print_port};
 use ofp::types::{Cookie, GroupId, PortNo, TableId};
 use serde_json::{Value, json};
@@ -215,7 +213,9 @@ fn short(value: f64) -> String {
 }
 
 fn in_text(switch: &str, what: What, rows: &[(&Row, Rates)], redraws: bool) -> String {
-    let lines = std::env::var("LINES").ok().and_then(|text| text.parse().ok());
+    let lines = std::env::var("LINES")
+        .ok()
+        .and_then(|text| text.parse().ok());
     let most = match redraws {
         true => lines.unwrap_or(LINES).saturating_sub(HEAD_LINES),
         false => usize::MAX,

@@ -241,7 +241,7 @@ fn actions(entry: &Entry<'_>, defined: &Defined, findings: &mut Vec<Finding>) {
     let moves_port = flow.actions.iter().any(writes_in_port);
     each(&flow.actions, &mut |action| match action {
         Action::Output { port, .. } if Some(*port) == in_port && !moves_port => {
-            let words = [format!("output:{port}"), format!("output:"), "actions".into()];
+            let words = [format!("output:{port}"), "output:".into(), "actions".into()];
             let mut finding = entry.find(
                 Severity::Warning,
                 "output-to-ingress",
@@ -352,7 +352,10 @@ mod tests {
     #[test]
     fn each_kind_is_found_where_it_stands() {
         for (text, want) in [
-            ("priority=5,ip,actions=1\npriority=4,arp,actions=2\n", vec![]),
+            (
+                "priority=5,ip,actions=1\npriority=4,arp,actions=2\n",
+                vec![],
+            ),
             ("ip,tcp_dst=80,actions=1\n", vec![(1, 4, "syntax")]),
             ("table=3,actions=goto_table:2\n", vec![(1, 17, "syntax")]),
             (
@@ -373,9 +376,15 @@ mod tests {
                 vec![(1, 19, "output-to-ingress")],
             ),
             ("actions=group:7\n", vec![(1, 9, "undefined-group")]),
-            ("group add group_id=7,type=all,bucket=1\nflow add actions=group:7\n", vec![]),
+            (
+                "group add group_id=7,type=all,bucket=1\nflow add actions=group:7\n",
+                vec![],
+            ),
             ("ip,actions=exit,output:1\n", vec![(1, 12, "after-exit")]),
-            ("ip,actions=output:1,dec_ttl\n", vec![(1, 4, "change-after-output")]),
+            (
+                "ip,actions=output:1,dec_ttl\n",
+                vec![(1, 4, "change-after-output")],
+            ),
             ("in_port=eth0,actions=output:\"eth-1\" # comment\n", vec![]),
         ] {
             assert_eq!(found(text), want, "{text}");

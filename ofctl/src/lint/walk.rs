@@ -11,10 +11,7 @@ fn next(action: &Action) -> Option<(TableId, Vec<String>)> {
         Action::GotoTable(table) => Some((*table, vec![format!("goto_table:{table}")])),
         Action::Resubmit {
             table: Some(table), ..
-        } => Some((
-            *table,
-            vec![format!(",{table})"), "resubmit".into()],
-        )),
+        } => Some((*table, vec![format!(",{table})"), "resubmit".into()])),
         Action::Reassemble(table) => Some((*table, vec!["reassemble".into()])),
         _ => None,
     }
@@ -50,12 +47,7 @@ pub(super) fn find(entries: &[&Entry<'_>], findings: &mut Vec<Finding>) {
         if !reached.contains(table) {
             let message = format!("no flow leads from table 0 to table {table}");
             let words = [format!("table={table}")];
-            findings.push(rules[0].find(
-                Severity::Warning,
-                "table-not-reached",
-                &words,
-                message,
-            ));
+            findings.push(rules[0].find(Severity::Warning, "table-not-reached", &words, message));
         }
         for rule in rules {
             each(&rule.flow.actions, &mut |action| {
