@@ -119,6 +119,7 @@ const NOT_BY_A_CASE: &[&str] = &[
     "mail_full",
     "no_group",
     "no_bucket",
+    "meter",
 ];
 
 #[test]

@@ -4,22 +4,42 @@
 use crate::model::DropReason;
 use ofp::action::Action;
 use ofp::types::PortNo;
+use smallvec::SmallVec;
 
 /// Different writes kept at most; a pipeline that has more is broken.
 const MAX_WRITES: usize = 1024;
 
+/// Actions of which a set has one each, in the order of execution; fields are written between `DecMplsTtl` and `Meter`. The
+/// last three exclude each other: the first one of them counts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    CopyTtlIn,
+    PopVlan,
+    PopMpls,
+    PopPbb,
+    Decap,
+    Encap,
+    PushMpls,
+    PushPbb,
+    PushVlan,
+    CopyTtlOut,
+    DecTtl,
+    DecMplsTtl,
+    Meter,
+    Queue,
+    Group,
+    Output,
+    Resubmit,
+}
+
+const KINDS: usize = Kind::Resubmit as usize + 1;
+
 /// Written by `write_actions`, emptied by `clear_actions`.
 #[derive(Clone, Default)]
 pub struct ActionSet<'s> {
-    pop_vlan: Option<&'s Action>,
-    push_vlan: Option<&'s Action>,
-    dec_ttl: Option<&'s Action>,
+    once: [Option<&'s Action>; KINDS],
     /// In the order in which they were written; a later one to the same bits replaces an earlier one.
     writes: Vec<&'s Action>,
-    queue: Option<&'s Action>,
-    group: Option<&'s Action>,
-    output: Option<&'s Action>,
-    resubmit: Option<&'s Action>,
 }
 
 fn same_target(a: &Action, b: &Action) -> bool {
@@ -43,18 +63,28 @@ impl<'s> ActionSet<'s> {
     /// specification's list have no place in a set and are left out.
     pub fn write(&mut self, action: &'s Action) -> Result<(), DropReason> {
         use Action::*;
-        let slot = match action {
-            StripVlan => &mut self.pop_vlan,
-            PushVlan(_) => &mut self.push_vlan,
-            DecTtl(_) => &mut self.dec_ttl,
-            SetQueue(_) => &mut self.queue,
-            Group(_) => &mut self.group,
+        let kind = match action {
+            CopyTtlIn => Kind::CopyTtlIn,
+            StripVlan => Kind::PopVlan,
+            PopMpls(_) => Kind::PopMpls,
+            PopPbb => Kind::PopPbb,
+            Decap(_) => Kind::Decap,
+            Encap(_) => Kind::Encap,
+            PushMpls(_) => Kind::PushMpls,
+            PushPbb(_) => Kind::PushPbb,
+            PushVlan(_) => Kind::PushVlan,
+            CopyTtlOut => Kind::CopyTtlOut,
+            DecTtl(_) => Kind::DecTtl,
+            DecMplsTtl => Kind::DecMplsTtl,
+            Meter(_) => Kind::Meter,
+            SetQueue(_) => Kind::Queue,
+            Group(_) => Kind::Group,
             Output { .. }
             | OutputReg { .. }
             | OutputTrunc { .. }
             | Enqueue { .. }
-            | Controller(_) => &mut self.output,
-            Resubmit { .. } => &mut self.resubmit,
+            | Controller(_) => Kind::Output,
+            Resubmit { .. } => Kind::Resubmit,
             SetVlanVid { .. }
             | SetVlanPcp { .. }
             | SetEthSrc(_)
@@ -69,6 +99,9 @@ impl<'s> ActionSet<'s> {
             | SetField { .. }
             | Load { .. }
             | Move { .. }
+            | SetMplsLabel(_)
+            | SetMplsTc(_)
+            | SetMplsTtl(_)
             | SetTunnel { .. } => {
                 self.writes.retain(|other| !same_target(action, other));
                 if self.writes.len() >= MAX_WRITES {
@@ -79,7 +112,7 @@ impl<'s> ActionSet<'s> {
             }
             _ => return Ok(()),
         };
-        *slot = Some(action);
+        self.once[kind as usize] = Some(action);
         Ok(())
     }
     /// Empties it.
@@ -88,18 +121,25 @@ impl<'s> ActionSet<'s> {
     }
     /// The port that it outputs to, if it has an output and no group.
     pub fn output_port(&self) -> Option<PortNo> {
-        match (self.group, self.output?) {
+        match (
+            self.once[Kind::Group as usize],
+            self.once[Kind::Output as usize]?,
+        ) {
             (None, Action::Output { port, .. }) => Some(*port),
             _ => None,
         }
     }
     /// The actions in the order of execution.
     pub fn in_order(self) -> impl Iterator<Item = &'s Action> {
-        [self.pop_vlan, self.push_vlan, self.dec_ttl]
+        let (before, rest) = self.once.split_at(Kind::Meter as usize);
+        let (quality, last) = rest.split_at(Kind::Group as usize - Kind::Meter as usize);
+        let last = last.iter().flatten().next().copied();
+        let before: SmallVec<[&'s Action; 4]> = before.iter().flatten().copied().collect();
+        let quality: SmallVec<[&'s Action; 2]> = quality.iter().flatten().copied().collect();
+        before
             .into_iter()
-            .flatten()
             .chain(self.writes)
-            .chain(self.queue)
-            .chain(self.group.or(self.output).or(self.resubmit))
+            .chain(quality)
+            .chain(last)
     }
 }

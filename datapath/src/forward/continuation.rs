@@ -35,7 +35,7 @@ pub(super) struct Remaining {
 }
 
 /// See the file's description.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Continuation {
     /// Not 0.
     id: u64,
@@ -51,6 +51,7 @@ pub struct Continuation {
     /// The action set was being executed, or has been.
     in_set: bool,
     is_set_done: bool,
+    in_group: bool,
     /// Ports, and the words of `WORDS`.
     ports: u64,
     words: [u64; WORDS.end - WORDS.start],
@@ -83,6 +84,22 @@ impl Continuation {
     pub(super) fn bpdu(&self) -> bpdu::Kind {
         self.bpdu
     }
+    /// The same with one action before all others, and an id of its own.
+    pub(super) fn after(&self, action: Action) -> Continuation {
+        let mut then = self.clone();
+        then.id = next_id();
+        let mut levels = then.levels.into_vec();
+        let top = Remaining {
+            actions: Box::new([action]),
+            table: self.at.0,
+            cookie: self.at.1,
+            rule: None,
+            deepens: false,
+        };
+        levels.push(top);
+        then.levels = levels.into();
+        then
+    }
     /// Bytes of memory that it takes, roughly.
     pub fn memory(&self) -> usize {
         let actions: usize = self.levels.iter().map(|level| level.actions.len()).sum();
@@ -111,20 +128,32 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
             rule: level.rule.cloned(),
             deepens: level.deepens,
         });
-        let levels = levels.collect();
+        let mut levels: Vec<Remaining> = levels.collect();
+        // The set of the clone is executed above its level, that of the packet above none.
+        let above = clone.map_or(0, |at| at + 1);
+        let is_set_done = self.in_set.is_some_and(|len| len >= above);
+        if is_set_done && !self.set_rest.is_empty() {
+            let rest = self.set_rest.iter().rev().copied().cloned();
+            let rest = Remaining {
+                actions: rest.collect(),
+                table: self.table,
+                cookie: self.cookie,
+                rule: None,
+                deepens: false,
+            };
+            levels.insert(0, rest);
+        }
         self.ended = true;
         Arc::new(Continuation {
             id: next_id(),
             plan: (!self.packet_out).then_some(self.view.plan.generation),
             table,
             at: (self.table, self.cookie),
-            levels,
+            levels: levels.into(),
             set: std::mem::take(&mut self.set).in_order().cloned().collect(),
             in_set: self.in_set.is_some(),
-            // The set of the clone is executed above its level, that of the packet above none.
-            is_set_done: self
-                .in_set
-                .is_some_and(|len| len >= clone.map_or(0, |at| at + 1)),
+            is_set_done,
+            in_group: self.in_group,
             ports: self.key.0[word::IN_PORT],
             words: std::array::from_fn(|index| self.key.0[WORDS.start + index]),
             tunnel: self.tunnel.clone(),
@@ -163,6 +192,7 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
         (self.table, self.cookie) = then.at;
         self.packet_out = then.plan.is_none();
         self.in_set = then.in_set.then_some(0);
+        self.in_group = then.in_group;
         self.stack.extend_from_slice(&then.stack);
         self.reserved = then.reserved;
         (self.depth, self.lookups) = (then.depth, then.lookups);

@@ -9,6 +9,7 @@ use super::prepared::Prepared;
 use super::program::{Overlay, Step};
 use super::pseudowire::Pseudowires;
 use super::reassembly::Reassembly;
+use super::reshape::push_mpls;
 use super::rewrite;
 use super::too_big::Answers;
 use super::trace::Observer;
@@ -288,7 +289,11 @@ impl<P: Pool> Executor<P> {
                     }
                 }
                 Step::PopVlan => rewrite::pop_vlan(&mut frame, &mut at.layout),
-                Step::Output { .. } | Step::Fragment { .. } | Step::Reassemble { .. } => {
+                Step::Output { .. }
+                | Step::Fragment { .. }
+                | Step::Reassemble { .. }
+                | Step::Reshape { .. }
+                | Step::Meter { then: Some(_), .. } => {
                     if is_last {
                         return self.send(cx, at, step, frame, o);
                     }
@@ -317,7 +322,25 @@ impl<P: Pool> Executor<P> {
                 }
                 Step::Effect(effect) => self.effect(cx, at, effect, &frame, o),
                 Step::Drop(reason) => return self.drop(frame, *reason, o),
-                Step::Punt { punt, tunnel } => self.punt(at, punt, tunnel, &frame, o),
+                Step::Meter { meter, then: None } => match self.metered(cx, meter, frame, o) {
+                    Some(kept) => frame = kept,
+                    None => return,
+                },
+                Step::PushMpls { ether_type, lse } => {
+                    if !push_mpls(&mut frame, &mut at.layout, *ether_type, *lse) {
+                        return self.drop(frame, DropReason::NoMemory, o);
+                    }
+                }
+                Step::Punt {
+                    punt,
+                    tunnel,
+                    meter,
+                } => {
+                    let meter = meter.as_deref();
+                    if meter.is_none_or(|meter| self.may_punt(cx, meter, &frame, o)) {
+                        self.punt(at, punt, tunnel, &frame, o);
+                    }
+                }
                 Step::Clone { len } => {
                     let part = &steps[next..next + len];
                     next += len;
@@ -375,6 +398,12 @@ impl<P: Pool> Executor<P> {
             } => self.emit(cx, at, *port, tunnel, *max_size, frame, o),
             Step::Fragment { mtu, df, then } => self.fragment(at, (*mtu, *df), then, frame, o),
             Step::Reassemble { then } => self.reassemble(cx, at, then, frame, o),
+            Step::Reshape { how, then } => self.reshape(at, how, then, frame, o),
+            Step::Meter { meter, then } => {
+                if let Some(frame) = self.metered(cx, meter, frame, o) {
+                    self.continue_with(at.item(frame, then.as_ref()), o);
+                }
+            }
             // Others send copies, or none.
             _ => self.trash.push(frame),
         }

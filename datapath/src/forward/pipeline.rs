@@ -14,6 +14,7 @@
 use super::action_set::ActionSet;
 use super::learn::count_drop;
 use super::program::{Overlay, Program, Step, Visit};
+use super::reshape::Reshape;
 use super::trace::Observer;
 use crate::fragment::DontFragment;
 use crate::model::conjunction;
@@ -94,6 +95,8 @@ pub struct Walk<'s, 'w, O> {
     /// While the action set is executed: on top of how many levels.
     pub(super) in_set: Option<usize>,
     set_ended: bool,
+    /// What is left of it: the next one last.
+    pub(super) set_rest: Vec<&'s Action>,
     /// This branch goes on elsewhere: nothing follows here, up to the end of the innermost clone.
     pub(super) ended: bool,
     pub(super) packet_out: bool,
@@ -137,6 +140,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             set: ActionSet::default(),
             in_set: None,
             set_ended: false,
+            set_rest: Vec::new(),
             ended: false,
             packet_out: false,
             stack: Vec::new(),
@@ -213,10 +217,11 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
     }
     /// Executes the action set: at the end of the pipeline, and of each clone.
     fn run_set(&mut self) -> Outcome {
-        let mut actions = std::mem::take(&mut self.set).in_order().peekable();
-        if actions.peek().is_none() {
+        let mut actions: Vec<&'s Action> = std::mem::take(&mut self.set).in_order().collect();
+        if actions.is_empty() {
             return Ok(());
         }
+        actions.reverse();
         let len = self.levels.len();
         let deepens = usize::from(len > 0);
         if self.depth + deepens > MAX_DEPTH {
@@ -224,15 +229,15 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         }
         self.depth += deepens;
         let before = self.in_set.replace(len);
-        for action in actions {
-            if self.exit || self.set_ended || self.ended {
-                break;
-            }
+        let rest = std::mem::replace(&mut self.set_rest, actions);
+        while !(self.exit || self.set_ended || self.ended)
+            && let Some(action) = self.set_rest.pop()
+        {
             self.apply(action)?;
             self.run(len)?;
         }
         self.depth -= deepens;
-        (self.in_set, self.set_ended) = (before, false);
+        (self.in_set, self.set_ended, self.set_rest) = (before, false, rest);
         Ok(())
     }
     /// Until no more than `len` levels are left.
@@ -401,6 +406,17 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             }
             Action::Group(group) => self.group(*group),
             Action::Controller(controller) if controller.pause => self.pause(controller),
+            Action::Meter(meter) => self.meter(*meter),
+            Action::PushMpls(ether_type) => self.push_mpls(*ether_type),
+            Action::PopMpls(ether_type) => self.pop_mpls(*ether_type),
+            Action::DecMplsTtl => self.dec_mpls_ttl(),
+            Action::PushPbb(_) => self.reshape(Reshape::PushPbb),
+            Action::PopPbb => self.reshape(Reshape::PopPbb),
+            Action::CopyTtlOut => self.reshape(Reshape::CopyTtlOut),
+            Action::CopyTtlIn => self.reshape(Reshape::CopyTtlIn),
+            Action::CheckPktLarger { size, destination } => {
+                self.check_pkt_larger(*size, *destination)
+            }
             Action::Controller(controller) => self.punt(controller.as_ref().clone()),
             Action::Resubmit { in_port, table } => {
                 let to = table.unwrap_or(self.table);
@@ -528,11 +544,15 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
                 ..Controller::default()
             })?;
         }
+        self.end_list(len);
+        Ok(())
+    }
+    /// Nothing of the list follows that is the top one of so many, or of the set.
+    pub(super) fn end_list(&mut self, len: usize) {
         match self.levels.last_mut() {
             Some(level) if self.in_set != Some(len) => level.next = level.actions.len(),
             _ => self.set_ended = true,
         }
-        Ok(())
     }
 
     fn output(&mut self, port: PortNo, max_len: u16, max_size: u32) -> Outcome {
@@ -587,7 +607,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             }),
         }
     }
-    fn punt(&mut self, controller: Controller) -> Outcome {
+    pub(super) fn punt(&mut self, controller: Controller) -> Outcome {
         self.punt_with(controller, None)
     }
     pub(super) fn punt_with(&mut self, controller: Controller, paused: Option<Paused>) -> Outcome {
@@ -602,8 +622,13 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             data: Vec::new(),
             paused,
         });
+        let meter = self.controller_meter(punt.controller.meter);
         let tunnel = self.tunnel.clone();
-        self.push(Step::Punt { punt, tunnel })
+        self.push(Step::Punt {
+            punt,
+            tunnel,
+            meter,
+        })
     }
 }
 

@@ -3,10 +3,12 @@
 
 use super::continuation::Continuation;
 use super::learn::Effect;
+use super::reshape::Reshape;
 use super::select::Select;
 use crate::fragment::DontFragment;
 use crate::model::id::PortId;
 use crate::model::id::RuleId;
+use crate::model::meter::MeterView;
 use crate::model::{DropReason, event::Punt};
 use ofp::key::{Match, MatchWord, Place, word};
 use ofp::types::{GroupId, PortNo, TableId};
@@ -49,6 +51,8 @@ impl Program {
             Step::Effect(effect) => effect.memory(),
             Step::Fragment { then, .. } | Step::Reassemble { then } => then.memory(),
             Step::Select(select) => select.memory(),
+            Step::Meter { then, .. } => then.as_ref().map_or(0, |then| then.memory()),
+            Step::Reshape { how, then } => how.memory() + then.memory(),
             _ => 0,
         });
         self.steps.capacity() * size_of::<Step>()
@@ -147,6 +151,8 @@ pub enum Step {
         punt: Box<Punt>,
         /// As above.
         tunnel: Overlay,
+        /// To be passed before.
+        meter: Option<Arc<MeterView>>,
     },
     /// What is too large becomes fragments; each of them, or the frame as it is, goes on by itself.
     Fragment {
@@ -173,6 +179,27 @@ pub enum Step {
     },
     /// Of the next steps, some happen to a copy: those of the branch that the packet takes.
     Select(Box<Select>),
+    /// Passes a meter, which may drop the packet.
+    Meter {
+        /// Which one.
+        meter: Arc<MeterView>,
+        /// What follows, if it may change the packet.
+        then: Option<Arc<Continuation>>,
+    },
+    /// Puts a label behind the VLAN tags.
+    PushMpls {
+        /// 0x8847 or 0x8848.
+        ether_type: u16,
+        /// The label stack entry.
+        lse: u32,
+    },
+    /// The packet becomes another one, which is looked at anew.
+    Reshape {
+        /// How.
+        how: Box<Reshape>,
+        /// What follows.
+        then: Arc<Continuation>,
+    },
 }
 
 /// What actions wrote to the key's tunnel words: laid over those that the packet came with. Free if that is nothing.
@@ -216,19 +243,23 @@ impl Overlay {
 impl Step {
     /// Whether a copy of the frame leaves, and the frame itself stays as it is.
     pub fn sends(&self) -> bool {
-        self.matters() && !matches!(self, Step::Select(_))
+        self.matters() && !matches!(self, Step::Select(_) | Step::Meter { .. })
     }
     /// Whether anything is different afterwards but the frame.
     pub fn matters(&self) -> bool {
         !matches!(
             self,
-            Step::Write(_) | Step::PushVlan { .. } | Step::PopVlan | Step::Clone { .. }
+            Step::Write(_)
+                | Step::PushVlan { .. }
+                | Step::PopVlan
+                | Step::PushMpls { .. }
+                | Step::Clone { .. }
         )
     }
     /// Bytes that it adds to the frame.
     pub fn growth(&self) -> isize {
         match self {
-            Step::PushVlan { .. } => 4,
+            Step::PushVlan { .. } | Step::PushMpls { .. } => 4,
             Step::PopVlan => -4,
             _ => 0,
         }

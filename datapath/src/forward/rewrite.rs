@@ -204,7 +204,7 @@ fn sctp<F: Frame>(frame: &mut F, layout: &Layout) {
 /// Bytes of one VLAN tag.
 const TAG: usize = vlan::Header::SIZE;
 /// Bytes in front of the EtherType: both addresses.
-const ADDRESSES: usize = ethernet::Header::SIZE - 2;
+pub(super) const ADDRESSES: usize = ethernet::Header::SIZE - 2;
 
 fn shift(offset: &mut u16, by: i16) {
     if *offset != 0 {
@@ -212,13 +212,13 @@ fn shift(offset: &mut u16, by: i16) {
     }
 }
 
-fn shift_layout(layout: &mut Layout, by: i16) {
+pub(super) fn shift_layout(layout: &mut Layout, by: i16) {
     shift(&mut layout.l2_5, by);
     shift(&mut layout.l3, by);
     shift(&mut layout.l4, by);
 }
 
-fn shift_offload<F: Frame>(frame: &mut F, by: isize) {
+pub(super) fn shift_offload<F: Frame>(frame: &mut F, by: isize) {
     let mut offload: Offload = frame.offload();
     if offload.csum_start != 0 {
         offload.shift(by);

@@ -10,7 +10,7 @@ use ofp::key::{FRAG_LATER, Key, VLAN_PRESENT, word};
 use ofp::types::PortNo;
 use packet::{ethertype, icmpv6, ipproto};
 
-fn eth_type(key: &Key) -> u16 {
+pub(super) fn eth_type(key: &Key) -> u16 {
     key.0[word::ETH_DST] as u16
 }
 fn vlan_tci(key: &Key) -> u16 {
@@ -128,6 +128,9 @@ impl<O: Observer> Walk<'_, '_, O> {
             Action::SetIpTos(tos) => self.set_field(Field::IpTos, (*tos).into(), 0xfc),
             Action::SetIpEcn(ecn) => self.set_field(Field::IpEcn, (*ecn).into(), whole),
             Action::SetIpTtl(ttl) => self.set_field(Field::IpTtl, (*ttl).into(), whole),
+            Action::SetMplsLabel(label) => self.set_field(Field::MplsLabel, (*label).into(), whole),
+            Action::SetMplsTc(tc) => self.set_field(Field::MplsTc, (*tc).into(), whole),
+            Action::SetMplsTtl(ttl) => self.set_field(Field::MplsTtl, (*ttl).into(), whole),
             Action::SetL4Src(port) => self.set_port(Field::TcpSrc, *port),
             Action::SetL4Dst(port) => self.set_port(Field::TcpDst, *port),
             Action::SetTunnel { id, .. } => self.set_field(Field::TunId, (*id).into(), whole),
@@ -175,7 +178,7 @@ impl<O: Observer> Walk<'_, '_, O> {
         }
     }
     /// Changes bits of a field that the packet has.
-    fn change(&mut self, field: Field, value: u128, mask: u128) -> Outcome {
+    pub(super) fn change(&mut self, field: Field, value: u128, mask: u128) -> Outcome {
         let place = field.place();
         let mask = mask & place.ones();
         let value = value & mask;

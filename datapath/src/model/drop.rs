@@ -25,6 +25,7 @@ drop_reasons! {
     TtlExpired         "ttl_expired"           "the TTL or hop limit would become 0";
     NoGroup            "no_group"              "the group does not exist";
     NoBucket           "no_bucket"             "no bucket of the group is live";
+    Meter              "meter"                 "above the rate of a meter's drop band";
     Depth              "depth"                 "too many nested lookups (64)";
     Resubmits          "resubmits"             "too many lookups for one packet (4096)";
     StackOverflow      "stack"                 "the stack is too large (64 KiB) or popped when empty";

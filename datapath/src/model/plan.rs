@@ -210,15 +210,32 @@ pub fn for_each_read(actions: &[Action], f: &mut impl FnMut(Field)) {
                 f(Field::EthDst);
             }
             Action::WriteMetadata { .. } | Action::GotoTable(_) => {}
-            Action::PushMpls(_) | Action::PopMpls(_) | Action::DecMplsTtl => {}
-            Action::SetMplsLabel(_) | Action::SetMplsTc(_) | Action::SetMplsTtl(_) => {}
+            Action::PushMpls(_) => {
+                for field in [
+                    Field::MplsLabel,
+                    Field::MplsTc,
+                    Field::MplsBos,
+                    Field::MplsTtl,
+                ] {
+                    reads(Subfield::whole(field), f);
+                }
+                reads(Subfield::whole(Field::IpTtl), f);
+                f(Field::IpTos);
+            }
+            Action::PopMpls(_) => f(Field::EthType),
+            Action::DecMplsTtl => reads(Subfield::whole(Field::MplsTtl), f),
+            Action::SetMplsLabel(_) | Action::SetMplsTc(_) | Action::SetMplsTtl(_) => {
+                writes(Field::MplsLabel, f)
+            }
+            // The frame is looked at when the step runs.
             Action::CopyTtlOut | Action::CopyTtlIn | Action::PushPbb(_) | Action::PopPbb => {}
             Action::Learn(learn) => learn_reads(learn, f),
             // Whether it is TCP; its flags are seen when the step runs.
             Action::FinTimeout { .. } => writes(Field::TcpFlags, f),
             Action::Conjunction { .. } | Action::Sample(_) => {}
             Action::Multipath(_) => {}
-            Action::Bundle(_) | Action::CheckPktLarger { .. } => {}
+            Action::Bundle(_) => {}
+            Action::CheckPktLarger { destination, .. } => writes(destination.field, f),
             Action::DeleteField(_) => {}
             Action::Encap(_) | Action::Decap(_) => {}
         }

@@ -1,119 +1,15 @@
 //! Groups, as values: which buckets packets go through, what is left of them afterwards, and who counts them.
 
-use datapath::edge::Offload;
-use datapath::forward::trace::{Observer, Text};
+use super::bed::{Bed, UDP};
+use datapath::forward::trace::Text;
+use datapath::model::DropReason;
 use datapath::model::event::Event;
-use datapath::model::group::GroupView;
-use datapath::model::id::{BridgeId, PortId};
-use datapath::model::port::PortKind;
 use datapath::model::snapshot::Change;
-use datapath::model::{DropReason, Rule, RuleId};
-use datapath::sim::{Options, Sim};
 use flow::frametext;
 use ofp::action::PacketInReason;
-use ofp::message::{Bucket, FlowModCommand, GroupDesc, GroupKind, Selection, SelectionMethod};
-use ofp::text::{PortMap, read_actions, read_flow_mod};
-use ofp::types::{GroupId, PortNo, TableId};
-use std::sync::Arc;
-
-const UDP: &str = "eth(dst=..02,src=..01) ipv4(10.0.0.1->10.0.0.2) udp(5000->6000) \"hi\"";
-
-struct Bed {
-    sim: Sim,
-    bridge: BridgeId,
-    ports: Vec<PortId>,
-}
-
-impl Bed {
-    fn new() -> Bed {
-        let mut sim = Sim::new(Options::default());
-        let bridge = sim.add_bridge("br0");
-        let port = |number| {
-            let view = sim.port_view(bridge, PortNo(number), PortKind::Device);
-            sim.set_port(view)
-        };
-        let ports = (1..=4).map(port).collect();
-        Bed { sim, bridge, ports }
-    }
-    fn flow(&mut self, text: &str) -> RuleId {
-        let flow = read_flow_mod(text, Some(FlowModCommand::Add), &PortMap::default());
-        let flow = flow.unwrap_or_else(|error| panic!("{text}: {error:?}"));
-        let rule = Rule {
-            id: RuleId(0),
-            table: match flow.table {
-                TableId::ALL => TableId(0),
-                table => table,
-            },
-            priority: flow.priority,
-            matching: flow.matching,
-            actions: flow.actions.into(),
-            cookie: flow.cookie,
-        };
-        self.sim.add_rule(self.bridge, rule)
-    }
-    fn group(&mut self, id: u32, kind: GroupKind, buckets: Vec<Bucket>) -> Arc<GroupView> {
-        self.select(id, kind, Selection::default(), buckets)
-    }
-    fn select(
-        &mut self,
-        id: u32,
-        kind: GroupKind,
-        selection: Selection,
-        buckets: Vec<Bucket>,
-    ) -> Arc<GroupView> {
-        let desc = GroupDesc {
-            group: GroupId(id),
-            kind,
-            selection,
-            buckets,
-        };
-        self.sim.set_group(self.bridge, &desc)
-    }
-    fn up(&mut self, port: usize, live: bool) {
-        let snapshot = self.sim.snapshot();
-        let mut view = snapshot
-            .port(self.ports[port - 1])
-            .expect("a port")
-            .as_ref()
-            .clone();
-        view.live = live;
-        self.sim.change(Change::SetPort(Arc::new(view)));
-    }
-    /// What comes out when this goes in at port 1, with the same frame sent twice: the second is answered from the cache.
-    fn send(&mut self, frame: &str) -> Vec<String> {
-        let first = self.send_once(frame, &mut ());
-        assert_eq!(first, self.send_once(frame, &mut ()));
-        first
-    }
-    fn send_once<O: Observer>(&mut self, frame: &str, o: &mut O) -> Vec<String> {
-        let bytes = frametext::read(frame).expect("a frame");
-        self.sim.send(self.ports[0], &bytes, Offload::default());
-        self.sim.poll(o);
-        let mut out = Vec::new();
-        for (port, number) in self.ports.iter().zip(1..) {
-            let frames = self.sim.take(*port);
-            out.extend(
-                frames
-                    .iter()
-                    .map(|f| format!("{number} {}", frametext::print(f))),
-            );
-        }
-        out
-    }
-    fn packets(&self, counter: RuleId) -> u64 {
-        self.sim.stats.rule(counter).packets
-    }
-    fn bytes(&self, counter: RuleId) -> u64 {
-        self.sim.stats.rule(counter).bytes
-    }
-}
-
-impl Drop for Bed {
-    fn drop(&mut self) {
-        self.sim.stop();
-        assert_eq!(self.sim.outstanding(), 0, "frames were lost");
-    }
-}
+use ofp::message::{Bucket, GroupKind, Selection, SelectionMethod};
+use ofp::text::{PortMap, read_actions};
+use ofp::types::{GroupId, PortNo};
 
 fn bucket(actions: &str) -> Bucket {
     Bucket {
