@@ -97,6 +97,7 @@ pub(super) fn execute<P: Pool, O: Observer>(
                 port,
                 tunnel,
                 max_size,
+                ..
             },
         ] => return executor.emit(cx, at, *port, tunnel, *max_size, frame, o),
         _ => {}

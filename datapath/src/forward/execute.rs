@@ -395,6 +395,7 @@ impl<P: Pool> Executor<P> {
                 port,
                 tunnel,
                 max_size,
+                ..
             } => self.emit(cx, at, *port, tunnel, *max_size, frame, o),
             Step::Fragment { mtu, df, then } => self.fragment(at, (*mtu, *df), then, frame, o),
             Step::Reassemble { then } => self.reassemble(cx, at, then, frame, o),

@@ -399,13 +399,31 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         match action {
             Action::Output { port, max_len } => self.output(*port, *max_len, u32::MAX),
             Action::OutputTrunc { port, max_len } => self.output(*port, WHOLE_PACKET, *max_len),
-            // Queues come with quality of service; until then a queue is its port.
-            Action::Enqueue { port, .. } => self.output(*port, WHOLE_PACKET, u32::MAX),
+            Action::Enqueue { port, queue } => {
+                let before = self.queue();
+                self.set_queue(Some(*queue));
+                self.output(*port, WHOLE_PACKET, u32::MAX)?;
+                self.key
+                    .set(Field::SkbPriority.place(), before.into(), u128::MAX);
+                Ok(())
+            }
             Action::OutputReg { source, max_len } => {
                 self.output(port_of(self.read(*source)), *max_len, u32::MAX)
             }
             Action::Group(group) => self.group(*group),
             Action::Controller(controller) if controller.pause => self.pause(controller),
+            Action::Multipath(multipath) => self.multipath(multipath),
+            Action::Bundle(bundle) => self.bundle(bundle),
+            Action::Encap(to) => self.encap(*to),
+            Action::Decap(to) => self.decap(*to),
+            Action::SetQueue(queue) => {
+                self.set_queue(Some(*queue));
+                Ok(())
+            }
+            Action::PopQueue => {
+                self.set_queue(None);
+                Ok(())
+            }
             Action::Meter(meter) => self.meter(*meter),
             Action::PushMpls(ether_type) => self.push_mpls(*ether_type),
             Action::PopMpls(ether_type) => self.pop_mpls(*ether_type),
@@ -555,11 +573,22 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         }
     }
 
-    fn output(&mut self, port: PortNo, max_len: u16, max_size: u32) -> Outcome {
+    /// The queue of the ports that packets are sent to: 0 if none is chosen, else one more than its number.
+    fn queue(&self) -> u32 {
+        self.key.get(Field::SkbPriority.place()) as u32
+    }
+    fn set_queue(&mut self, queue: Option<u32>) {
+        let queue = queue.map_or(0, |queue| u128::from(queue) + 1);
+        self.key.set(Field::SkbPriority.place(), queue, u128::MAX);
+    }
+    pub(super) fn output(&mut self, port: PortNo, max_len: u16, max_size: u32) -> Outcome {
         let in_port = self.in_port();
         match port {
             PortNo::IN_PORT => self.send(in_port, max_size),
             PortNo::TABLE => self.enter(self.view.config.first_table, None, Entry::Ordinary, true),
+            PortNo::NORMAL | PortNo::FLOOD | PortNo::ALL if !self.is_ethernet() => {
+                self.suppress(DropReason::NotEthernet)
+            }
             PortNo::NORMAL => self.push(Step::Normal {
                 in_port,
                 reserved: self.reserved,
@@ -588,7 +617,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             port => self.send(port, max_size),
         }
     }
-    fn suppress(&mut self, reason: DropReason) -> Outcome {
+    pub(super) fn suppress(&mut self, reason: DropReason) -> Outcome {
         self.observer
             .note(format_args!("no output: {}", reason.text()));
         self.program.drop = reason;
@@ -598,12 +627,16 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         let Some(port) = self.port(number) else {
             return self.suppress(DropReason::NoPort);
         };
+        if !self.carries(port) {
+            return self.suppress(DropReason::NotEthernet);
+        }
         match refusal(port) {
             Some(reason) => self.suppress(reason),
             None => self.push(Step::Output {
                 port: port.id,
                 tunnel: self.tunnel.clone(),
                 max_size,
+                queue: self.queue(),
             }),
         }
     }

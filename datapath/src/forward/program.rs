@@ -126,6 +126,8 @@ pub enum Step {
         tunnel: Overlay,
         /// Bytes of the frame at most.
         max_size: u32,
+        /// The port's queue, from 1; 0: none is chosen. What it is like is the port's to know.
+        queue: u32,
     },
     /// Send through every port that floods (or every port) but this one.
     Flood {

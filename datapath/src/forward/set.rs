@@ -120,7 +120,7 @@ impl<O: Observer> Walk<'_, '_, O> {
             Action::SetVlanVid { vid, push } => self.set_tag(*push, (*vid).into(), 0x0fff),
             Action::SetVlanPcp { pcp, push } => self.set_tag(*push, u128::from(*pcp) << 13, 0xe000),
             Action::StripVlan => self.pop_vlan(),
-            Action::PushVlan(tpid) => self.push_vlan(*tpid, 0),
+            Action::PushVlan(tpid) if self.is_ethernet() => self.push_vlan(*tpid, 0),
             Action::SetEthSrc(mac) => self.set_field(Field::EthSrc, mac.to_u64().into(), whole),
             Action::SetEthDst(mac) => self.set_field(Field::EthDst, mac.to_u64().into(), whole),
             Action::SetIpv4Src(ip) => self.set_field(Field::IpSrc, ip.to_bits().into(), whole),
@@ -168,7 +168,11 @@ impl<O: Observer> Walk<'_, '_, O> {
         }
     }
     fn set_field(&mut self, field: Field, value: u128, mask: u128) -> Outcome {
-        if !has(&self.key, field.row().prereq) {
+        let is_link = matches!(
+            field,
+            Field::EthDst | Field::EthSrc | Field::VlanTci | Field::VlanVid | Field::VlanPcp
+        );
+        if !has(&self.key, field.row().prereq) || is_link && !self.is_ethernet() {
             return Ok(());
         }
         match field {

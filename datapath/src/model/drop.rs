@@ -26,6 +26,8 @@ drop_reasons! {
     NoGroup            "no_group"              "the group does not exist";
     NoBucket           "no_bucket"             "no bucket of the group is live";
     Meter              "meter"                 "above the rate of a meter's drop band";
+    PacketType         "packet_type"           "encap or decap of something that the packet is not";
+    NotEthernet        "not_ethernet"          "not an Ethernet frame, and the output port carries nothing else";
     Depth              "depth"                 "too many nested lookups (64)";
     Resubmits          "resubmits"             "too many lookups for one packet (4096)";
     StackOverflow      "stack"                 "the stack is too large (64 KiB) or popped when empty";

@@ -4,7 +4,7 @@
 use super::group::GroupView;
 use super::rule::Rule;
 use flow::extract::{self, Depth};
-use ofp::action::{Action, Learn, LearnSource};
+use ofp::action::{Action, HashFields, Learn, LearnSource};
 use ofp::field::{Field, Subfield};
 use ofp::key::{Match, VLAN_PRESENT, WORDS, WordSet, word};
 use ofp::types::PortNo;
@@ -233,11 +233,30 @@ pub fn for_each_read(actions: &[Action], f: &mut impl FnMut(Field)) {
             // Whether it is TCP; its flags are seen when the step runs.
             Action::FinTimeout { .. } => writes(Field::TcpFlags, f),
             Action::Conjunction { .. } | Action::Sample(_) => {}
-            Action::Multipath(_) => {}
-            Action::Bundle(_) => {}
+            Action::Multipath(multipath) => {
+                hash_reads(multipath.fields, f);
+                writes(multipath.destination.field, f);
+            }
+            Action::Bundle(bundle) => {
+                f(Field::InPort);
+                if !bundle.active_backup {
+                    hash_reads(bundle.fields, f);
+                }
+                if let Some(destination) = bundle.destination {
+                    writes(destination.field, f);
+                }
+            }
             Action::CheckPktLarger { destination, .. } => writes(destination.field, f),
             Action::DeleteField(_) => {}
-            Action::Encap(_) | Action::Decap(_) => {}
+            Action::Encap(to) => {
+                f(Field::EthType);
+                for_each_read(&[Action::PushMpls(to.kind)], f);
+            }
+            Action::Decap(_) => {
+                f(Field::EthType);
+                f(Field::VlanTci);
+                f(Field::MplsBos);
+            }
         }
     }
 }
@@ -250,6 +269,27 @@ fn learn_reads(learn: &Learn, f: &mut impl FnMut(Field)) {
     }
     if let Some(result) = learn.result {
         writes(result.field, f);
+    }
+}
+
+/// What a hash is made of.
+fn hash_reads(fields: HashFields, f: &mut impl FnMut(Field)) {
+    use HashFields::*;
+    if fields == EthSrc {
+        return f(Field::EthSrc);
+    }
+    reads(Subfield::whole(Field::IpSrc), f);
+    for field in [Field::IpDst, Field::Ipv6Src, Field::Ipv6Dst] {
+        f(field);
+    }
+    if fields == SymmetricL4 {
+        [Field::EthSrc, Field::EthDst, Field::VlanVid]
+            .into_iter()
+            .for_each(&mut *f);
+    }
+    if matches!(fields, SymmetricL4 | SymmetricL3L4 | SymmetricL3L4Udp) {
+        f(Field::TcpSrc);
+        f(Field::TcpDst);
     }
 }
 

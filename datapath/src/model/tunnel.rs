@@ -3,7 +3,7 @@
 
 use super::id::BridgeId;
 use super::id::PortId;
-use ofp::key::word;
+use ofp::key::{Place, word};
 use packet::MacAddr;
 use packet::l2tpv3::{Cookie, Sublayer};
 use rustc_hash::FxHashMap;
@@ -105,6 +105,9 @@ pub enum Local {
     /// Sent: the packet's `tun_src` or `tun_ipv6_src`, if it has one. Received: any.
     Flow,
 }
+
+/// The bit of the key's tunnel words that says that a packet is sent without its Ethernet header, by tunnels that carry both.
+pub const BARE: Place = Place::new(word::TUN_META, 0, 1);
 
 /// What a tunnel's packets hold (Open vSwitch's `options:packet_type`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

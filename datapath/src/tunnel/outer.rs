@@ -5,8 +5,11 @@ use super::inner::Summary;
 use super::{Header, Inside, Row, TUNNELS, l2tpv3, sum, varies};
 use crate::edge::{Frame, HEADROOM};
 use crate::model::DropReason;
-use crate::model::tunnel::{ByteChoice, Encap, Ends, Fragmentation, Layer, Peer, Remote, Route};
+use crate::model::tunnel::{
+    BARE, ByteChoice, Encap, Ends, Fragmentation, Layer, Peer, Remote, Route,
+};
 use crate::model::tunnel::{Tunnel, TunnelConfig, TunnelMap, TunnelType, Words};
+use ofp::key::word;
 use packet::checksum::{self, Sum};
 use packet::gpw::Part;
 use packet::{MacAddr, Wire, ethernet, ethertype, ipproto, ipv4, ipv6, udp};
@@ -157,10 +160,15 @@ impl Outer {
             payload: ethertype::TEB,
             part,
         };
-        if self.stripped != 0 {
+        let is_bare = words[word::TUN_META - word::TUN_ID] >> BARE.shift & 1 != 0;
+        let stripped = match config.layer {
+            Layer::Any if is_bare => L3,
+            _ => self.stripped,
+        };
+        if stripped != 0 {
             inside.payload = ip_type(frame.head())?;
         }
-        let packet_size = self.size - L3 + frame.size() - self.stripped;
+        let packet_size = self.size - L3 + frame.size() - stripped;
         if packet_size > usize::from(u16::MAX) {
             return Err(DropReason::TunnelTooBig);
         }
@@ -169,8 +177,8 @@ impl Outer {
         {
             return Err(DropReason::TunnelVlan);
         }
-        if self.stripped != 0 {
-            frame.pull(self.stripped);
+        if stripped != 0 {
+            frame.pull(stripped);
         }
         let bytes = frame.push(self.size).ok_or(DropReason::NoMemory)?;
         bytes.copy_from_slice(&self.bytes[..self.size]);
