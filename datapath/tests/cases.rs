@@ -120,6 +120,8 @@ const NOT_BY_A_CASE: &[&str] = &[
     "no_group",
     "no_bucket",
     "meter",
+    "packet_type",
+    "not_ethernet",
 ];
 
 #[test]
