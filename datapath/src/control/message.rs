@@ -6,7 +6,7 @@ use super::{Output, Settling, Switch};
 use crate::time::Time;
 use bytes::Bytes;
 use ofp::error::OfError;
-use ofp::message::{Body, ErrorBody, Message, MultipartRequest};
+use ofp::message::{Body, ErrorBody, Message, MultipartPart, MultipartReply, MultipartRequest};
 use ofp::types::Xid;
 
 /// What an error quotes of the offending message: OpenFlow 1.3.5 section 7.5.4 asks for at least 64
@@ -119,6 +119,18 @@ impl Switch {
             Body::MultipartRequest(MultipartRequest::Flow(request)) => {
                 self.flow_stats(now, conn, xid, request, out)?;
             }
+            Body::MultipartRequest(MultipartRequest::TableFeatures(changes))
+                if !changes.is_empty() =>
+            {
+                self.change_table_features(conn, &changes)?;
+                let tables = changes.iter().map(|change| change.features.table);
+                let bridge = self.connections[&conn].bridge;
+                let tables = tables.map(|table| self.table_features(bridge, table));
+                let part = MultipartPart::TableFeatures(tables.collect());
+                let reply = MultipartReply { more: false, part };
+                let body = Body::MultipartReply(reply);
+                out.push(Output::Send(conn, Message { xid, body }));
+            }
             Body::MultipartRequest(MultipartRequest::FlowMonitor(requests)) => {
                 self.flow_monitor(now, conn, xid, requests, out)?;
             }
@@ -221,6 +233,5 @@ fn changes_state(body: &Body) -> bool {
             | Body::BundleControl(_)
             | Body::BundleAdd(_)
             | Body::Resume(_)
-            | Body::MultipartRequest(MultipartRequest::TableFeatures { modify: true })
-    )
+    ) || matches!(body, Body::MultipartRequest(MultipartRequest::TableFeatures(changes)) if !changes.is_empty())
 }

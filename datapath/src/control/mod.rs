@@ -39,6 +39,7 @@ mod resume;
 mod role;
 mod settings;
 mod slots;
+mod table_features;
 mod table_mod;
 mod undo;
 mod users;

@@ -10,9 +10,7 @@ use crate::model::BridgeId;
 use crate::time::Time;
 use ofp::bpdu::BpduStats;
 use ofp::error::OfError;
-use ofp::message::{
-    MultipartPart, MultipartReply, MultipartRequest, PortStats, TableFeatures, TableStats,
-};
+use ofp::message::{MultipartPart, MultipartReply, MultipartRequest, PortStats, TableStats};
 use ofp::types::{PortNo, TableId};
 
 /// Entries of a part of a reply: a port's statistics take 112 bytes, a description 64 (1.3).
@@ -89,8 +87,7 @@ impl Switch {
                 }
                 in_parts(ports, PORTS_PER_PART, MultipartPart::PortDesc, part);
             }
-            TableFeatures { modify: true } => return Err(OfError::TableFeaturesPermissions),
-            TableFeatures { modify: false } => {
+            TableFeatures(_) => {
                 let features = tables()
                     .map(|table| self.table_features(bridge, table))
                     .collect();
@@ -160,17 +157,6 @@ impl Switch {
             }
         };
         tables().map(stats).collect()
-    }
-    /// OFPMP_TABLE_FEATURES: all tables are alike.
-    fn table_features(&self, id: BridgeId, table: TableId) -> TableFeatures {
-        TableFeatures {
-            table,
-            name: self.bridges[&id].table_name(table),
-            metadata_match: u64::MAX,
-            metadata_write: u64::MAX,
-            max_entries: self.bridges[&id].table_limit(table) as u32,
-            next_tables: tables().filter(|next| *next > table).collect(),
-        }
     }
     /// TSUNAGI_BPDU.
     fn bpdu_stats(&self, conn: ConnId, number: PortNo) -> Vec<BpduStats> {

@@ -81,6 +81,12 @@ impl Tables {
     pub(super) fn get(&self, table: TableId) -> Option<&Table> {
         self.by_id.get(&table)
     }
+    /// Names a table, for controllers.
+    pub(super) fn set_name(&mut self, table: TableId, name: &str) {
+        if self.get(table).map_or("", |t| &t.name) != name {
+            self.by_id.entry(table).or_default().name = name.to_owned();
+        }
+    }
     /// Whether somebody wants to know how full a table is.
     pub(super) fn has_vacancy_events(&self, table: TableId) -> bool {
         let events = |t: &Table| t.vacancy_event.is_some();

@@ -403,10 +403,11 @@ fn messages() -> Vec<(String, Bytes)> {
         metadata_write: u64::MAX,
         max_entries: 1_000_000,
         next_tables: vec![TableId(253)],
+        ..TableFeatures::default()
     };
     add(
         "",
-        Body::MultipartRequest(MultipartRequest::TableFeatures { modify: false }),
+        Body::MultipartRequest(MultipartRequest::TableFeatures(Vec::new())),
         &V13,
     );
     add(

@@ -611,6 +611,7 @@ fn table_features_come_back() {
         metadata_write: u64::MAX,
         max_entries: 1_000_000,
         next_tables: (n + 1..254).map(TableId).collect(),
+        ..TableFeatures::default()
     };
     let part = MultipartPart::TableFeatures((0..254).map(table).collect());
     let body = Body::MultipartReply(MultipartReply { more: false, part });

@@ -21,7 +21,7 @@ fn of_desc(version: &Version) -> bool {
 pub(super) fn dump_table_features(context: &Context<'_>) -> Result<()> {
     let versions = context.versions_that(|v| *v >= Version::V13, "dump-table-features")?;
     let mut connection = context.connect_with(&versions)?;
-    let request = MultipartRequest::TableFeatures { modify: false };
+    let request = MultipartRequest::TableFeatures(Vec::new());
     let whole = gather(&mut connection, request)?;
     let tables: &[TableFeatures] = match whole.as_ref().map(|m| &m.body) {
         Some(Body::MultipartReply(MultipartReply {

@@ -276,3 +276,52 @@ fn queues_are_as_configured() {
         [Body::QueueGetConfigReply { queues, .. }] if queues.len() == 2
     ));
 }
+
+#[test]
+fn names_and_egress_tables_can_be_changed_and_nothing_else() {
+    let mut bed = bed_with(TableSettings::default());
+    bed.connect(2, ConnKind::Service, Version::V15);
+    let change = |number, flags, name: &str| TableFeaturesChange {
+        command: table_features_command::MODIFY,
+        features: TableFeatures {
+            table: TableId(number),
+            flags,
+            name: name.into(),
+            ..Default::default()
+        },
+        abilities: Abilities::Unsaid,
+    };
+    let say = |bed: &mut Bed, changes| {
+        let request = MultipartRequest::TableFeatures(changes);
+        match bed.ask(2, Body::MultipartRequest(request)).pop() {
+            Some(Body::Error(error)) => Err(error.error),
+            Some(Body::MultipartReply(MultipartReply {
+                part: MultipartPart::TableFeatures(tables),
+                ..
+            })) => Ok(tables.into_iter().map(|t| (t.name, t.flags)).collect()),
+            other => panic!("{other:?}"),
+        }
+    };
+    let both = vec![change(1, 0, "acl"), change(9, 16, "out")];
+    let expected = vec![("acl".to_owned(), 1), ("out".to_owned(), 2 | 16)];
+    assert_eq!(say(&mut bed, both), Ok(expected));
+    let config = &bed.switch.bridges[&bed.bridge].config;
+    assert_eq!(config.first_egress, Some(TableId(9)));
+    // All of a request or nothing.
+    let twice = vec![change(1, 0, "x"), change(1, 0, "y")];
+    assert_eq!(say(&mut bed, twice), Err(OfError::TableFeaturesDuplicate));
+    let first = vec![change(1, 0, "x"), change(0, 16, "")];
+    assert_eq!(say(&mut bed, first), Err(OfError::TableFeaturesFeatures));
+    let mut other = change(1, 0, "x");
+    other.abilities = Abilities::Other;
+    let refused = Err(OfError::TableFeaturesPermissions);
+    assert_eq!(say(&mut bed, vec![other]), refused);
+    let mut small = change(1, 0, "x");
+    small.features.max_entries = 5;
+    let refused = Err(OfError::TableFeaturesMaxEntries);
+    assert_eq!(say(&mut bed, vec![small]), refused);
+    let cleared = Ok(vec![("acl".to_owned(), 1)]);
+    assert_eq!(say(&mut bed, vec![change(1, 0, "acl")]), cleared);
+    assert!(say(&mut bed, vec![change(9, 0, "")]).is_ok());
+    assert_eq!(bed.switch.bridges[&bed.bridge].config.first_egress, None);
+}

@@ -442,10 +442,8 @@ pub enum MultipartRequest {
     Port(PortNo),
     /// `ANY`: all ports; before 1.5 always so.
     PortDesc(PortNo),
-    /// With features: a change is asked for, which is refused unless it is empty.
-    TableFeatures {
-        modify: bool,
-    },
+    /// Empty: what tables can do is asked for; else it is to be changed.
+    TableFeatures(Vec<TableFeaturesChange>),
     /// Ours: BPDUs by kind; `ANY`: all ports.
     Bpdu(PortNo),
     /// `ANY`: all ports; `u32::MAX`: all queues.
@@ -579,20 +577,6 @@ pub struct PortStats {
     pub collisions: u64,
     /// Since the port was added; 1.3+.
     pub duration: Duration,
-}
-
-/// One table in OFPMP_TABLE_FEATURES. What a table can match and do follows from the field and
-/// action tables and is the same for every table, so it is not repeated here.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names are the specification's")]
-pub struct TableFeatures {
-    pub table: TableId,
-    pub name: String,
-    pub metadata_match: u64,
-    pub metadata_write: u64,
-    pub max_entries: u32,
-    /// Tables that goto may reach: those above this one, up to and including the last.
-    pub next_tables: Vec<TableId>,
 }
 
 /// Encoding needs to know what a connection negotiated.

@@ -1,4 +1,4 @@
-//! Tables: OFPT_TABLE_MOD, OFPT_TABLE_STATUS, OFPMP_TABLE_DESC.
+//! Tables: OFPT_TABLE_MOD, OFPT_TABLE_STATUS, OFPMP_TABLE_DESC, OFPMP_TABLE_FEATURES.
 
 use crate::types::TableId;
 
@@ -55,4 +55,62 @@ pub struct TableStatus {
     pub reason: u8,
     /// The table.
     pub desc: TableDesc,
+}
+
+/// Bits of [`TableFeatures::flags`] (OFPTFF_*, 1.5).
+#[allow(missing_docs, reason = "the names are the specification's")]
+pub mod table_feature {
+    pub const INGRESS_TABLE: u32 = 1 << 0;
+    pub const EGRESS_TABLE: u32 = 1 << 1;
+    pub const FIRST_EGRESS: u32 = 1 << 4;
+}
+
+/// One table in OFPMP_TABLE_FEATURES. What a table can match and do follows from the field and
+/// action tables and is the same for every table, so it is not repeated here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are the specification's")]
+pub struct TableFeatures {
+    pub table: TableId,
+    /// 1.5: see [`table_feature`].
+    pub flags: u32,
+    pub name: String,
+    pub metadata_match: u64,
+    pub metadata_write: u64,
+    /// 1.4+: OFPTC_* that it knows.
+    pub capabilities: u32,
+    pub max_entries: u32,
+    /// Tables that goto may reach: those above this one, up to and including the last.
+    pub next_tables: Vec<TableId>,
+}
+
+/// What a request for a change says of a table's abilities.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Abilities {
+    /// Nothing.
+    #[default]
+    Unsaid,
+    /// They are to be those that every table has.
+    Own,
+    /// They are to be others.
+    Other,
+}
+
+/// OFPTFC_*, 1.5.
+#[allow(missing_docs, reason = "the names are the specification's")]
+pub mod table_features_command {
+    pub const REPLACE: u8 = 0;
+    pub const MODIFY: u8 = 1;
+    pub const ENABLE: u8 = 2;
+    pub const DISABLE: u8 = 3;
+}
+
+/// How a table is to be (a request's entry in OFPMP_TABLE_FEATURES).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TableFeaturesChange {
+    /// 1.5: see [`table_features_command`].
+    pub command: u8,
+    /// As it shall be.
+    pub features: TableFeatures,
+    /// Its properties.
+    pub abilities: Abilities,
 }

@@ -311,11 +311,11 @@ fn put_request(out: &mut BytesMut, version: Version, request: &MultipartRequest)
         }
         MultipartRequest::Desc
         | MultipartRequest::Table
-        | MultipartRequest::TableFeatures { .. }
         | MultipartRequest::TableDesc
         | MultipartRequest::ControllerStatus
         | MultipartRequest::GroupFeatures
         | MultipartRequest::MeterFeatures => {}
+        MultipartRequest::TableFeatures(list) => table_features::put_request(out, version, list),
         MultipartRequest::Group(group) => group::put_stats_request(out, *group),
         MultipartRequest::GroupDesc(group) => group::put_desc_request(out, version, *group),
         MultipartRequest::Meter(id) | MultipartRequest::MeterConfig(id) => {

@@ -8,11 +8,16 @@ use super::oxm::{self, Flavor};
 use super::put_action::instruction;
 use crate::error::OfError;
 use crate::field::FIELDS;
-use crate::message::{Body, MultipartPart, MultipartReply, MultipartRequest, TableFeatures};
+use crate::message::{
+    Abilities, Body, MultipartPart, MultipartReply, MultipartRequest, TableFeatures,
+    TableFeaturesChange,
+};
 use crate::types::{TableId, Version};
 use bytes::{BufMut, BytesMut};
 
 const NAME_SIZE: usize = 32;
+/// OFPAT_EXPERIMENTER.
+const EXPERIMENTER: u16 = 0xffff;
 
 /// Property types. The number after each is the same property for a table miss.
 mod property {
@@ -24,35 +29,122 @@ mod property {
     pub(super) const WILDCARDS: u16 = 10;
     pub(super) const WRITE_SETFIELD: u16 = 12;
     pub(super) const APPLY_SETFIELD: u16 = 14;
+    pub(super) const WRITE_COPYFIELD: u16 = 18;
+    pub(super) const APPLY_COPYFIELD: u16 = 20;
 }
 
 /// A request with a body asks for a change.
-pub(super) fn request(r: &mut Reader<'_>, _: &Context<'_>) -> Result<Body, OfError> {
-    let modify = !r.is_empty();
-    Ok(Body::MultipartRequest(MultipartRequest::TableFeatures {
-        modify,
-    }))
+pub(super) fn request(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, OfError> {
+    let changes = Tlv::new(r.rest(), Layout::Record, OfError::BadLength)
+        .map(|element| {
+            let mut r = Reader::new(element?.body, OfError::BadLength);
+            let (command, mut features) = get_head(&mut r, c.version)?;
+            let abilities = get_abilities(r.rest(), c.version, &mut features)?;
+            Ok(TableFeaturesChange {
+                command,
+                features,
+                abilities,
+            })
+        })
+        .collect::<Result<_, OfError>>()?;
+    Ok(Body::MultipartRequest(MultipartRequest::TableFeatures(
+        changes,
+    )))
+}
+
+pub(super) fn put_request(out: &mut BytesMut, version: Version, changes: &[TableFeaturesChange]) {
+    for change in changes {
+        put_tlv(out, Layout::Record, 0, |o| {
+            put_head(o, version, change.command, &change.features);
+            if change.abilities == Abilities::Own {
+                put_properties(o, version, &change.features);
+            }
+        });
+    }
+}
+
+/// Compares what a change says of a table's abilities with what every table has; the order does not count.
+fn get_abilities(
+    bytes: &[u8],
+    version: Version,
+    features: &mut TableFeatures,
+) -> Result<Abilities, OfError> {
+    if bytes.is_empty() {
+        return Ok(Abilities::Unsaid);
+    }
+    let last = TableId::LEN as u8;
+    features.next_tables = (features.table.0.saturating_add(1)..last)
+        .map(TableId)
+        .collect();
+    let mut own = BytesMut::new();
+    put_properties(&mut own, version, features);
+    let sorted = |bytes| {
+        let elements = Tlv::new(bytes, Layout::Padded, OfError::BadLength);
+        let mut list = elements
+            .map(|element| element.map(|e| (e.kind, e.body.to_vec())))
+            .collect::<Result<Vec<_>, _>>()?;
+        list.sort_unstable();
+        Ok::<_, OfError>(list)
+    };
+    Ok(if sorted(bytes)? == sorted(&own)? {
+        Abilities::Own
+    } else {
+        Abilities::Other
+    })
 }
 
 pub(super) fn reply(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, OfError> {
     let tables = Tlv::new(r.rest(), Layout::Record, OfError::BadLength)
-        .map(|element| get(&mut Reader::new(element?.body, OfError::BadLength)))
+        .map(|element| {
+            get(
+                &mut Reader::new(element?.body, OfError::BadLength),
+                c.version,
+            )
+        })
         .collect::<Result<_, _>>()?;
     let part = MultipartPart::TableFeatures(tables);
     Ok(Body::MultipartReply(MultipartReply { more: c.more, part }))
 }
 
-fn get(r: &mut Reader<'_>) -> Result<TableFeatures, OfError> {
+/// Reads `struct ofp_table_features` without its length and properties: the command, and the rest.
+fn get_head(r: &mut Reader<'_>, version: Version) -> Result<(u8, TableFeatures), OfError> {
     let mut t = TableFeatures {
         table: TableId(r.u8()?),
         ..TableFeatures::default()
     };
-    r.skip(5)?;
+    let command = match version {
+        Version::V15 => {
+            let command = r.u8()?;
+            t.flags = r.u32()?;
+            command
+        }
+        _ => r.skip(5).map(|()| 0)?,
+    };
     t.name = r.text(NAME_SIZE)?;
     t.metadata_match = r.u64()?;
     t.metadata_write = r.u64()?;
-    r.skip(4)?;
+    t.capabilities = r.u32()?;
     t.max_entries = r.u32()?;
+    Ok((command, t))
+}
+
+fn put_head(out: &mut BytesMut, version: Version, command: u8, t: &TableFeatures) {
+    out.put_u8(t.table.0);
+    if version >= Version::V15 {
+        out.put_u8(command);
+        out.put_u32(t.flags);
+    } else {
+        out.put_bytes(0, 5);
+    }
+    put_text(out, &t.name, NAME_SIZE);
+    out.put_u64(t.metadata_match);
+    out.put_u64(t.metadata_write);
+    out.put_u32(t.capabilities);
+    out.put_u32(t.max_entries);
+}
+
+fn get(r: &mut Reader<'_>, version: Version) -> Result<TableFeatures, OfError> {
+    let (_, mut t) = get_head(r, version)?;
     for element in Tlv::new(r.rest(), Layout::Padded, OfError::BadLength) {
         let element = element?;
         if element.kind == property::NEXT_TABLES {
@@ -64,24 +156,19 @@ fn get(r: &mut Reader<'_>) -> Result<TableFeatures, OfError> {
 
 pub(super) fn put(out: &mut BytesMut, version: Version, t: &TableFeatures) {
     put_tlv(out, Layout::Record, 0, |o| {
-        o.put_u8(t.table.0);
-        o.put_bytes(0, 5);
-        put_text(o, &t.name, NAME_SIZE);
-        o.put_u64(t.metadata_match);
-        o.put_u64(t.metadata_write);
-        o.put_u32(0);
-        o.put_u32(t.max_entries);
+        put_head(o, version, 0, t);
         put_properties(o, version, t);
     });
 }
 
-/// Instructions that every table has.
-const INSTRUCTIONS: [u16; 5] = [
+/// Instructions that every table has. A meter is an action since 1.5.
+const INSTRUCTIONS: [u16; 6] = [
     instruction::GOTO_TABLE,
     instruction::WRITE_METADATA,
     instruction::WRITE_ACTIONS,
     instruction::APPLY_ACTIONS,
     instruction::CLEAR_ACTIONS,
+    instruction::METER,
 ];
 
 fn put_properties(out: &mut BytesMut, version: Version, t: &TableFeatures) {
@@ -94,6 +181,7 @@ fn put_properties(out: &mut BytesMut, version: Version, t: &TableFeatures) {
         for kind in INSTRUCTIONS
             .iter()
             .filter(|kind| !last || **kind != instruction::GOTO_TABLE)
+            .filter(|kind| version < Version::V15 || **kind != instruction::METER)
         {
             o.put_u16(*kind);
             o.put_u16(4);
@@ -110,6 +198,14 @@ fn put_properties(out: &mut BytesMut, version: Version, t: &TableFeatures) {
     both(property::APPLY_SETFIELD, &|o| {
         put_fields(o, version, true, false)
     });
+    if version >= Version::V15 {
+        both(property::WRITE_COPYFIELD, &|o| {
+            put_fields(o, version, true, false)
+        });
+        both(property::APPLY_COPYFIELD, &|o| {
+            put_fields(o, version, true, false)
+        });
+    }
     put_tlv(out, Layout::Padded, property::MATCH, |o| {
         put_fields(o, version, false, true)
     });
@@ -119,15 +215,25 @@ fn put_properties(out: &mut BytesMut, version: Version, t: &TableFeatures) {
     });
 }
 
-/// The standard's actions of the version.
+/// The standard's actions of the version, and whose other actions there are.
 fn put_actions(out: &mut BytesMut, version: Version) {
+    let mut experimenters = Vec::new();
     for row in ACTIONS {
-        if let Space::Standard(first, last) = row.space
-            && (first..=last).contains(&version)
-        {
-            out.put_u16(row.number);
-            out.put_u16(4);
+        match row.space {
+            Space::Standard(first, last) if (first..=last).contains(&version) => {
+                out.put_u16(row.number);
+                out.put_u16(4);
+            }
+            Space::Standard(..) => {}
+            Space::Experimenter(id) => experimenters.push(id),
         }
+    }
+    experimenters.sort_unstable();
+    experimenters.dedup();
+    for id in experimenters {
+        out.put_u16(EXPERIMENTER);
+        out.put_u16(8);
+        out.put_u32(id);
     }
 }
 
