@@ -86,7 +86,10 @@ impl Painter {
                 };
                 self.in_actions |= name == "actions";
                 self.is_value = name != "actions";
-                self.paint(sgr, &format!("{name}{sign}"));
+                match name {
+                    "CONTROLLER" => self.out.push_str("CONTROLLER:"),
+                    _ => self.paint(sgr, &format!("{name}{sign}")),
+                }
                 &behind[1..]
             }
             Some('(') => {

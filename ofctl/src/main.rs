@@ -7,6 +7,7 @@ mod connection;
 mod control;
 mod failure;
 mod json;
+mod lenient;
 mod lint;
 mod options;
 mod stamp;

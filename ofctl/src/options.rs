@@ -67,6 +67,9 @@ pub struct Options {
     /// Colours for flows: always, never or auto.
     #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_value = "never", default_missing_value = "auto")]
     color: String,
+    /// Take what Open vSwitch takes without a word (a field without its protocol), with a warning.
+    #[arg(long)]
+    pub lenient: bool,
     /// Show ports by name.
     #[arg(long, overrides_with = "no_names")]
     names: bool,

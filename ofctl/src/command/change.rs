@@ -4,6 +4,7 @@ use super::Context;
 use super::source::{Source, read, restrict};
 use crate::connection::STANDARD10;
 use crate::failure::{Failure, Result};
+use crate::lenient::Reading;
 use crate::transmit::{Transmission, has_bundles};
 use ofp::message::{Body, FlowFormat, FlowModCommand};
 use ofp::types::Version;
@@ -56,9 +57,10 @@ fn change(context: &Context<'_>, source: Source, command: Option<FlowModCommand>
         versions = with_bundles(&versions);
     }
     // Whether OpenFlow 1.0's own message can say each flow.
+    let reading = Reading::by(context.options.lenient);
     let mut standard = Vec::new();
     for (place, line) in source.lines() {
-        let flow = ports.or_failure(read(&place, line, command, &ports))?;
+        let flow = ports.or_failure(read(&place, line, command, &ports, reading))?;
         let usable = restrict(&mut versions, &flow, &place)?;
         standard.push(usable.contains(STANDARD10));
     }
@@ -74,7 +76,7 @@ fn change(context: &Context<'_>, source: Source, command: Option<FlowModCommand>
         false => Transmission::plain(&mut connection),
     };
     for ((place, line), standard) in source.lines().zip(standard) {
-        let flow = read(&place, line, command, &ports)?;
+        let flow = read(&place, line, command, &ports, reading.again())?;
         transmission.add(Body::FlowMod(Box::new(flow)), standard, place)?;
     }
     transmission.finish()

@@ -7,6 +7,7 @@ use super::source::{Place, Source, read, restrict};
 use super::{Context, print};
 use crate::connection::{Connection, STANDARD10, flow_dialect};
 use crate::failure::{Failure, Result};
+use crate::lenient::Reading;
 use crate::transmit::{Transmission, has_bundles};
 use ofp::action::Action;
 use ofp::key::Match;
@@ -100,11 +101,12 @@ fn of_file(
     name: &str,
     mut versions: Option<&mut Vec<Version>>,
     ports: &dyn PortNames,
+    reading: Reading,
 ) -> Result<Flows> {
     let source = Source::file(name)?;
     let mut flows = Flows::new();
     for (place, line) in source.lines() {
-        let flow = read(&place, line, Some(FlowModCommand::Add), ports)?;
+        let flow = read(&place, line, Some(FlowModCommand::Add), ports, reading)?;
         if let Some(versions) = &mut versions {
             restrict(versions, &flow, &place)?;
         }
@@ -189,8 +191,11 @@ pub(super) fn diff_flows(context: &Context<'_>) -> Result<()> {
     let mut versions = context.options.versions()?.0;
     let ports = names(context, &sides, &versions)?;
     let sends = sides.iter().any(|side| matches!(side, Side::Switch(_)));
+    let reading = Reading::by(context.options.lenient);
     let mut read = |side: &Side| match side {
-        Side::File(name) => of_file(name, sends.then_some(&mut versions), &ports).map(Some),
+        Side::File(name) => {
+            of_file(name, sends.then_some(&mut versions), &ports, reading).map(Some)
+        }
         Side::Switch(_) => Ok(None),
     };
     let files = [read(&sides[0])?, read(&sides[1])?];
@@ -301,7 +306,9 @@ fn connect(context: &Context<'_>, versions: &[Version]) -> Result<Connection> {
 pub(super) fn replace_flows(context: &Context<'_>) -> Result<()> {
     let mut versions = context.options.versions()?.0;
     let ports = context.lazy_ports();
-    let wanted = ports.or_failure(of_file(&context.args[1], Some(&mut versions), &ports))?;
+    let reading = Reading::by(context.options.lenient);
+    let wanted = of_file(&context.args[1], Some(&mut versions), &ports, reading);
+    let wanted = ports.or_failure(wanted)?;
     let mut connection = connect(context, &versions)?;
     let present = of_switch(&mut connection)?;
     let version = connection.version();

@@ -5,6 +5,7 @@ use crate::color;
 use crate::connection::Connection;
 use crate::failure::{Failure, Result};
 use crate::json;
+use crate::lenient::{self, Reading};
 use ofp::field::{FIELDS, Field};
 use ofp::message::{Body, FlowStats, FlowStatsRequest, MultipartPart, MultipartRequest};
 use ofp::text::print::{print_flow_stats, print_message};
@@ -16,7 +17,10 @@ use std::io::{BufWriter, Write};
 fn selection(context: &Context<'_>) -> Result<FlowStatsRequest> {
     let ports = context.lazy_ports();
     let text = context.arg(1).unwrap_or_default();
-    ports.or_failure(read_flow_stats_request(text, &ports).map_err(Failure::text(text)))
+    let reading = Reading::by(context.options.lenient);
+    let select = |text: &str| read_flow_stats_request(text, &ports);
+    let select = lenient::read(text, reading, "", select);
+    ports.or_failure(select.map_err(|(text, error)| Failure::text(&text)(error)))
 }
 
 /// Connects for statistics; OpenFlow 1.0 needs Nicira's form to say all of a flow.

@@ -19,6 +19,7 @@ mod switch;
 mod table;
 mod trace;
 mod watch;
+mod wireform;
 
 pub(crate) use source::Place;
 
@@ -296,6 +297,30 @@ const COMMANDS: &[Command] = &[
         "VERSION",
         parse::parse_actions,
         "print the actions whose bytes stand on standard input",
+    ),
+    row(
+        "parse-nxm",
+        "",
+        wireform::parse_nxm,
+        "print the NXM matches on standard input as they would be sent",
+    ),
+    row(
+        "parse-nx-match",
+        "",
+        wireform::parse_nxm,
+        "the same",
+    ),
+    row(
+        "parse-oxm",
+        "VERSION",
+        wireform::parse_oxm,
+        "print the OXM matches on standard input as they would be sent",
+    ),
+    row(
+        "parse-instructions",
+        "VERSION",
+        wireform::parse_instructions,
+        "print the instructions whose bytes stand on standard input",
     ),
     row(
         "ofp-parse",

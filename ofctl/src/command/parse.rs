@@ -4,6 +4,7 @@ use super::source::{Source, read, restrict};
 use super::{Context, print as write};
 use crate::connection::{STANDARD10, describe_frame, flow_dialect};
 use crate::failure::{Failure, Result};
+use crate::lenient::Reading;
 use bytes::Bytes;
 use ofp::message::{Body, FlowMod, Message};
 use ofp::text::{PortMap, Style, print};
@@ -33,7 +34,13 @@ pub(super) fn print_wire(bytes: &Bytes, hex: bool) -> Result<()> {
 }
 
 pub(super) fn parse_flow(context: &Context<'_>) -> Result<()> {
-    let flow = read(&None, &context.args[0], None, &PortMap::default())?;
+    let flow = read(
+        &None,
+        &context.args[0],
+        None,
+        &PortMap::default(),
+        Reading::by(context.options.lenient),
+    )?;
     let mut versions = context.options.versions()?.0;
     restrict(&mut versions, &flow, &None)?;
     print_flow(1, flow, versions[0])
@@ -43,11 +50,14 @@ pub(super) fn parse_flows(context: &Context<'_>) -> Result<()> {
     let source = Source::file(&context.args[0])?;
     let ports = PortMap::default();
     let mut versions = context.options.versions()?.0;
+    let reading = Reading::by(context.options.lenient);
     for (place, line) in source.lines() {
-        restrict(&mut versions, &read(&place, line, None, &ports)?, &place)?;
+        let flow = read(&place, line, None, &ports, reading)?;
+        restrict(&mut versions, &flow, &place)?;
     }
     for (xid, (place, line)) in (1..).zip(source.lines()) {
-        print_flow(xid, read(&place, line, None, &ports)?, versions[0])?;
+        let flow = read(&place, line, None, &ports, reading.again())?;
+        print_flow(xid, flow, versions[0])?;
     }
     Ok(())
 }
@@ -76,22 +86,36 @@ pub(super) fn ofp_print(context: &Context<'_>) -> Result<()> {
     print_wire(&bytes, verbosity > 0)
 }
 
-pub(super) fn parse_actions(context: &Context<'_>) -> Result<()> {
-    let name = &context.args[0];
-    let version = Version::SUPPORTED
-        .iter()
-        .find(|v| v.name() == name.as_str());
-    let version =
-        *version.ok_or_else(|| Failure::plain(format!("parse-actions: no version \"{name}\"")))?;
+/// The version of this name.
+pub(super) fn version_named(command: &str, name: &str) -> Result<Version> {
+    let all = (1..=6).filter_map(Version::from_wire);
+    all.into_iter()
+        .find(|version| version.name() == name)
+        .ok_or_else(|| {
+            Failure::plain(format!(
+                "{command}: no version \"{name}\": OpenFlow10 to OpenFlow15"
+            ))
+        })
+}
+
+/// The lines of standard input that say something.
+pub(super) fn entries_of_stdin() -> Result<Vec<String>> {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text)?;
+    let lines = text
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default());
+    Ok(lines
+        .filter(|line| !line.trim().is_empty())
+        .map(str::to_owned)
+        .collect())
+}
+
+pub(super) fn parse_actions(context: &Context<'_>) -> Result<()> {
+    let version = version_named("parse-actions", &context.args[0])?;
     let ports = PortMap::default();
-    for line in text.lines() {
-        let line = line.split('#').next().unwrap_or_default();
-        if line.trim().is_empty() {
-            continue;
-        }
-        let bytes = hex_bytes(line)?;
+    for line in entries_of_stdin()? {
+        let bytes = hex_bytes(&line)?;
         match ofp::wire::action::decode_list(&bytes, version) {
             Ok(actions) => {
                 let list = ofp::text::print_actions(&actions, &Style::plain(version, &ports));

@@ -1,6 +1,7 @@
 //! Where flows, groups and other entries are written down: an argument, a file, standard input.
 
 use crate::failure::{Failure, Result};
+use crate::lenient::{self, Reading};
 use ofp::message::{FlowMod, FlowModCommand};
 use ofp::text::{PortNames, read_flow_mod};
 use ofp::types::{TableId, Version};
@@ -65,9 +66,15 @@ pub(super) fn read(
     line: &str,
     command: Option<FlowModCommand>,
     ports: &dyn PortNames,
+    reading: Reading,
 ) -> Result<FlowMod> {
-    let mut flow = read_flow_mod(line, command, ports)
-        .map_err(|error| Failure::text_at(place.clone(), line, error))?;
+    let shown = match place {
+        Some((file, line)) => format!("{file}:{line}: "),
+        None => String::new(),
+    };
+    let flow = |text: &str| read_flow_mod(text, command, ports);
+    let mut flow = lenient::read(line, reading, &shown, flow)
+        .map_err(|(line, error)| Failure::text_at(place.clone(), &line, error))?;
     let deletes = matches!(
         flow.command,
         FlowModCommand::Delete | FlowModCommand::DeleteStrict
