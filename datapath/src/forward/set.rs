@@ -40,6 +40,7 @@ pub fn has(key: &Key, prereq: Prereq) -> bool {
     };
     match prereq {
         Prereq::None => true,
+        Prereq::Ethernet => key.get(Field::PacketType.place()) == 0,
         Prereq::Vlan => vlan_tci(key) & VLAN_PRESENT != 0,
         Prereq::Mpls => ethertype::is_mpls(eth_type(key)),
         Prereq::Pbb => eth_type(key) == ethertype::PBB,

@@ -302,7 +302,7 @@ fn reads(source: Subfield, f: &mut impl FnMut(Field)) {
 fn writes(field: Field, f: &mut impl FnMut(Field)) {
     use ofp::field::Prereq::*;
     match field.row().prereq {
-        None => {}
+        None | Ethernet => {}
         Vlan => f(Field::VlanTci),
         Mpls | Pbb | Arp | Ipv4 | Ipv6 | Ip => {
             f(Field::EthType);

@@ -33,6 +33,8 @@ pub enum Format {
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Prereq {
     None,
+    /// The packet is an Ethernet frame: no other packet type is matched.
+    Ethernet,
     /// A VLAN tag is present.
     Vlan,
     Mpls,
@@ -280,7 +282,7 @@ fields! {
     Metadata     "metadata"      ""           (word::METADATA, 0, 64)       Hex         None      mask  rw NONE,         oxm(2, 8), 3;
     InPort       "in_port"       ""           (word::IN_PORT, 32, 32)       Port10      None      exact rw nxm0(0, 2),   NONE, 0;
     InPortOxm    "in_port_oxm"   ""           (word::IN_PORT, 32, 32)       Port        None      exact rw NONE,         oxm(0, 4), 3;
-    ActsetOutput "actset_output" ""           (word::IN_PORT, 0, 32)        Port        None      exact ro NONE,         onf(43, 4), 0;
+    ActsetOutput "actset_output" ""           (word::IN_PORT, 0, 32)        Port        None      exact ro NONE,         onf(43, 4), 4;
     SkbPriority  "skb_priority"  ""           (word::PACKET_TYPE, 0, 32)    Hex         None      exact ro NONE,         NONE, 0;
     PktMark      "pkt_mark"      ""           (word::MARK, 32, 32)          Hex         None      mask  rw nxm1(33, 4),  NONE, 0;
     Reg0         "reg0"          ""           (word::REG, 32, 32)           Hex         None      mask  rw nxm1(0, 4),   NONE, 0;
@@ -315,14 +317,14 @@ fields! {
     Reg29        "reg29"        ""           (word::REG + 14, 0, 32)        Hex         None      mask  rw NONE,         nxet(30, 4), 0;
     Reg30        "reg30"        ""           (word::REG + 15, 32, 32)        Hex         None      mask  rw NONE,         nxet(31, 4), 0;
     Reg31        "reg31"        ""           (word::REG + 15, 0, 32)        Hex         None      mask  rw NONE,         nxet(32, 4), 0;
-    Xreg0        "xreg0"         ""           (word::REG, 0, 64)            Hex         None      mask  rw NONE,         pkt_reg(0, 8), 0;
-    Xreg1        "xreg1"         ""           (word::REG + 1, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(1, 8), 0;
-    Xreg2        "xreg2"         ""           (word::REG + 2, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(2, 8), 0;
-    Xreg3        "xreg3"         ""           (word::REG + 3, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(3, 8), 0;
-    Xreg4        "xreg4"         ""           (word::REG + 4, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(4, 8), 0;
-    Xreg5        "xreg5"         ""           (word::REG + 5, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(5, 8), 0;
-    Xreg6        "xreg6"         ""           (word::REG + 6, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(6, 8), 0;
-    Xreg7        "xreg7"         ""           (word::REG + 7, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(7, 8), 0;
+    Xreg0        "xreg0"         ""           (word::REG, 0, 64)            Hex         None      mask  rw NONE,         pkt_reg(0, 8), 4;
+    Xreg1        "xreg1"         ""           (word::REG + 1, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(1, 8), 4;
+    Xreg2        "xreg2"         ""           (word::REG + 2, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(2, 8), 4;
+    Xreg3        "xreg3"         ""           (word::REG + 3, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(3, 8), 4;
+    Xreg4        "xreg4"         ""           (word::REG + 4, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(4, 8), 4;
+    Xreg5        "xreg5"         ""           (word::REG + 5, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(5, 8), 4;
+    Xreg6        "xreg6"         ""           (word::REG + 6, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(6, 8), 4;
+    Xreg7        "xreg7"         ""           (word::REG + 7, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(7, 8), 4;
     Xreg8        "xreg8"       ""           (word::REG + 8, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(8, 8), 4;
     Xreg9        "xreg9"       ""           (word::REG + 9, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(9, 8), 4;
     Xreg10       "xreg10"       ""           (word::REG + 10, 0, 64)        Hex         None      mask  rw NONE,         pkt_reg(10, 8), 4;
@@ -339,11 +341,11 @@ fields! {
     Xxreg5       "xxreg5"       ""           (word::REG + 10, 0, 128)       Hex         None      mask  rw NONE, nxet(34, 16), 0;
     Xxreg6       "xxreg6"       ""           (word::REG + 12, 0, 128)       Hex         None      mask  rw NONE, nxet(35, 16), 0;
     Xxreg7       "xxreg7"       ""           (word::REG + 14, 0, 128)       Hex         None      mask  rw NONE, nxet(36, 16), 0;
-    EthSrc       "eth_src"       "dl_src"     (word::ETH_SRC, 16, 48)       Ethernet    None      mask  rw nxm0(2, 6),   oxm(4, 6), 3;
-    EthDst       "eth_dst"       "dl_dst"     (word::ETH_DST, 16, 48)       Ethernet    None      mask  rw nxm0(1, 6),   oxm(3, 6), 3;
-    EthType      "eth_type"      "dl_type"    (word::ETH_DST, 0, 16)        Hex         None      exact ro nxm0(3, 2),   oxm(5, 2), 3;
-    VlanTci      "vlan_tci"      ""           (word::ETH_SRC, 0, 16)        Hex         None      mask  rw nxm0(4, 2),   NONE, 0;
-    VlanVid      "vlan_vid"      ""           (word::ETH_SRC, 0, 13)        Decimal     None      mask  rw NONE,         oxm(6, 2), 3;
+    EthSrc       "eth_src"       "dl_src"     (word::ETH_SRC, 16, 48)       Ethernet    Ethernet  mask  rw nxm0(2, 6),   oxm(4, 6), 3;
+    EthDst       "eth_dst"       "dl_dst"     (word::ETH_DST, 16, 48)       Ethernet    Ethernet  mask  rw nxm0(1, 6),   oxm(3, 6), 3;
+    EthType      "eth_type"      "dl_type"    (word::ETH_DST, 0, 16)        Hex         Ethernet  exact ro nxm0(3, 2),   oxm(5, 2), 3;
+    VlanTci      "vlan_tci"      ""           (word::ETH_SRC, 0, 16)        Hex         Ethernet  mask  rw nxm0(4, 2),   NONE, 0;
+    VlanVid      "vlan_vid"      ""           (word::ETH_SRC, 0, 13)        Decimal     Ethernet  mask  rw NONE,         oxm(6, 2), 3;
     VlanPcp      "vlan_pcp"      ""           (word::ETH_SRC, 13, 3)        Decimal     Vlan      exact rw NONE,         oxm(7, 1), 3;
     MplsLabel    "mpls_label"    ""           (word::MPLS, 44, 20)          Decimal     Mpls      exact rw NONE,         oxm(34, 4), 3;
     MplsTc       "mpls_tc"       ""           (word::MPLS, 41, 3)           Decimal     Mpls      exact rw NONE,         oxm(35, 1), 3;
@@ -370,7 +372,7 @@ fields! {
     ArpTha       "arp_tha"       ""           (word::ARP_THA, 16, 48)       Ethernet    Arp       mask  rw nxm1(18, 6),  oxm(25, 6), 3;
     TcpSrc       "tcp_src"       "tp_src"     (word::L4, 48, 16)            Decimal     Tcp       mask  rw nxm0(9, 2),   oxm(13, 2), 3;
     TcpDst       "tcp_dst"       "tp_dst"     (word::L4, 32, 16)            Decimal     Tcp       mask  rw nxm0(10, 2),  oxm(14, 2), 3;
-    TcpFlags     "tcp_flags"     ""           (word::L4, 16, 12)            TcpFlags    Tcp       mask  ro nxm1(34, 2),  onf(42, 2), 0;
+    TcpFlags     "tcp_flags"     ""           (word::L4, 16, 12)            TcpFlags    Tcp       mask  ro nxm1(34, 2),  onf(42, 2), 4;
     UdpSrc       "udp_src"       ""           (word::L4, 48, 16)            Decimal     Udp       mask  rw nxm0(11, 2),  oxm(15, 2), 3;
     UdpDst       "udp_dst"       ""           (word::L4, 32, 16)            Decimal     Udp       mask  rw nxm0(12, 2),  oxm(16, 2), 3;
     SctpSrc      "sctp_src"      ""           (word::L4, 48, 16)            Decimal     Sctp      mask  rw NONE,         oxm(17, 2), 3;
@@ -385,6 +387,23 @@ fields! {
     NdReserved   "nd_reserved"   ""           (word::ND_RESERVED, 32, 32)   Decimal     Nd        exact rw NONE,         eric(1, 4), 0;
     NdOptionsType "nd_options_type" ""        (word::ARP_THA, 8, 8)         Decimal     Nd        exact rw NONE,         eric(2, 1), 0;
     BpduType     "bpdu_type"     ""           (word::VLAN_INNER, 32, 8)     BpduType    None      exact ro NONE,         ours(1, 1), 0;
+}
+
+/// Fields that have a second OXM id, and since which wire version it is the one that is written
+/// ([`u8::MAX`]: it is only read).
+pub const SECOND_IDS: &[(Field, Id, u8)] = &[
+    (Field::TcpFlags, second(0x8000, 42, 0, 2), 6),
+    (Field::ActsetOutput, second(0x8000, 43, 0, 4), 6),
+    (Field::DpHash, second(0xffff, 0, NICIRA, 4), u8::MAX),
+];
+
+const fn second(class: u16, field: u8, experimenter: u32, size: u8) -> Id {
+    Id {
+        class,
+        field,
+        experimenter,
+        size,
+    }
 }
 
 impl Field {
@@ -428,6 +447,12 @@ impl Prereq {
             let (value, mask) = matching.get(field.place());
             mask == field.place().ones() && values.contains(&value)
         };
+        // What the packet is, by the frame's ether type or by the packet's own type.
+        let (packet_type, typed) = matching.get(Field::PacketType.place());
+        let is_type = |values: &[u128]| match typed != 0 && packet_type >> 16 != 0 {
+            true => values.iter().any(|value| packet_type == 1 << 16 | value),
+            false => is(Field::EthType, values),
+        };
         let protocol = |network: Prereq, number: u128| {
             let later = u128::from(crate::key::FRAG_LATER);
             let (frag, _) = matching.get(Field::IpFrag.place());
@@ -436,16 +461,17 @@ impl Prereq {
         let nd = |types: &[u128]| Prereq::Icmp6.holds(matching) && is(Field::Icmpv6Type, types);
         match self {
             Prereq::None => true,
+            Prereq::Ethernet => typed == 0 || packet_type == 0,
             Prereq::Vlan => {
                 let present = u128::from(crate::key::VLAN_PRESENT);
                 matching.get(Field::VlanTci.place()).0 & present != 0
             }
-            Prereq::Pbb => is(Field::EthType, &[0x88e7]),
-            Prereq::Mpls => is(Field::EthType, &[0x8847, 0x8848]),
-            Prereq::Arp => is(Field::EthType, &[0x0806, 0x8035]),
-            Prereq::Ipv4 => is(Field::EthType, &[0x0800]),
-            Prereq::Ipv6 => is(Field::EthType, &[0x86dd]),
-            Prereq::Ip => is(Field::EthType, &[0x0800, 0x86dd]),
+            Prereq::Pbb => is_type(&[0x88e7]),
+            Prereq::Mpls => is_type(&[0x8847, 0x8848]),
+            Prereq::Arp => is_type(&[0x0806, 0x8035]),
+            Prereq::Ipv4 => is_type(&[0x0800]),
+            Prereq::Ipv6 => is_type(&[0x86dd]),
+            Prereq::Ip => is_type(&[0x0800, 0x86dd]),
             Prereq::Tcp => protocol(Prereq::Ip, 6),
             Prereq::Udp => protocol(Prereq::Ip, 17),
             Prereq::Sctp => protocol(Prereq::Ip, 132),

@@ -1,9 +1,10 @@
 //! Whole flows as text: what `add-flow`, `mod-flows`, `del-flows` and `dump-flows` take, and packet-outs.
 
 use super::action::read_list;
+use super::lenient::Judge;
 use super::matching::{MatchReader, match_names, meets_prerequisite, prerequisite_words};
 use super::ports::{PortNames, read_port};
-use super::scan::{Item, Result, Word};
+use super::scan::{Item, Result, TextError, Word};
 use crate::action::Action;
 use crate::field::Field;
 use crate::key::{Match, VLAN_PRESENT};
@@ -92,17 +93,57 @@ pub fn read_flow_mod(
     command: Option<FlowModCommand>,
     ports: &dyn PortNames,
 ) -> Result<FlowMod> {
+    judged_flow_mod(text, command, ports, &mut Judge::default())
+}
+
+/// As [`read_flow_mod`], but what Open vSwitch lets pass passes: a field whose prerequisite is missing
+/// is left out, a number that is too large is cut, what is given twice counts the last time. The
+/// warnings say what was wrong.
+pub fn read_flow_mod_leniently(
+    text: &str,
+    command: Option<FlowModCommand>,
+    ports: &dyn PortNames,
+) -> Result<(FlowMod, Vec<TextError>)> {
+    let mut judge = Judge::lenient();
+    let flow = judged_flow_mod(text, command, ports, &mut judge)?;
+    Ok((flow, judge.warnings()))
+}
+
+fn judged_flow_mod(
+    text: &str,
+    command: Option<FlowModCommand>,
+    ports: &dyn PortNames,
+    judge: &mut Judge,
+) -> Result<FlowMod> {
     let word = Word::new(text).trim();
     let (command, word) = match command {
         Some(command) => (command, word),
         None => leading_command(word),
     };
-    Fields::new(command, allowed(command), ports).read(word)
+    Fields::new(command, allowed(command), ports).read(word, judge)
 }
 
 /// Reads which flows `dump-flows` and `dump-aggregate` are to select.
 pub fn read_flow_stats_request(text: &str, ports: &dyn PortNames) -> Result<FlowStatsRequest> {
-    let flow = Fields::new(FlowModCommand::Delete, SELECT, ports).read(Word::new(text))?;
+    judged_request(text, ports, &mut Judge::default())
+}
+
+/// As [`read_flow_stats_request`], in the way of [`read_flow_mod_leniently`].
+pub fn read_flow_stats_request_leniently(
+    text: &str,
+    ports: &dyn PortNames,
+) -> Result<(FlowStatsRequest, Vec<TextError>)> {
+    let mut judge = Judge::lenient();
+    let request = judged_request(text, ports, &mut judge)?;
+    Ok((request, judge.warnings()))
+}
+
+fn judged_request(
+    text: &str,
+    ports: &dyn PortNames,
+    judge: &mut Judge,
+) -> Result<FlowStatsRequest> {
+    let flow = Fields::new(FlowModCommand::Delete, SELECT, ports).read(Word::new(text), judge)?;
     Ok(FlowStatsRequest {
         table: flow.table,
         out_port: flow.out_port,
@@ -147,7 +188,7 @@ impl<'a, 'p> Fields<'a, 'p> {
         }
     }
 
-    fn read(mut self, text: Word<'a>) -> Result<FlowMod> {
+    fn read(mut self, text: Word<'a>, judge: &mut Judge) -> Result<FlowMod> {
         for item in text.items() {
             let item = item?;
             if matches!(item.key.text, "actions" | "action") {
@@ -158,9 +199,9 @@ impl<'a, 'p> Fields<'a, 'p> {
                 self.actions = Some(item.all_that_follows());
                 break;
             }
-            self.item(item)?;
+            self.item(item, judge)?;
         }
-        self.flow.matching = self.matching.finish(self.ports)?;
+        self.flow.matching = self.matching.finish_with(self.ports, judge)?;
         match self.actions {
             Some(word) => {
                 self.flow.actions = read_list(word, self.ports, 0)?;
@@ -176,7 +217,7 @@ impl<'a, 'p> Fields<'a, 'p> {
         Ok(self.flow)
     }
 
-    fn item(&mut self, item: Item<'a>) -> Result<()> {
+    fn item(&mut self, item: Item<'a>, judge: &mut Judge) -> Result<()> {
         let key = item.key;
         let name = key.text;
         if IGNORED.contains(&name) {
@@ -198,7 +239,7 @@ impl<'a, 'p> Fields<'a, 'p> {
             };
         }
         if name != "cookie" && self.seen.contains(&name) {
-            return Err(key.fail("given twice"));
+            judge.fault(key.fail("given twice"))?;
         }
         self.seen.push(name);
         let value = item.need()?;

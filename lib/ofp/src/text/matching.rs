@@ -1,6 +1,7 @@
 //! Matches as text: `ip,nw_dst=10.0.0.0/24`. Reading is strict: a field whose prerequisite is
 //! missing, a value that does not fit, a field given twice are refused with what would be right.
 
+use super::lenient::Judge;
 use super::ports::{PortMap, PortNames};
 use super::scan::{Item, Result, TextError, Word};
 use super::value::{
@@ -78,6 +79,7 @@ const VLAN_NAMES: &[&str] = &["dl_vlan", "dl_vlan_pcp", "vlan_vid", "vlan_pcp"];
 fn needs(prereq: Prereq) -> &'static str {
     match prereq {
         Prereq::None => "nothing",
+        Prereq::Ethernet => "an Ethernet frame, which another packet_type is not",
         Prereq::Vlan => "dl_vlan or vlan_tci",
         Prereq::Mpls => "mpls or mplsm",
         Prereq::Pbb => "dl_type=0x88e7",
@@ -121,6 +123,7 @@ struct Builder<'p> {
     matching: Match,
     given: Vec<(Field, u128)>,
     ports: &'p dyn PortNames,
+    judge: &'p mut Judge,
 }
 
 impl<'a> MatchReader<'a> {
@@ -136,19 +139,26 @@ impl<'a> MatchReader<'a> {
     }
 
     /// The match, or what is wrong with it.
-    pub(super) fn finish(mut self, ports: &dyn PortNames) -> Result<Match> {
+    pub(super) fn finish(self, ports: &dyn PortNames) -> Result<Match> {
+        self.finish_with(ports, &mut Judge::default())
+    }
+
+    /// The match; `judge` says which faults may pass.
+    pub(super) fn finish_with(mut self, ports: &dyn PortNames, judge: &mut Judge) -> Result<Match> {
         let mut builder = Builder {
             matching: Match::default(),
             given: Vec::new(),
             ports,
+            judge,
         };
         // What others need comes first.
         self.items.sort_by_key(|item| match item.key.text {
-            _ if item.value.is_none() => 0,
-            "eth_type" | "dl_type" => 1,
-            "nw_proto" | "ip_proto" => 2,
-            "icmp_type" | "icmpv6_type" | "tp_src" => 3,
-            _ => 4,
+            "packet_type" => 0,
+            _ if item.value.is_none() => 1,
+            "eth_type" | "dl_type" => 2,
+            "nw_proto" | "ip_proto" => 3,
+            "icmp_type" | "icmpv6_type" | "tp_src" => 4,
+            _ => 5,
         });
         for item in &self.items {
             builder.item(item)?;
@@ -178,7 +188,10 @@ impl Builder<'_> {
         match key.text {
             "dl_vlan" => self.dl_vlan(key, value),
             "dl_vlan_pcp" | "vlan_pcp" => {
-                let pcp = value.number(7)?;
+                if !self.check(key, Field::VlanTci.row())? {
+                    return Ok(());
+                }
+                let pcp = self.judge.number(value, 7)?;
                 self.put(
                     key,
                     Field::VlanTci,
@@ -199,6 +212,9 @@ impl Builder<'_> {
                 _ => Err(key.fail("needs a value")),
             };
         };
+        if !self.check(key, Field::EthType.row())? {
+            return Ok(());
+        }
         self.put_same(key, Field::EthType, u128::from(ethertype))?;
         match proto {
             Some(proto) => self.put_same(key, Field::IpProto, u128::from(proto)),
@@ -214,10 +230,21 @@ impl Builder<'_> {
             }
             .help("0 to 4095, or 0xffff for frames without a tag")
         };
+        if !self.check(key, Field::VlanTci.row())? {
+            return Ok(());
+        }
         match value.number(0xffff).map_err(fault)? {
             0xffff => self.put(key, Field::VlanTci, 0, 0xffff),
             vid @ 0..=4095 => self.put(key, Field::VlanTci, vid | u128::from(VLAN_PRESENT), 0x1fff),
-            _ => Err(fault(value.fail(""))),
+            vid => {
+                let cut = vid & 0xfff;
+                let taken = format!("0 to 4095; it is taken for {cut}");
+                self.judge.fault(match self.judge.is_lenient() {
+                    true => value.fail("not a VLAN id").help(taken),
+                    false => fault(value.fail("")),
+                })?;
+                self.put(key, Field::VlanTci, cut | u128::from(VLAN_PRESENT), 0x1fff)
+            }
         }
     }
 
@@ -225,12 +252,16 @@ impl Builder<'_> {
         let (value, mask) = read_value(Field::VlanVid.row(), word, self.ports)?;
         let present = u128::from(VLAN_PRESENT);
         if value & mask & !present != 0 && value & mask & present == 0 {
-            return Err(word
-                .fail("the bit that says that there is a tag is missing")
-                .help(format!(
-                    "vlan_vid={:#x}, or dl_vlan={value}",
-                    value | present
-                )));
+            self.judge.fault(
+                word.fail("the bit that says that there is a tag is missing")
+                    .help(format!(
+                        "vlan_vid={:#x}, or dl_vlan={value}",
+                        value | present
+                    )),
+            )?;
+        }
+        if !self.check(key, Field::VlanVid.row())? {
+            return Ok(());
         }
         self.put(key, Field::VlanVid, value, mask)
     }
@@ -244,7 +275,9 @@ impl Builder<'_> {
                 .fail("only the whole field can be matched")
                 .help(format!("{}=...", row.name)));
         }
-        self.check(key, row)?;
+        if !self.check(key, row)? {
+            return Ok(());
+        }
         let most = ones.min(sub.field.largest() >> sub.start);
         let (bits, mask) = match value.split_once("/") {
             None => (value.number(most)?, ones),
@@ -259,32 +292,41 @@ impl Builder<'_> {
             Some((_, fields)) => match fields.iter().find(|f| f.row().prereq.holds(&self.matching))
             {
                 Some(field) => field.row(),
-                None => return Err(missing_any(key, word, fields)),
+                None => return self.judge.fault(missing_any(key, word, fields)),
             },
             None => field_named(key.text)
                 .ok_or_else(|| key.fail("no such field").suggest(match_names()))?,
         };
-        self.check(key, row)?;
-        let (value, mask) = read_value(row, word, self.ports)?;
+        if !self.check(key, row)? {
+            return Ok(());
+        }
+        let (value, mask) = match row.field {
+            Field::ArpOp if self.judge.is_lenient() => (self.judge.number(word, 0xff)?, 0xff),
+            _ => read_value(row, word, self.ports)?,
+        };
         if !row.maskable && mask != row.place.ones() {
             return Err(word.fail(format!("{} can not be masked", key.text)));
         }
         if row.field == Field::IpTos && value & 3 != 0 {
-            return Err(word
-                .fail("the lower two bits of nw_tos are ECN")
-                .help(format!("nw_tos={},nw_ecn={}", value & 0xfc, value & 3)));
+            let fault = word.fail("the lower two bits of nw_tos are ECN");
+            let help = format!("nw_tos={},nw_ecn={}", value & 0xfc, value & 3);
+            self.judge.fault(fault.help(help))?;
         }
         let mask = mask & row.field.full_mask();
         self.put(key, row.field, value, mask)
     }
 
-    fn check(&self, key: Word<'_>, row: &Row) -> Result<()> {
+    /// Whether packets that match so far have the field; if not, and that may pass, it is left out.
+    fn check(&mut self, key: Word<'_>, row: &Row) -> Result<bool> {
         if row.prereq.holds(&self.matching) {
-            return Ok(());
+            return Ok(true);
         }
-        Err(key
-            .fail(format!("needs {}", needs(row.prereq)))
-            .help(format!("say \"{}\"", example(row, key))))
+        let fault = key.fail(format!("needs {}", needs(row.prereq)));
+        let fault = match row.prereq {
+            Prereq::Ethernet => fault.help("leave out packet_type, or this"),
+            _ => fault.help(format!("say \"{}\"", example(row, key))),
+        };
+        self.judge.fault(fault).map(|()| false)
     }
 
     fn put_same(&mut self, key: Word<'_>, field: Field, value: u128) -> Result<()> {
@@ -302,9 +344,8 @@ impl Builder<'_> {
         let both = mask & old_mask;
         if self.given.iter().any(|g| g.0 == field && g.1 & mask != 0) && !is_vlan_pair(field, both)
         {
-            return Err(key.fail("given twice"));
-        }
-        if (old ^ value) & both != 0 {
+            self.judge.fault(key.fail("given twice"))?;
+        } else if (old ^ value) & both != 0 {
             return Err(key.fail("contradicts what the match says before"));
         }
         self.given.push((field, mask));
@@ -365,11 +406,13 @@ enum Step {
     Field(When, Field, &'static str),
     Protocol,
     Registers,
+    /// `tun_metadata<N>`
+    Options,
     Vlan,
     EthType,
     IpProto,
 }
-use Step::{EthType, IpProto, Registers, Vlan};
+use Step::{EthType, IpProto, Options, Registers, Vlan};
 
 const fn always(field: Field, name: &'static str) -> Step {
     Step::Field(When::Always, field, name)
@@ -381,6 +424,7 @@ const fn when(when: When, field: Field, name: &'static str) -> Step {
 /// The order in which Open vSwitch prints matches.
 const ORDER: &[Step] = &[
     always(Field::PktMark, "pkt_mark"),
+    always(Field::RecircId, "recirc_id"),
     always(Field::DpHash, "dp_hash"),
     always(Field::ConjId, "conj_id"),
     always(Field::SkbPriority, "skb_priority"),
@@ -398,6 +442,7 @@ const ORDER: &[Step] = &[
     always(Field::TunTos, "tun_tos"),
     always(Field::TunTtl, "tun_ttl"),
     always(Field::TunFlags, "tun_flags"),
+    Options,
     always(Field::Metadata, "metadata"),
     always(Field::InPort, "in_port"),
     Vlan,
@@ -408,6 +453,9 @@ const ORDER: &[Step] = &[
     always(Field::Ipv6Src, "ipv6_src"),
     always(Field::Ipv6Dst, "ipv6_dst"),
     always(Field::Ipv6Label, "ipv6_label"),
+    always(Field::Ipv6Exthdr, "ipv6_exthdr"),
+    always(Field::PbbIsid, "pbb_isid"),
+    always(Field::PbbUca, "pbb_uca"),
     when(When::Arp, Field::ArpSpa, "arp_spa"),
     when(When::Arp, Field::ArpTpa, "arp_tpa"),
     when(When::NotArp, Field::IpSrc, "nw_src"),
@@ -428,6 +476,8 @@ const ORDER: &[Step] = &[
     when(When::Icmp6, Field::NdTarget, "nd_target"),
     when(When::Icmp6, Field::NdSll, "nd_sll"),
     when(When::Icmp6, Field::NdTll, "nd_tll"),
+    when(When::Icmp6, Field::NdReserved, "nd_reserved"),
+    when(When::Icmp6, Field::NdOptionsType, "nd_options_type"),
     when(When::NotIcmp, Field::TcpSrc, "tp_src"),
     when(When::NotIcmp, Field::TcpDst, "tp_dst"),
     always(Field::TcpFlags, "tcp_flags"),
@@ -438,8 +488,8 @@ pub(super) fn print_match(out: &mut String, matching: &Match, ports: Option<&Por
     let ethertype = exact(matching, Field::EthType).map(|value| value as u16);
     let proto = exact(matching, Field::IpProto).map(|value| value as u8);
     let arp = Prereq::Arp.holds(matching);
-    let icmp6 = ethertype == Some(IPV6) && proto == Some(58);
-    let icmp = icmp6 || ethertype == Some(IPV4) && proto == Some(1);
+    let icmp6 = Prereq::Ipv6.holds(matching) && proto == Some(58);
+    let icmp = icmp6 || Prereq::Ipv4.holds(matching) && proto == Some(1);
     let applies = |when: When| match when {
         When::Always => true,
         When::Arp => arp,
@@ -469,6 +519,11 @@ pub(super) fn print_match(out: &mut String, matching: &Match, ports: Option<&Por
             Registers => {
                 let registers = crate::field::FIELDS.iter().filter(|row| is_register(row));
                 registers.for_each(|row| print_field(out, matching, row.field, row.name, None));
+            }
+            Options => {
+                let options = crate::field::FIELDS.iter();
+                let options = options.filter(|row| row.field.is_tun_metadata());
+                options.for_each(|row| print_field(out, matching, row.field, row.name, None));
             }
             Vlan => print_vlan(out, matching),
             EthType if word.is_none() => {
@@ -509,6 +564,9 @@ fn print_field(
     match field {
         Field::IpDscp => {
             let _ = write!(out, "{}", value << 2);
+        }
+        Field::RecircId => {
+            let _ = write!(out, "{value:#x}");
         }
         Field::Ipv6Label if mask == row.place.ones() => {
             let _ = write!(out, "{value:#07x}");

@@ -9,6 +9,7 @@ mod flow;
 mod group;
 mod header;
 mod learn;
+mod lenient;
 mod matching;
 mod meter;
 mod monitor;
@@ -20,7 +21,10 @@ mod tlv;
 mod value;
 
 pub use action::read_actions;
-pub use flow::{packet_bytes, read_flow_mod, read_flow_stats_request, read_packet_out};
+pub use flow::{
+    packet_bytes, read_flow_mod, read_flow_mod_leniently, read_flow_stats_request,
+    read_flow_stats_request_leniently, read_packet_out,
+};
 pub use group::{read_group_id, read_group_mod};
 pub use matching::{meets_prerequisite, read_match};
 pub use meter::{read_meter_id, read_meter_mod};

@@ -294,12 +294,17 @@ pub(super) fn field_named(name: &str) -> Option<&'static Row> {
     let by_name = FIELDS
         .iter()
         .find(|row| row.name == name || !row.alias.is_empty() && row.alias == name);
-    by_name.or_else(|| {
-        FIELDS.iter().find(|row| {
-            let ids = wire_names(row);
-            ids.iter().flatten().any(|id| id == name)
+    by_name
+        .or_else(|| {
+            FIELDS.iter().find(|row| {
+                let ids = wire_names(row);
+                ids.iter().flatten().any(|id| id == name)
+            })
         })
-    })
+        .or_else(|| {
+            let second = SECOND_NAMES.iter().find(|second| second.1 == name)?;
+            Some(second.0.row())
+        })
 }
 
 /// Names of fields and aliases.
@@ -325,6 +330,13 @@ const STEMS: &[(Field, &str, &str)] = &[
     (Field::NdTarget, "ND_TARGET", "IPV6_ND_TARGET"),
     (Field::NdSll, "ND_SLL", "IPV6_ND_SLL"),
     (Field::NdTll, "ND_TLL", "IPV6_ND_TLL"),
+];
+
+/// Names of the ids of [`SECOND_IDS`](crate::field::SECOND_IDS).
+const SECOND_NAMES: &[(Field, &str)] = &[
+    (Field::TcpFlags, "OXM_OF_TCP_FLAGS"),
+    (Field::ActsetOutput, "OXM_OF_ACTSET_OUTPUT"),
+    (Field::DpHash, "NXOXM_ET_DP_HASH"),
 ];
 
 /// The names of the NXM and the OXM id.

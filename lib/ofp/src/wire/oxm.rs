@@ -4,7 +4,7 @@
 use super::cursor::{Reader, pad8, patch_u16, put_uint};
 use super::match11;
 use crate::error::OfError;
-use crate::field::{FIELDS, Field, Id, Row};
+use crate::field::{FIELDS, Field, Id, Row, SECOND_IDS};
 use crate::key::{Match, Place, VLAN_PRESENT, word};
 use crate::types::{Cookie, PortNo, Version};
 use bytes::{BufMut, BytesMut};
@@ -71,11 +71,19 @@ const INDEX: [[u8; 128]; CLASSES.len()] = {
 /// The row with an id, and that id.
 fn find(class: u16, number: u8, experimenter: u32) -> Option<(&'static Row, Id)> {
     let same = |id: &Id| (id.class, id.field, id.experimenter) == (class, number, experimenter);
+    let second = || {
+        let row = SECOND_IDS.iter().find(|row| same(&row.1))?;
+        Some((row.0.row(), row.1))
+    };
+    find_first(class, number, same).or_else(second)
+}
+
+fn find_first(class: u16, number: u8, same: impl Fn(&Id) -> bool) -> Option<(&'static Row, Id)> {
     let row = match CLASSES.iter().position(|c| *c == class) {
         Some(class) => FIELDS.get(usize::from(INDEX[class][usize::from(number)]))?,
         None => FIELDS
             .iter()
-            .find(|row| row.oxm.as_ref().is_some_and(same))?,
+            .find(|row| row.oxm.as_ref().is_some_and(&same))?,
     };
     let id = [row.nxm, row.oxm].into_iter().flatten().find(same)?;
     Some((row, id))
@@ -84,6 +92,12 @@ fn find(class: u16, number: u8, experimenter: u32) -> Option<(&'static Row, Id)>
 /// The id of a field for writing.
 pub(crate) fn id(field: Field, flavor: Flavor) -> Option<Id> {
     let row = field.row();
+    if let Flavor::Oxm(version) = flavor
+        && let Some(second) = SECOND_IDS.iter().find(|second| second.0 == field)
+        && second.2 <= version as u8
+    {
+        return Some(second.1);
+    }
     match flavor {
         Flavor::Nxm => row.nxm.or(row.oxm),
         Flavor::Oxm(version) if row.oxm_since <= version as u8 => row.oxm.or(row.nxm),
@@ -325,6 +339,13 @@ fn vlan_fits_oxm(matching: &Match) -> bool {
     }
 }
 
+fn register_width(flavor: Flavor) -> u8 {
+    match flavor {
+        Flavor::Oxm(Version::V15) => 64,
+        _ => 32,
+    }
+}
+
 fn is_register(place: Place) -> bool {
     (word::REG..word::MARK).contains(&usize::from(place.word))
 }
@@ -336,8 +357,8 @@ fn chosen(row: &Row, matching: &Match, flavor: Flavor) -> bool {
         Field::InPortOxm | Field::IpDscp => flavor != Flavor::Nxm,
         Field::VlanTci => flavor == Flavor::Nxm || !vlan_fits_oxm(matching),
         Field::VlanVid | Field::VlanPcp => flavor != Flavor::Nxm && vlan_fits_oxm(matching),
-        // Wide registers are said register by register.
-        _ if row.place.width > 32 && is_register(row.place) => false,
+        // Registers are said one by one, and as OpenFlow 1.5's pairs from there on.
+        _ if is_register(row.place) => row.place.width == register_width(flavor),
         _ => row.prereq.holds(matching),
     }
 }

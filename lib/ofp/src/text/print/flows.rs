@@ -34,10 +34,10 @@ fn space(out: &mut String) {
     }
 }
 
-/// OpenFlow 1.0 has two flags; the others are implied there, not said.
+/// OpenFlow 1.0 and 1.1 have two flags; the others are implied there, not said.
 fn known_flags(style: &Style<'_>) -> u16 {
     match style.version {
-        Version::V10 => flow_flag::SEND_FLOW_REM | flow_flag::CHECK_OVERLAP,
+        Version::V10 | Version::V11 => flow_flag::SEND_FLOW_REM | flow_flag::CHECK_OVERLAP,
         _ => u16::MAX,
     }
 }
