@@ -44,6 +44,7 @@ pub struct TableMod {
 pub struct TableDesc {
     pub table: TableId,
     pub config: u32,
+    /// OFPTMPEF_*; `u32::MAX`: not said.
     pub eviction_flags: u32,
     pub vacancy: Vacancy,
 }

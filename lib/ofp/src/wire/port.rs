@@ -336,8 +336,8 @@ fn get_stats(r: &mut Reader<'_>, version: Version) -> Result<PortStats, OfError>
     Ok(p)
 }
 
-/// What is said of the age of a port that is not known.
-const UNKNOWN_DURATION: Duration = Duration {
+/// What is said of an age that is not known.
+pub(super) const UNKNOWN_DURATION: Duration = Duration {
     secs: u32::MAX,
     nanos: u32::MAX,
 };

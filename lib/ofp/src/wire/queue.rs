@@ -3,7 +3,7 @@
 use super::Context;
 use super::cursor::{Layout, Reader, Tlv, patch_u16, put_tlv};
 use super::flow::{get_duration, put_duration};
-use super::port::{get_port, put_port};
+use super::port::{UNKNOWN_DURATION, get_port, put_port};
 use crate::error::OfError;
 use crate::message::{Body, MultipartPart, MultipartRequest, QueueDesc, QueueStats};
 use crate::types::{PortNo, Version};
@@ -181,9 +181,10 @@ fn get_stats(r: &mut Reader<'_>, version: Version) -> Result<QueueStats, OfError
         tx_errors: r.u64()?,
         ..QueueStats::default()
     };
-    if version >= Version::V13 {
-        stats.duration = get_duration(r)?;
-    }
+    stats.duration = match version {
+        v if v < Version::V13 => UNKNOWN_DURATION,
+        _ => get_duration(r)?,
+    };
     Ok(stats)
 }
 

@@ -108,7 +108,7 @@ fn get_desc(r: &mut Reader<'_>) -> Result<TableDesc, OfError> {
     Ok(TableDesc {
         table,
         config,
-        eviction_flags: properties.eviction_flags.unwrap_or(0),
+        eviction_flags: properties.eviction_flags.unwrap_or(u32::MAX),
         vacancy: properties.vacancy.unwrap_or_default(),
     })
 }
@@ -128,7 +128,9 @@ pub(super) fn put_desc(out: &mut BytesMut, desc: &TableDesc) {
         o.put_u8(desc.table.0);
         o.put_u8(0);
         o.put_u32(desc.config);
-        put_properties(o, Some(desc.eviction_flags), Some(desc.vacancy));
+        let flags = Some(desc.eviction_flags).filter(|flags| *flags != u32::MAX);
+        let events = desc.config & table_config::VACANCY_EVENTS != 0;
+        put_properties(o, flags, events.then_some(desc.vacancy));
     });
 }
 

@@ -22,7 +22,6 @@ pub const NXM: Dialect = Dialect {
     ..TABLE
 };
 const V13: Dialect = Dialect::new(Version::V13);
-const V15: Dialect = Dialect::new(Version::V15);
 
 /// A dialect of each version.
 pub fn dialects() -> impl Iterator<Item = Dialect> {
@@ -419,7 +418,7 @@ fn later() -> Vec<Body> {
         Some(Body::PacketIn(packet)) => packet,
         other => panic!("{other:?}"),
     };
-    packet.continuation = Bytes::from_static(&[0x80, 0, 0, 8, 1, 2, 3, 4]);
+    packet.continuation = Bytes::from_static(&[0x90, 0, 0, 8, 1, 2, 3, 4]);
     vec![
         table_mod(table_config::MISS_DROP, None, None),
         table_mod(table_config::MISS_CONTROLLER, None, None),
@@ -452,6 +451,7 @@ fn later() -> Vec<Body> {
             table_status: [Some(8), Some(0)],
             ..AsyncChange::default()
         }),
+        Body::PacketIn(packet.clone()),
         Body::Resume(packet),
         Body::SetFlowFormat(FlowFormat::Nxm),
         Body::MultipartRequest(MultipartRequest::TableDesc),
@@ -463,6 +463,21 @@ fn later() -> Vec<Body> {
         Body::MultipartRequest(MultipartRequest::TableFeatures { modify: false }),
         reply(MultipartPart::TableDesc(vec![desc])),
         reply(MultipartPart::QueueDesc(queues)),
+        reply(MultipartPart::Queue(vec![QueueStats {
+            port: PortNo(1),
+            queue: 5,
+            tx_bytes: 6,
+            tx_packets: 7,
+            tx_errors: u64::MAX,
+            duration: Duration {
+                secs: 3,
+                nanos: 4_000_000,
+            },
+        }])),
+        Body::RequestForward(Box::new(RequestForward {
+            xid: Xid(9),
+            request: Body::GroupMod(Box::default()),
+        })),
         reply(MultipartPart::ControllerStatus(vec![controller])),
     ]
 }
@@ -504,8 +519,11 @@ pub fn messages() -> Vec<(String, Bytes, Dialect)> {
             .for_each(|body| add("", body, &dialect));
     }
     for (text, said_in) in FLOWS {
-        let flow = read_flow_mod(text, None, &PortMap::default())
+        let mut flow = read_flow_mod(text, None, &PortMap::default())
             .unwrap_or_else(|error| panic!("{text}: {error}"));
+        if flow.table == TableId::ALL && flow.command == FlowModCommand::Add {
+            flow.table = TableId(0);
+        }
         for dialect in *said_in {
             add(text, Body::FlowMod(Box::new(flow.clone())), dialect);
         }

@@ -3,7 +3,7 @@
 use super::{Style, error_name, ports, print_wire};
 use crate::error::OfError;
 use crate::message::{
-    AsyncConfig, ErrorBody, Features, FlowFormat, Hello, PacketInFormat, Role, SwitchConfig,
+    ASYNC_KINDS, AsyncChange, AsyncConfig, ErrorBody, Features, FlowFormat, Hello, PacketInFormat, Role, SwitchConfig,
     SwitchDesc, capability,
 };
 use crate::types::Version;
@@ -117,69 +117,101 @@ pub(super) fn desc(out: &mut String, desc: &SwitchDesc) {
     }
 }
 
+/// A role's name.
+pub(super) fn role_name(role: u32) -> &'static str {
+    ["nochange", "equal", "primary", "secondary"]
+        .get(role as usize)
+        .unwrap_or(&"unknown")
+}
+
 pub(super) fn role(out: &mut String, role: &Role) {
-    let name = ["nochange", "equal", "primary", "secondary"]
-        .get(role.role as usize)
-        .unwrap_or(&"unknown");
-    let _ = write!(out, " role={name}");
+    let _ = write!(out, " role={}", role_name(role.role));
     if let Some(id) = role.generation_id.filter(|id| *id != u64::MAX) {
         let _ = write!(out, " generation_id={id}");
     }
+    if let Some(id) = role.short_id {
+        let _ = write!(out, " short_id={id}");
+    }
 }
 
-const PACKET_IN_REASONS: &[&str] = &[
-    "no_match",
-    "action",
-    "invalid_ttl",
-    "action_set",
-    "group",
-    "packet_out",
-];
-const PORT_STATUS_REASONS: &[&str] = &["add", "delete", "modify"];
-const FLOW_REMOVED_REASONS: &[&str] = &[
-    "idle",
-    "hard",
-    "delete",
-    "group_delete",
-    "meter_delete",
-    "eviction",
+/// Reasons by kind of asynchronous message, a bit each; an empty name has none.
+const REASONS: [(&str, &[&str]); ASYNC_KINDS] = [
+    (
+        "PACKET_IN",
+        &[
+            "no_match",
+            "action",
+            "invalid_ttl",
+            "action_set",
+            "group",
+            "packet_out",
+        ],
+    ),
+    ("PORT_STATUS", &["add", "delete", "modify"]),
+    (
+        "FLOW_REMOVED",
+        &[
+            "idle",
+            "hard",
+            "delete",
+            "group_delete",
+            "meter_delete",
+            "eviction",
+        ],
+    ),
+    (
+        "ROLE_STATUS",
+        &[
+            "primary_request",
+            "configuration_changed",
+            "experimenter_data_changed",
+        ],
+    ),
+    ("TABLE_STATUS", &["", "", "", "vacancy_down", "vacancy_up"]),
+    (
+        "REQUESTFORWARD",
+        &["group_mod_request", "meter_mod_request"],
+    ),
+    (
+        "CONT_STATUS",
+        &[
+            "request",
+            "channel_status",
+            "role",
+            "controller_added",
+            "controller_removed",
+            "short_id",
+            "experimenter",
+        ],
+    ),
 ];
 
-pub(super) fn async_config(out: &mut String, config: &AsyncConfig) {
+pub(super) fn async_config(out: &mut String, config: &AsyncConfig, style: &Style<'_>) {
+    let kinds = AsyncChange::from(*config).kinds();
     for (index, who) in ["primary", "secondary"].into_iter().enumerate() {
         let _ = write!(out, "\n {who}:\n");
-        for (label, bits, names) in [
-            ("PACKET_IN", config.packet_in[index], PACKET_IN_REASONS),
-            (
-                "PORT_STATUS",
-                config.port_status[index],
-                PORT_STATUS_REASONS,
-            ),
-            (
-                "FLOW_REMOVED",
-                config.flow_removed[index],
-                FLOW_REMOVED_REASONS,
-            ),
-            ("ROLE_STATUS", 0, &[]),
-            ("TABLE_STATUS", 0, &[]),
-            ("REQUESTFORWARD", 0, &[]),
-        ] {
+        for ((label, names), masks) in REASONS.iter().zip(kinds) {
+            let bits = masks[index].unwrap_or(0);
+            // The stock tools do not know of the last kind.
+            if *label == "CONT_STATUS" && bits == 0 {
+                continue;
+            }
             let _ = write!(out, "{label:>16}:");
-            let on: Vec<&str> = names
+            // Before 1.4 every list of actions is one reason.
+            let known = match *label {
+                "PACKET_IN" if style.version < Version::V14 => 3,
+                _ => names.len(),
+            };
+            let on: Vec<&str> = names[..known]
                 .iter()
                 .enumerate()
-                .filter(|(n, _)| bits >> n & 1 == 1)
+                .filter(|(n, name)| bits >> n & 1 == 1 && !name.is_empty())
                 .map(|(_, name)| *name)
                 .collect();
-            let _ = writeln!(
-                out,
-                " {}",
-                if on.is_empty() {
-                    "(off)".to_owned()
-                } else {
-                    on.join(" ")
-                }
-            );
+            let _ = match &on[..] {
+                [] => writeln!(out, " (off)"),
+                on => writeln!(out, " {}", on.join(" ")),
+            };
         }
     }
 }

@@ -204,6 +204,9 @@ pub(super) fn packet_in(out: &mut String, packet: &PacketIn, style: &Style<'_>) 
         reason_name(packet.reason),
         packet.data.len()
     );
+    if packet.total_len as usize != packet.data.len() {
+        out.push_str(" (***total_len != data_len***)");
+    }
     out.push('\n');
     if !packet.userdata.is_empty() {
         let _ = writeln!(out, " userdata={}", dotted(&packet.userdata));

@@ -8,6 +8,8 @@ mod groups;
 mod meters;
 mod monitors;
 mod ports;
+mod queues;
+mod status;
 mod tables;
 
 pub(super) use actions::hex;
@@ -18,6 +20,7 @@ pub use groups::{print_group_desc, print_group_features, print_group_mod, print_
 pub use meters::{print_meter_config, print_meter_features, print_meter_mod, print_meter_stats};
 pub use monitors::{print_flow_update, print_tlv_table};
 pub use ports::{print_bpdu_stats, print_port_desc, print_port_stats};
+pub use status::print_table_desc;
 pub use tables::print_table_features;
 
 use super::matching;
@@ -152,7 +155,10 @@ fn body(out: &mut String, body: &Body, style: &Style<'_>) {
         Body::Hello(hello) => config::hello(out, hello),
         Body::Error(error) => config::error(out, error, style),
         Body::EchoRequest(data) | Body::EchoReply(data) => {
-            let _ = write!(out, " {} bytes of payload", data.len());
+            let _ = writeln!(out, " {} bytes of payload", data.len());
+            if style.hex {
+                out.push_str(&hex_dump(data, true));
+            }
         }
         Body::FeaturesReply(features) => config::features(out, features, style),
         Body::GetConfigReply(c) | Body::SetConfig(c) => config::switch_config(out, c),
@@ -166,8 +172,8 @@ fn body(out: &mut String, body: &Body, style: &Style<'_>) {
         }
         Body::PortMod(port_mod) => ports::port_mod(out, port_mod, style),
         Body::RoleRequest(role) | Body::RoleReply(role) => config::role(out, role),
-        Body::GetAsyncReply(c) => config::async_config(out, c),
-        Body::SetAsync(c) => config::async_config(out, &AsyncConfig::default().with(*c)),
+        Body::GetAsyncReply(c) => config::async_config(out, c, style),
+        Body::SetAsync(c) => config::async_config(out, &AsyncConfig::default().with(*c), style),
         Body::SetFlowFormat(format) => config::flow_format(out, *format),
         Body::FlowModTableId(on) => {
             let _ = write!(out, " {}", if *on { "enable" } else { "disable" });
@@ -192,12 +198,19 @@ fn body(out: &mut String, body: &Body, style: &Style<'_>) {
         Body::TlvTableRequest | Body::FlowMonitorPaused | Body::FlowMonitorResumed => {}
         Body::MultipartRequest(r) => request(out, r, style),
         Body::MultipartReply(r) => reply(out, r, style),
+        Body::Resume(packet) => flows::packet_in(out, packet, style),
+        Body::TableMod(table_mod) => status::table_mod(out, table_mod, style.version),
+        Body::TableStatus(table) => status::table_status(out, table),
+        Body::RoleStatus(role) => status::role_status(out, role),
+        Body::RequestForward(forward) => status::requestforward(out, forward, style),
+        Body::ControllerStatus(controller) => status::controller_status(out, controller),
+        Body::QueueGetConfigRequest(port) => queues::get_config_request(out, *port, style),
+        Body::QueueGetConfigReply { queues, .. } => queues::descs(out, queues, style),
         Body::FeaturesRequest
         | Body::GetConfigRequest
         | Body::BarrierRequest
         | Body::BarrierReply
         | Body::GetAsyncRequest => {}
-        _ => {}
     }
 }
 
@@ -210,10 +223,15 @@ fn request(out: &mut String, request: &MultipartRequest, style: &Style<'_>) {
             out.push_str(" port_no=");
             super::ports::print_port(out, *port, style.port_names());
         }
-        MultipartRequest::Queue { port, queue } => {
+        MultipartRequest::PortDesc(port) => {
             out.push_str(" port=");
             super::ports::print_port(out, *port, style.port_names());
-            let _ = write!(out, " queue={queue}");
+        }
+        MultipartRequest::Queue { port, queue } => {
+            queues::stats_request(out, *port, *queue, style);
+        }
+        MultipartRequest::QueueDesc { port, queue } => {
+            queues::desc_request(out, *port, *queue, style);
         }
         MultipartRequest::Group(group) | MultipartRequest::GroupDesc(group) => {
             groups::request(out, *group);
@@ -228,9 +246,9 @@ fn request(out: &mut String, request: &MultipartRequest, style: &Style<'_>) {
         | MultipartRequest::MeterFeatures
         | MultipartRequest::Desc
         | MultipartRequest::Table
-        | MultipartRequest::PortDesc(_)
+        | MultipartRequest::TableDesc
+        | MultipartRequest::ControllerStatus
         | MultipartRequest::TableFeatures { .. } => {}
-        _ => {}
     }
 }
 
@@ -291,8 +309,19 @@ fn reply(out: &mut String, reply: &MultipartReply, style: &Style<'_>) {
         MultipartPart::FlowMonitor(updates) => {
             lines(out, updates.iter().map(|u| print_flow_update(u, style)));
         }
-        MultipartPart::Queue(_) => out.push_str(" 0 queues"),
-        _ => {}
+        MultipartPart::Queue(stats) => queues::stats(out, stats, style),
+        MultipartPart::QueueDesc(descs) => queues::descs(out, descs, style),
+        MultipartPart::TableDesc(tables) => {
+            tables
+                .iter()
+                .for_each(|desc| out.push_str(&print_table_desc(desc)));
+        }
+        MultipartPart::ControllerStatus(list) => {
+            for controller in list {
+                out.push_str("\n ");
+                status::controller_status(out, controller);
+            }
+        }
     }
 }
 
@@ -312,6 +341,14 @@ pub fn error_name(error: OfError) -> String {
             OfError::Other { kind, code } => format!("type {kind} code {code}"),
             other => other.to_string(),
         },
+    }
+}
+
+/// A counter; `?` if it is not known.
+fn count(value: u64) -> String {
+    match value {
+        u64::MAX => "?".to_owned(),
+        value => value.to_string(),
     }
 }
 

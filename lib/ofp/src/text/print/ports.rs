@@ -1,6 +1,6 @@
 //! Ports as text: descriptions, statistics, PORT_STATUS and PORT_MOD.
 
-use super::{Style, print_duration};
+use super::{Style, count, print_duration};
 use crate::bpdu::BpduStats;
 use crate::message::{
     PortDesc, PortMod, PortReason, PortStats, PortStatus, port_config, port_state,
@@ -189,13 +189,6 @@ pub fn print_bpdu_stats(stats: &BpduStats, style: &Style<'_>) -> String {
 
 /// Prints a port's counters, two lines to four.
 pub fn print_port_stats(stats: &PortStats, style: &Style<'_>) -> String {
-    let count = |value: u64| {
-        if value == u64::MAX {
-            "?".to_owned()
-        } else {
-            value.to_string()
-        }
-    };
     let mut out = port_label(stats.port, style);
     let _ = writeln!(
         out,
