@@ -153,11 +153,17 @@ fn why_not_rest(flow: &FlowMod, protocol: Protocol) -> Option<String> {
     let v10 = protocol.version == Version::V10;
     let add = flow.command == FlowModCommand::Add;
     let counts = flow_flag::NO_PACKET_COUNTS | flow_flag::NO_BYTE_COUNTS;
+    let deletes = matches!(
+        flow.command,
+        FlowModCommand::Delete | FlowModCommand::DeleteStrict
+    );
     let before = |version: Version| protocol.version < version;
     let why = if flow.cookie_mask != 0 && v10 && !protocol.nxm {
         "flows cannot be selected by cookie"
     } else if flow.cookie_mask != 0 && flow.new_cookie.is_some() && !v10 {
         "flows selected by cookie cannot get a new one"
+    } else if flow.table == TableId::ALL && deletes && protocol.version == Version::V11 {
+        "flows are deleted in one table"
     } else if flow.out_group != GroupId::ANY && v10 {
         "there is no out_group"
     } else if flow.flags & counts != 0 && before(Version::V13) {
@@ -252,7 +258,7 @@ mod tests {
         assert!(!u.contains(STANDARD) && u.contains(NXM) && u.contains(V13));
         assert_eq!(
             u.to_string(),
-            "OpenFlow10: tun_id cannot be matched like this"
+            "OpenFlow10: tun_id cannot be matched like this; OpenFlow11: tun_id cannot be matched like this"
         );
         flow.actions = vec![Action::DecTtl(Vec::new())];
         assert_eq!(usable(&flow).protocols().collect::<Vec<_>>(), [NXM]);

@@ -4,7 +4,7 @@
 use ofp::action::Action;
 use ofp::field::Field;
 use ofp::message::*;
-use ofp::session::{Event, Session, Settings, Side};
+use ofp::session::{Event, Session, Settings, Side, Versions};
 use ofp::text::{PortMap, read_flow_mod};
 use ofp::types::{Cookie, PortNo, TableId, Version};
 use std::io::{Read, Write};
@@ -61,7 +61,11 @@ impl Drop for Peer {
 
 fn serve(mut stream: UnixStream, tell: &Sender<(Body, Version)>) {
     let now = Duration::ZERO;
-    let mut session = Session::new(Settings::new(Side::Switch), now);
+    let settings = Settings {
+        versions: Versions::of(&[Version::V10, Version::V13]),
+        ..Settings::new(Side::Switch)
+    };
+    let mut session = Session::new(settings, now);
     let mut buffer = [0; 4096];
     while !session.is_closed() {
         let out = session.output().split();

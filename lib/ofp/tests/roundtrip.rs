@@ -288,8 +288,8 @@ proptest! {
                 panic!("not a flow_mod");
             };
             let mut want = flow.matching.clone();
-            if dialect.version == Version::V13 && want.get(Field::VlanTci.place()) == (0, 0xffff) {
-                // OpenFlow 1.3 says "no tag" with the id alone.
+            if dialect.version > Version::V11 && want.get(Field::VlanTci.place()) == (0, 0xffff) {
+                // Later versions say "no tag" with the id alone.
                 want.unset(Field::VlanTci.place());
                 want.set(Field::VlanVid.place(), 0, u128::MAX);
             }

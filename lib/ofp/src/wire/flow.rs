@@ -138,7 +138,8 @@ pub(super) fn flow_mod(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, OfEr
     if m.flags & !known_flags(c.version) != 0 {
         return Err(OfError::FlowFlags);
     }
-    if m.table == TableId::ALL && !is_delete(m.command) {
+    // Since 1.2: "For OFPFC_DELETE* commands, OFPTT_ALL can also be used" (section A.3.4.1).
+    if m.table == TableId::ALL && (!is_delete(m.command) || c.version == Version::V11) {
         return Err(OfError::FlowTableId);
     }
     match m.command {

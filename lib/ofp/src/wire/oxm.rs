@@ -213,9 +213,6 @@ pub(crate) fn get_payload(
     // A mask says how much of a tunnel option matters, without one all of it does.
     let whole = !header.masked || mask == every_bit && !field.is_tun_metadata();
     let mask = if whole { full } else { mask & full };
-    if mask != full && mask != 0 && !field.row().maskable {
-        return Err(OfError::MatchMask);
-    }
     Ok(Entry {
         field,
         value,
@@ -224,7 +221,7 @@ pub(crate) fn get_payload(
     })
 }
 
-/// Reads one entry of a known field.
+/// Reads one entry of a known field. An action may set some bits of a field that matches know whole.
 pub(crate) fn get_entry(r: &mut Reader<'_>) -> Result<Entry, OfError> {
     let header = get_header(r)?;
     let field = header.field.ok_or(OfError::MatchField)?;
@@ -266,6 +263,10 @@ pub(crate) fn get_entries(bytes: &[u8], loose: bool) -> Result<Entries, OfError>
             continue;
         };
         let entry = get_payload(&mut r, field, header)?;
+        let partial = entry.mask != field.full_mask() && entry.mask != 0;
+        if partial && !field.row().maskable {
+            return Err(OfError::MatchMask);
+        }
         let matching = &mut entries.matching;
         if !loose && !field.row().prereq.holds(matching) {
             return Err(OfError::MatchPrerequisite);

@@ -8,8 +8,8 @@ use ofp::field::Field;
 use ofp::key::Match;
 use ofp::message::*;
 use ofp::text::{PortMap, read_flow_mod};
+use ofp::types::{BucketId, Cookie, GroupId, PortNo, TableId, Version, Xid};
 use ofp::usable::{Protocol, usable};
-use ofp::types::{Cookie, GroupId, PortNo, TableId, Version, Xid};
 use packet::MacAddr;
 
 pub const V10: Dialect = Dialect::new(Version::V10);
@@ -476,7 +476,10 @@ fn later() -> Vec<Body> {
         }])),
         Body::RequestForward(Box::new(RequestForward {
             xid: Xid(9),
-            request: Body::GroupMod(Box::default()),
+            request: Body::GroupMod(Box::new(GroupMod {
+                bucket: BucketId::ALL,
+                ..GroupMod::default()
+            })),
         })),
         reply(MultipartPart::ControllerStatus(vec![controller])),
     ]

@@ -3,8 +3,8 @@
 use super::{Style, error_name, ports, print_wire};
 use crate::error::OfError;
 use crate::message::{
-    ASYNC_KINDS, AsyncChange, AsyncConfig, ErrorBody, Features, FlowFormat, Hello, PacketInFormat, Role, SwitchConfig,
-    SwitchDesc, capability,
+    ASYNC_KINDS, AsyncChange, AsyncConfig, ErrorBody, Features, FlowFormat, Hello, PacketInFormat,
+    Role, SwitchConfig, SwitchDesc, capability,
 };
 use crate::types::Version;
 use std::fmt::Write;
