@@ -460,7 +460,7 @@ fn later() -> Vec<Body> {
             queue: u32::MAX,
         }),
         Body::MultipartRequest(MultipartRequest::ControllerStatus),
-        Body::MultipartRequest(MultipartRequest::TableFeatures { modify: false }),
+        Body::MultipartRequest(MultipartRequest::TableFeatures(Vec::new())),
         reply(MultipartPart::TableDesc(vec![desc])),
         reply(MultipartPart::QueueDesc(queues)),
         reply(MultipartPart::Queue(vec![QueueStats {
@@ -511,6 +511,7 @@ pub fn messages() -> Vec<(String, Bytes, Dialect)> {
         metadata_write: u64::MAX,
         max_entries: 1_000_000,
         next_tables: vec![TableId(253)],
+        ..TableFeatures::default()
     };
     for dialect in dialects() {
         let part = MultipartPart::TableFeatures(vec![features.clone()]);
