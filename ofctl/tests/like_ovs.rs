@@ -4,9 +4,22 @@ mod stock;
 
 use stock::Switch;
 
-/// The same arguments to both tools, in both versions; outputs must be the same.
+const VERSIONS: [&str; 6] = [
+    "OpenFlow10",
+    "OpenFlow11",
+    "OpenFlow12",
+    "OpenFlow13",
+    "OpenFlow14",
+    "OpenFlow15",
+];
+
+/// The same arguments to both tools, in every version; outputs must be the same.
 fn same(switch: &Switch, args: &[&str]) {
-    for version in ["OpenFlow10", "OpenFlow13"] {
+    same_in(switch, &VERSIONS, args);
+}
+
+fn same_in(switch: &Switch, versions: &[&str], args: &[&str]) {
+    for version in versions {
         let args: Vec<&str> = [&["-O", version][..], args].concat();
         let (ours, theirs) = (switch.ours(&args), switch.stock(&args));
         assert_eq!(
@@ -70,6 +83,18 @@ fn dumps_are_the_same() {
         &["dump-ports-desc", "br0"],
         &["get-frags", "br0"],
         &["probe", "br0"],
+        &["queue-stats", "br0"],
+        &["queue-stats", "br0", "1", "0"],
+        &["queue-get-config", "br0"],
+        &["queue-get-config", "br0", "p1"],
+        &["dump-ipfix-bridge", "br0"],
+        &["dump-ipfix-flow", "br0"],
+        &["--color=always", "--no-stats", "dump-flows", "br0"],
+        &["ct-flush-zone", "br0", "4"],
+        &["ct-flush", "br0", "zone=3"],
+        &["mod-table", "br0", "2", "evict"],
+        &["mod-table", "br0", "2", "vacancy:20,80"],
+        &["dump-table-desc", "br0"],
     ] {
         same(&switch, args);
     }

@@ -184,11 +184,16 @@ impl Switch {
 
 impl Watch {
     /// Stops it and returns what it printed.
-    pub fn stop(mut self) -> String {
+    pub fn stop(self) -> String {
         sleep(Duration::from_millis(500));
         // A kind signal, so that the stock tool writes what it holds back.
         let pid = self.0.id().to_string();
         assert!(Command::new("kill").arg(pid).status().unwrap().success());
+        self.ended()
+    }
+
+    /// Waits for its end and returns what it printed.
+    pub fn ended(mut self) -> String {
         self.0.wait().unwrap();
         let mut text = String::new();
         std::fs::File::open(&self.1)
