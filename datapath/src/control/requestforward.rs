@@ -10,7 +10,8 @@ use ofp::types::Xid;
 impl Switch {
     /// Whether somebody else wants to know; `body` is the request.
     pub(super) fn is_forwarded(&self, from: ConnId, body: &Body) -> bool {
-        self.listeners(from, body).next().is_some()
+        matches!(body, Body::GroupMod(_) | Body::MeterMod(_))
+            && self.listeners(from, body).next().is_some()
     }
     /// Tells the others of a request that was obeyed. `existed`: there was such a group, so that
     /// "add or modify", which is no command of the specification, is said as what it was.
