@@ -18,7 +18,8 @@ pub(super) const MAX_METERS: usize = 1 << 18;
 pub(super) const MAX_BANDS: usize = 8;
 /// The flags that there are.
 const FLAGS: u16 = meter_flag::KBPS | meter_flag::PKTPS | meter_flag::BURST | meter_flag::STATS;
-/// Meters that no flow names: what they are for is said by their numbers.
+/// Meters that no flow needs to name: packets to the controllers pass the one in their worker (a
+/// `controller(meter_id=...)` names another), and all that workers hand to control the other (`packet_in.rs`).
 const VIRTUAL: [MeterId; 2] = [MeterId::SLOWPATH, MeterId::CONTROLLER];
 
 /// A meter as control knows it.
@@ -129,6 +130,9 @@ pub(super) fn check(meter_mod: &MeterMod) -> Result<(), OfError> {
     for band in bands {
         if band.rate == 0 {
             return Err(OfError::MeterRate);
+        }
+        if VIRTUAL.contains(meter) && band.kind != BandKind::Drop {
+            return Err(OfError::MeterBand);
         }
         // There are three precedences to drop in each class (RFC 2597): 1 or 2 steps.
         if matches!(band.kind, BandKind::DscpRemark(0 | 3..)) {

@@ -95,6 +95,8 @@ pub struct Counters {
     pub table_full: u64,
     /// Packet-ins over a connection's rate limit.
     pub packet_ins_limited: u64,
+    /// Packets for the controllers that a `slowpath` meter stopped.
+    pub packet_ins_metered: u64,
     /// Flows that packets taught.
     pub learnt: u64,
     /// The same, not added: the table or the switch was full.

@@ -2,14 +2,16 @@
 //! format and length, within its rate limit.
 
 use super::connection::EventKind;
+use super::meter_mod::Meter;
 use super::{Output, Switch};
 use crate::model::event::{Event, Punt};
+use crate::model::meter::Verdict;
 use crate::time::Time;
 use bytes::Bytes;
 use ofp::action::PacketInReason;
 use ofp::field::Field;
 use ofp::message::{Body, Message, PacketIn};
-use ofp::types::{Version, Xid};
+use ofp::types::{MeterId, Version, Xid};
 
 /// Cookie of a packet that no rule sent.
 const NO_RULE: u64 = u64::MAX;
@@ -29,6 +31,10 @@ impl Switch {
     /// Something that a worker found out.
     pub fn event(&mut self, now: Time, event: Event, out: &mut Vec<Output>) {
         match event {
+            Event::Punt(punt) if self.is_slowed(now, &punt) => {
+                self.counters.packet_ins_metered += 1;
+                self.counters.paused_lost += u64::from(punt.paused.is_some());
+            }
             Event::Punt(punt) => self.packet_in(now, &punt, out),
             Event::Learn(learnt) => self.learnt(now, &learnt),
             Event::Finish(finished) => self.finished(&finished),
@@ -36,6 +42,13 @@ impl Switch {
         }
         self.delete_forsaken(now);
         self.tell_changes(out);
+    }
+    /// Whether the bridge's `slowpath` meter stops a packet.
+    fn is_slowed(&self, now: Time, punt: &Punt) -> bool {
+        let bridge = self.bridges.get(&punt.bridge);
+        let meter = bridge.and_then(|bridge| bridge.meters.get(&MeterId::SLOWPATH));
+        let verdict = |meter: &Meter| meter.view.pass(1, punt.total_len.into(), now);
+        meter.is_some_and(|meter| verdict(meter) == Verdict::Drop)
     }
     fn packet_in(&mut self, now: Time, punt: &Punt, out: &mut Vec<Output>) {
         // What no rule asked for goes only to those whose version says so.

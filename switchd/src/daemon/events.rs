@@ -311,6 +311,7 @@ impl Daemon {
             "control_packet_ins_limited", control.packet_ins_limited
         );
         for (name, count) in [
+            ("control_packet_ins_metered", control.packet_ins_metered),
             ("control_learnt", control.learnt),
             ("control_learns_refused", control.learns_refused),
             ("control_learns_limited", control.learns_limited),

@@ -249,6 +249,28 @@ fn other_controllers_are_told_of_groups_and_meters_if_they_ask() {
     assert_eq!(bed.sent(2), []);
 }
 
+#[test]
+fn monitors_are_told_of_what_was_committed() {
+    let mut bed = bed();
+    let request = MonitorRequest {
+        id: 1,
+        flags: monitor_flag::ADD | monitor_flag::REMOVED | monitor_flag::MODIFY,
+        table: TableId::ALL,
+        out_port: PortNo::ANY,
+        out_group: GroupId::ANY,
+        ..Default::default()
+    };
+    let monitor = MultipartRequest::FlowMonitor(vec![request]);
+    bed.ask(2, Body::MultipartRequest(monitor));
+    for (last, want) in [(failing(), 0), (flow(2), 1)] {
+        bed.say(1, add_to(1, BOTH, flow(1)));
+        bed.say(1, add_to(1, BOTH, last));
+        bed.say(1, control(1, BundleCommand::CommitRequest, BOTH));
+        bed.publish();
+        assert_eq!(bed.sent(2).len(), want);
+    }
+}
+
 fn meter_mod(command: MeterCommand, meter: u32, rate: u32) -> Body {
     let band = Band {
         kind: BandKind::Drop,

@@ -81,6 +81,10 @@ fn errors_are_those_of_open_vswitch() {
             meter(Add, MeterId::ALL.0, 1, &drop),
             Err(OfError::MeterInvalid),
         ),
+        (
+            meter(Modify, MeterId::CONTROLLER.0, 1, &remark(1)),
+            Err(OfError::MeterBand),
+        ),
         (meter(Delete, 99, 0, &[]), Ok(())),
         (meter(Delete, MeterId::ALL.0, 0, &[]), Ok(())),
         (meter(Modify, 1, 1, &drop), Err(OfError::MeterUnknown)),
@@ -156,4 +160,35 @@ fn what_is_deleted_takes_its_flows_along() {
         other => panic!("{other:?}"),
     }
     assert_eq!(bed.all_flows(), []);
+}
+
+#[test]
+fn the_slow_path_has_a_meter() {
+    let mut bed = bed();
+    let flags = meter_flag::PKTPS | meter_flag::BURST;
+    bed.meter_mod(meter(
+        MeterCommand::Add,
+        MeterId::SLOWPATH.0,
+        flags,
+        &[band(1, 3)],
+    ))
+    .unwrap();
+    bed.outputs();
+    for _ in 0..5 {
+        let punt = crate::model::event::Punt {
+            bridge: bed.bridge,
+            table: TableId(0),
+            cookie: Cookie(0),
+            controller: ofp::action::Controller::default(),
+            fields: Default::default(),
+            in_port: PortNo(1),
+            total_len: 60,
+            data: vec![0; 60],
+            paused: None,
+        };
+        let event = crate::model::event::Event::Punt(Box::new(punt));
+        bed.switch.event(bed.now, event, &mut bed.out);
+    }
+    assert_eq!(bed.sent(1).len(), 3);
+    assert_eq!(bed.switch.counters().packet_ins_metered, 2);
 }
