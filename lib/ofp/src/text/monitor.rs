@@ -62,9 +62,9 @@ pub fn read_monitor_request(text: &str, ports: &dyn PortNames) -> Result<Monitor
             }
         }
     }
-    let events = flag::INITIAL | flag::ADD | flag::REMOVED | flag::MODIFY;
+    let events = flag::ADD | flag::REMOVED | flag::MODIFY;
     if request.flags & events == 0 {
-        return Err(Word::new(text).fail("nothing would be reported"));
+        return Err(Word::new(text).fail("no change would be reported"));
     }
     request.matching = matching.finish(ports)?;
     Ok(request)
@@ -89,6 +89,6 @@ mod tests {
         for (text, word) in [("!foo", "!foo"), ("tabel=3", "tabel"), ("table=255", "255")] {
             assert_eq!(read_monitor_request(text, &ports).unwrap_err().word, word);
         }
-        assert!(read_monitor_request("!initial,!add,!delete,!modify", &ports).is_err());
+        assert!(read_monitor_request("!add,!delete,!modify", &ports).is_err());
     }
 }

@@ -379,7 +379,13 @@ pub(super) fn put_group_mod(out: &mut BytesMut, version: Version, m: &GroupMod) 
     }
     let size_at = out.len();
     out.put_u32(0);
-    out.put_u32(m.bucket.0);
+    // "All" where there is no place to say.
+    let places = matches!(
+        m.command,
+        GroupCommand::InsertBucket | GroupCommand::RemoveBucket
+    );
+    let place = if places { m.bucket } else { BucketId::ALL };
+    out.put_u32(place.0);
     put_rest15(out, version, size_at, &m.desc);
 }
 

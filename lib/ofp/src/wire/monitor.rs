@@ -19,8 +19,8 @@ use bytes::{BufMut, BytesMut};
 /// The flags of Nicira's and ONF's form; `OWN` there is [`flag::NO_ABBREV`] here.
 const FLAGS10: u16 = 0x3f;
 const FLAGS14: u16 = 0x7f;
-/// Without one of these nothing would ever be reported.
-const EVENTS: u16 = flag::INITIAL | flag::ADD | flag::REMOVED | flag::MODIFY;
+/// "At least one of these must be set": without one nothing would be reported after the beginning.
+const EVENTS: u16 = flag::ADD | flag::REMOVED | flag::MODIFY;
 
 /// Three forms.
 #[derive(Clone, Copy, PartialEq)]
