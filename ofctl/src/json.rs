@@ -1,5 +1,11 @@
 //! What dumps print with `--json`: one document per command, names as in the text form.
 
+mod groups;
+
+pub use groups::{
+    group_descs, group_features, group_stats, meter_configs, meter_features, meter_stats, tlv_table,
+};
+
 use ofp::bpdu::BpduStats;
 use ofp::message::{
     Features, FlowStats, MultipartPart, PortDesc, PortStats, QueueDesc, QueueStats, SwitchDesc,

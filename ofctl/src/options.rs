@@ -25,6 +25,9 @@ pub struct Options {
     /// Do it all or not at all, as one bundle.
     #[arg(long)]
     pub bundle: bool,
+    /// mod-group: add the group if it is not there.
+    #[arg(long)]
+    pub may_create: bool,
     /// replace-flows: add the flows that have not changed too.
     #[arg(long)]
     pub readd: bool,

@@ -82,7 +82,7 @@ fn change(context: &Context<'_>, source: Source, command: Option<FlowModCommand>
     transmission.finish()
 }
 
-fn no_bundles(failure: Failure) -> Failure {
+pub(super) fn no_bundles(failure: Failure) -> Failure {
     match failure {
         Failure::Switch(text) => Failure::Switch(format!(
             "{text}ofctl: --bundle: the switch opens no bundle\n"

@@ -2,11 +2,15 @@
 //! prints to standard output.
 
 mod bpdu;
+mod bundle;
 mod change;
 mod difference;
 mod encode;
 mod flow;
+mod flow_monitor;
+mod group;
 mod lint;
+mod meter;
 mod monitor;
 mod packet;
 mod parse;
@@ -17,6 +21,7 @@ mod raw;
 mod source;
 mod switch;
 mod table;
+mod tlv;
 mod trace;
 mod watch;
 mod wireform;
@@ -26,6 +31,8 @@ pub(crate) use source::Place;
 use crate::connection::Connection;
 use crate::failure::{Failure, Result};
 use crate::options::Options;
+use ofp::message::{Body, MultipartPart, MultipartRequest};
+use ofp::text::print::print_message;
 use ofp::text::{PortMap, PortNames, Style, nearest};
 use ofp::types::{PortNo, Version};
 use std::cell::{OnceCell, RefCell};
@@ -219,6 +226,132 @@ const COMMANDS: &[Command] = &[
         "what tells two files or switches apart; exit status 2 if something does",
     ),
     row(
+        "add-group",
+        "SWITCH GROUP",
+        group::add_group,
+        "add one group; - reads many from standard input",
+    ).writes(),
+    row(
+        "add-groups",
+        "SWITCH FILE",
+        group::add_groups,
+        "add, modify and delete the groups of a file",
+    ).writes(),
+    row(
+        "mod-group",
+        "SWITCH GROUP",
+        group::mod_group,
+        "change a group; --may-create: or add it",
+    ).writes(),
+    row(
+        "del-groups",
+        "SWITCH [GROUP]",
+        group::del_groups,
+        "delete a group, or all of them",
+    ).writes(),
+    row(
+        "insert-buckets",
+        "SWITCH GROUP",
+        group::insert_buckets,
+        "insert buckets at command_bucket_id",
+    ).writes(),
+    row(
+        "remove-buckets",
+        "SWITCH GROUP",
+        group::remove_buckets,
+        "remove the bucket command_bucket_id, or all",
+    ).writes(),
+    row(
+        "dump-groups",
+        "SWITCH [GROUP]",
+        group::dump_groups,
+        "the groups",
+    ),
+    row(
+        "dump-group-stats",
+        "SWITCH [GROUP]",
+        group::dump_group_stats,
+        "counters of the groups",
+    ),
+    row(
+        "dump-group-features",
+        "SWITCH",
+        group::dump_group_features,
+        "what groups can be",
+    ),
+    row(
+        "add-meter",
+        "SWITCH METER",
+        meter::add_meter,
+        "add a meter",
+    ).writes(),
+    row(
+        "mod-meter",
+        "SWITCH METER",
+        meter::mod_meter,
+        "change a meter",
+    ).writes(),
+    row(
+        "del-meter",
+        "SWITCH [METER]",
+        meter::del_meters,
+        "delete a meter",
+    ).writes(),
+    row(
+        "del-meters",
+        "SWITCH [METER]",
+        meter::del_meters,
+        "delete a meter, or all of them",
+    ).writes(),
+    row(
+        "dump-meter",
+        "SWITCH [METER]",
+        meter::dump_meters,
+        "a meter",
+    ),
+    row(
+        "dump-meters",
+        "SWITCH [METER]",
+        meter::dump_meters,
+        "the meters",
+    ),
+    row(
+        "meter-stats",
+        "SWITCH [METER]",
+        meter::meter_stats,
+        "counters of the meters",
+    ),
+    row(
+        "meter-features",
+        "SWITCH",
+        meter::meter_features,
+        "what meters can be",
+    ),
+    row(
+        "bundle",
+        "SWITCH FILE",
+        bundle::bundle,
+        "do a file of flows, groups and packet-outs all or not at all",
+    ).writes(),
+    row(
+        "add-tlv-map",
+        "SWITCH MAP",
+        tlv::add_tlv_map,
+        "give tunnel options to fields: {class=0xffff,type=0,len=4}->tun_metadata0",
+    ).writes(),
+    row(
+        "del-tlv-map",
+        "SWITCH [MAP]",
+        tlv::del_tlv_map,
+        "take them back; all if none is named",
+    ).writes(),
+    row(
+        "dump-tlv-map",
+        "SWITCH",
+        tlv::dump_tlv_map,
+        "which tunnel options have which fields",
+    ),
+    row(
         "packet-out",
         "SWITCH PACKET-OUT [ACTIONS] [HEX]",
         packet::packet_out,
@@ -227,9 +360,9 @@ const COMMANDS: &[Command] = &[
     .writes(),
     row(
         "monitor",
-        "SWITCH [MISSLEN] [invalid_ttl] [resume]",
+        "SWITCH [MISSLEN] [invalid_ttl] [resume] [watch:FLOWS]...",
         monitor::monitor,
-        "print packets and events until stopped; resume: let paused packets go on",
+        "print packets and events until stopped; resume: let paused packets go on; watch: changes of flows",
     ),
     row(
         "snoop",
@@ -551,6 +684,40 @@ impl PortNames for LazyPorts<'_> {
     fn names(&self) -> Vec<String> {
         self.map().names()
     }
+}
+
+/// Asks for a dump and prints it, or with `--json` what `to_json` makes of all of it.
+fn dump(
+    context: &Context<'_>,
+    versions: &[Version],
+    request: MultipartRequest,
+    to_json: impl Fn(&MultipartPart) -> serde_json::Value,
+) -> Result<()> {
+    let mut connection = context.connect_with(versions)?;
+    let ports = context.names_to_show(&mut connection)?;
+    let style = context.style(connection.version(), &ports);
+    let mut parts: Vec<serde_json::Value> = Vec::new();
+    connection.ask_parts(request, |message| match &message.body {
+        Body::MultipartReply(reply) if context.options.json => {
+            parts.push(to_json(&reply.part));
+            Ok(())
+        }
+        _ => print(&print_message(message, &style)),
+    })?;
+    if !context.options.json {
+        return Ok(());
+    }
+    // A dump of many is one list, however many messages it took.
+    let whole = match parts.as_slice() {
+        [one] => one.clone(),
+        many => many
+            .iter()
+            .filter_map(|part| part.as_array())
+            .flatten()
+            .cloned()
+            .collect(),
+    };
+    print(&format!("{whole}\n"))
 }
 
 /// Writes to standard output.

@@ -1,12 +1,12 @@
 //! `monitor` and `snoop`: what a switch says, as it says it, until stopped. A control socket takes commands meanwhile.
 
-use super::{Context, print};
+use super::{Context, flow_monitor, print};
 use crate::connection::Connection;
 use crate::control::{Control, PidFile, Request, detach, place, ready};
 use crate::failure::{Failure, Result};
 use crate::stamp;
 use bytes::Bytes;
-use ofp::message::{Body, Message, PacketIn, PacketInFormat, SwitchConfig};
+use ofp::message::{Body, Message, MultipartRequest, PacketIn, PacketInFormat, SwitchConfig};
 use ofp::text::print::{print_message, print_wire};
 use ofp::text::{PortMap, nearest, read_packet_out};
 use std::fs::File;
@@ -46,23 +46,29 @@ fn choose_format(context: &Context<'_>, connection: &mut Connection) -> Result<(
 
 /// What the words behind the switch ask for.
 #[derive(Default)]
-struct Wishes {
+struct Wishes<'a> {
     miss_send_len: Option<u16>,
     invalid_ttl: bool,
     resume: bool,
+    /// What follows each `watch:`.
+    watch: Vec<&'a str>,
 }
 
-impl Wishes {
-    fn read(words: &[String]) -> Result<Wishes> {
+impl<'a> Wishes<'a> {
+    fn read(words: &'a [String]) -> Result<Wishes<'a>> {
         let mut wishes = Wishes::default();
         for word in words {
+            if let Some(flows) = word.strip_prefix("watch:") {
+                wishes.watch.push(flows);
+                continue;
+            }
             match word.as_str() {
                 "invalid_ttl" => wishes.invalid_ttl = true,
                 "resume" => wishes.resume = true,
                 number => {
                     let len = number.parse().map_err(|_| {
                         Failure::plain(format!(
-                            "monitor: \"{number}\" is not a length of 0 to 65535, invalid_ttl or resume"
+                            "monitor: \"{number}\" is not a length of 0 to 65535, invalid_ttl, resume or watch:"
                         ))
                     })?;
                     wishes.miss_send_len = Some(len);
@@ -93,13 +99,19 @@ pub(super) fn monitor(context: &Context<'_>) -> Result<()> {
     let Some(mut session) = Session::start(context)? else {
         return Ok(());
     };
-    let mut connection = context.connect()?;
+    let mut versions = context.options.versions()?.0;
+    let watched = flow_monitor::requests(context, &wishes.watch, &mut versions)?;
+    let mut connection = context.connect_with(&versions)?;
     choose_format(context, &mut connection)?;
     if let Some(id) = context.options.controller_id {
         connection.tell(vec![Body::SetControllerId(id)])?;
     }
     wishes.tell(&mut connection)?;
     let ports = context.names_to_show(&mut connection)?;
+    if !watched.is_empty() {
+        let request = MultipartRequest::FlowMonitor(watched);
+        connection.send(Body::MultipartRequest(request))?;
+    }
     ready()?;
     let style = context.style(connection.version(), &ports);
     while let Some(bytes) = session.next(context, &mut connection)? {

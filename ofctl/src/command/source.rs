@@ -92,6 +92,17 @@ pub(super) fn restrict(
     place: &Place,
 ) -> Result<Usable> {
     let usable = usable(flow);
+    keep(versions, &usable, "flow", place)?;
+    Ok(usable)
+}
+
+/// Keeps the versions that can say something; an error, with the reasons, if none can.
+pub(super) fn keep(
+    versions: &mut Vec<Version>,
+    usable: &Usable,
+    what: &str,
+    place: &Place,
+) -> Result<()> {
     let can = |version: &Version| usable.protocols().any(|p| p.version == *version);
     let left: Vec<Version> = versions.iter().copied().filter(can).collect();
     if left.is_empty() {
@@ -106,10 +117,10 @@ pub(super) fn restrict(
             .collect();
         reasons.dedup();
         return Err(Failure::plain(format!(
-            "{place}no allowed version can say this flow: {}",
+            "{place}no allowed version can say this {what}: {}",
             reasons.join("; ")
         )));
     }
     *versions = left;
-    Ok(usable)
+    Ok(())
 }
