@@ -203,7 +203,7 @@ errors! {
     MeterFailed                 "OFPMMFC_UNKNOWN"                  [V13 at(12, 0)] "meter cannot be changed";
     MeterExists                 "OFPMMFC_METER_EXISTS"             [V13 at(12, 1)] "meter exists already";
     MeterInvalid                "OFPMMFC_INVALID_METER"            [V13 at(12, 2)] "no such meter";
-    MeterUnknown                "OFPMMFC_UNKNOWN_METER"            [V13 at(12, 3)] "there is no such meter to change";
+    MeterUnknown                "OFPMMFC_UNKNOWN_METER"            [V13 at(12, 3)] "there is no such meter";
     MeterCommand                "OFPMMFC_BAD_COMMAND"              [V13 at(12, 4)] "unknown meter command";
     MeterFlags                  "OFPMMFC_BAD_FLAGS"                [V13 at(12, 5)] "meter flags not supported";
     MeterRate                   "OFPMMFC_BAD_RATE"                 [V13 at(12, 6)] "rate not supported";

@@ -219,7 +219,7 @@ impl Drop for Switch {
 fn normal(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
-    while let Some((at, key)) = ["xid=0x", "duration=", "duration", "idle_age="]
+    while let Some((at, key)) = ["xid=0x", "duration=", "duration:", "duration", "idle_age="]
         .iter()
         .filter_map(|key| rest.find(key).map(|at| (at, *key)))
         .min_by_key(|(at, key)| (*at, usize::MAX - key.len()))
