@@ -4,6 +4,7 @@ use super::change::{no_bundles, with_bundles};
 use super::source::{Place, Source, keep, read, restrict};
 use super::{Context, LazyPorts};
 use crate::failure::{Failure, Result};
+use crate::lenient::Reading;
 use crate::transmit::Transmission;
 use ofp::message::Body;
 use ofp::text::{nearest, read_group_mod, read_packet_out};
@@ -17,9 +18,10 @@ pub(super) fn bundle(context: &Context<'_>) -> Result<()> {
     let source = Source::file(&context.args[1])?;
     let ports = context.lazy_ports();
     let mut versions = with_bundles(&context.options.versions()?.0);
+    let reading = Reading::by(context.options.lenient);
     let mut bodies = Vec::new();
     for (place, line) in source.lines() {
-        let body = ports.or_failure(read_line(&place, line, &mut versions, &ports))?;
+        let body = ports.or_failure(read_line(&place, line, &mut versions, &ports, reading))?;
         bodies.push((body, place));
     }
     let mut connection = context.connect_with(&versions)?;
@@ -35,13 +37,14 @@ fn read_line(
     line: &str,
     versions: &mut Vec<Version>,
     ports: &LazyPorts<'_>,
+    reading: Reading,
 ) -> Result<Body> {
     let line = line.trim();
     let (kind, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let fault = |error| Failure::text_at(place.clone(), rest, error);
     match kind {
         "flow" => {
-            let flow = read(place, rest, None, ports)?;
+            let flow = read(place, rest, None, ports, reading)?;
             restrict(versions, &flow, place)?;
             Ok(Body::FlowMod(Box::new(flow)))
         }
