@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use ofp::error::OfError;
 use ofp::message::{
     Body, BundleAdd, Dialect, FlowEvent, FlowFormat, FlowRemovedReason, FlowUpdate, GroupCommand,
-    GroupMod, Message, MonitorRequest, MultipartPart, MultipartReply, MultipartRequest,
+    Message, MonitorRequest, MultipartPart, MultipartReply, MultipartRequest,
 };
 use ofp::text::print::print_wire;
 use ofp::text::{PortMap, Style, read_group_mod};
@@ -386,7 +386,7 @@ fn own_changes_are_asked_for_as_open_vswitch_asks() {
 
 #[test]
 fn a_bundled_message_gets_the_bundles_transaction_id() {
-    let body = Body::GroupMod(Box::new(GroupMod::default()));
+    let body = Body::GroupMod(Box::default());
     let inner = Message { xid: Xid(5), body };
     for version in [Version::V13, Version::V14, Version::V15] {
         let raw = inner.to_bytes(&dialect(version));
