@@ -3,8 +3,10 @@
 #[path = "taught.rs"]
 mod taught;
 
+use super::gauges::Gauges;
+use super::pending::pending;
 use super::tunnel::{SETTINGS, encapsulation, value};
-use datapath::edge::{Offload, Segmentation};
+use datapath::edge::Offload;
 use datapath::forward::trace::{Observer, Text};
 use datapath::model::event::{Event, PacketOut};
 use datapath::model::id::BridgeId;
@@ -24,8 +26,8 @@ use flow::frametext;
 use ofp::message::{FlowModCommand, port_config};
 use ofp::text::{PortMap, read_actions, read_flow_mod, read_match};
 use ofp::types::{Cookie, PortNo, TableId};
+use packet::MacAddr;
 use packet::l2tpv3;
-use packet::{MacAddr, checksum, ipproto};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -51,6 +53,7 @@ struct Case<'t> {
     views: BTreeMap<PortId, PortView>,
     configs: BTreeMap<BridgeId, BridgeConfig>,
     rules: Vec<(BridgeId, Rule, &'t str)>,
+    gauges: Gauges,
     /// Frames that came out and are not wanted yet, by port name.
     out: Vec<(String, Vec<u8>)>,
     punts: Vec<datapath::model::event::Punt>,
@@ -155,6 +158,7 @@ impl<'t> Case<'t> {
             views: BTreeMap::new(),
             configs: BTreeMap::new(),
             rules: Vec::new(),
+            gauges: Gauges::default(),
             out: Vec::new(),
             punts: Vec::new(),
             paused: Vec::new(),
@@ -203,6 +207,7 @@ impl<'t> Case<'t> {
             "port" => self.port(rest),
             "flow" => self.flow(rest),
             "del" => self.del(rest),
+            "group" | "ungroup" | "meter" => self.gauge(word, rest),
             "time" => {
                 self.sim.now = self.sim.now + Time::millis(parse(rest)?);
                 self.poll();
@@ -493,9 +498,19 @@ impl<'t> Case<'t> {
             actions: flow.actions.into(),
             cookie: flow.cookie,
         };
-        self.sim.add_rule(bridge, rule.clone());
+        let id = self.sim.add_rule(bridge, rule.clone());
+        let rule = Rule { id, ..rule };
         self.rules.push((bridge, rule, rest));
         Ok(())
+    }
+    fn gauge(&mut self, word: &str, rest: &'t str) -> Result<()> {
+        let (bridge, text) = self.bridge_of(rest);
+        let (gauges, sim) = (&mut self.gauges, &mut self.sim);
+        match word {
+            "group" => gauges.group(sim, bridge, text),
+            "ungroup" => gauges.ungroup(sim, bridge, text),
+            _ => gauges.meter(sim, bridge, text),
+        }
     }
     fn del(&mut self, rest: &str) -> Result<()> {
         let at = self.rules.iter().position(|(_, _, text)| *text == rest);
@@ -690,8 +705,9 @@ impl<'t> Case<'t> {
                 self.sim.stats.fragments(outcome),
             );
         }
-        for (index, (_, rule, _)) in self.rules.iter().enumerate() {
-            let totals = self.sim.stats.rule(RuleId(index as u32));
+        self.gauges.count(&self.sim, &mut all);
+        for (_, rule, _) in &self.rules {
+            let totals = self.sim.stats.rule(rule.id);
             let Cookie(cookie) = rule.cookie;
             all.insert(format!("cookie{cookie}.packets"), totals.packets);
             all.insert(format!("cookie{cookie}.bytes"), totals.bytes);
@@ -710,7 +726,9 @@ impl<'t> Case<'t> {
         let implied = |name: &str| {
             let ends = ["bytes", ".tunnel_rx_packets", ".tunnel_tx_packets"];
             ends.iter().any(|end| name.ends_with(end))
-                || name.starts_with("cookie")
+                || ["cookie", "group", "meter"]
+                    .iter()
+                    .any(|start| name.starts_with(start))
                 || name == ingress
         };
         for (name, after) in self.counters() {
@@ -772,45 +790,4 @@ fn fits(punt: &datapath::model::event::Punt, fields: &str) -> Result<bool> {
     }
     let wanted = read_match(&rest.join(","), &PortMap::default());
     Ok(fits && punt.fields == wanted.map_err(|error| format!("{error:?}"))?)
-}
-
-/// Makes the frame's checksum unfinished, as a host's stack hands it over.
-fn pending(bytes: &mut [u8], segment_size: u16) -> Result<Offload> {
-    let mut key = ofp::key::Key::default();
-    let layout = flow::extract(bytes, bytes.len(), &flow::Plan::FULL, &mut key);
-    let get = |field: ofp::field::Field| key.get(field.place());
-    let protocol = get(ofp::field::Field::IpProto) as u8;
-    let l4 = usize::from(layout.l4);
-    let is_v6 = get(ofp::field::Field::EthType) == 0x86dd;
-    let (offset, segmentation) = match (protocol, is_v6) {
-        (ipproto::TCP, false) => (16, Segmentation::Tcp4),
-        (ipproto::TCP, true) => (16, Segmentation::Tcp6),
-        (ipproto::UDP, _) => (6, Segmentation::Udp),
-        _ => return Err("neither TCP nor UDP".into()),
-    };
-    let size = bytes.len() - l4;
-    let pseudo = if is_v6 {
-        let address = |at: usize| <[u8; 16]>::try_from(&bytes[at..at + 16]).expect("16 bytes");
-        let l3 = usize::from(layout.l3);
-        let (src, dst) = (address(l3 + 8).into(), address(l3 + 24).into());
-        checksum::pseudo_v6(src, dst, protocol, size as u32)
-    } else {
-        let address = |field| std::net::Ipv4Addr::from_bits(get(field) as u32);
-        let (src, dst) = (
-            address(ofp::field::Field::IpSrc),
-            address(ofp::field::Field::IpDst),
-        );
-        checksum::pseudo_v4(src, dst, protocol, size as u16)
-    };
-    bytes[l4 + offset..l4 + offset + 2].copy_from_slice(&pseudo.fold().to_be_bytes());
-    Ok(Offload {
-        csum_start: layout.l4,
-        csum_offset: offset as u16,
-        segmentation: if segment_size == 0 {
-            Segmentation::None
-        } else {
-            segmentation
-        },
-        segment_size,
-    })
 }
