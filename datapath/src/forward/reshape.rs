@@ -52,7 +52,6 @@ impl Reshape {
 
 /// A PBB header: both addresses, ether type, service instance (IEEE 802.1ah-2008 section 9.7).
 const PBB: usize = ethernet::Header::SIZE + 4;
-const PBB_TYPE: u16 = 0x88e7;
 /// A label stack entry.
 const LABEL: usize = mpls::Header::SIZE;
 /// Tags in front of a PBB header or a label.
@@ -251,14 +250,14 @@ fn push_pbb<F: Frame>(frame: &mut F) -> Result<(), DropReason> {
     if ethertype::is_vlan(outer) {
         let tag = vlan::Header::at(head, ethernet::Header::SIZE);
         service[0] = tag.map_or(0, |tag| (tag.tci.get() >> 8) as u8 & 0xe0);
-    } else if outer == PBB_TYPE
+    } else if outer == ethertype::PBB
         && let Some(old) = head.get(ethernet::Header::SIZE..PBB)
     {
         service.copy_from_slice(old);
     }
     let bytes = frame.push(PBB).ok_or(DropReason::NoMemory)?;
     bytes[..ADDRESSES].copy_from_slice(&addresses);
-    bytes[ADDRESSES..ADDRESSES + 2].copy_from_slice(&PBB_TYPE.to_be_bytes());
+    bytes[ADDRESSES..ADDRESSES + 2].copy_from_slice(&ethertype::PBB.to_be_bytes());
     bytes[ADDRESSES + 2..].copy_from_slice(&service);
     shift_offload(frame, PBB as isize);
     Ok(())
@@ -266,7 +265,7 @@ fn push_pbb<F: Frame>(frame: &mut F) -> Result<(), DropReason> {
 
 fn pop_pbb<F: Frame>(frame: &mut F) -> Result<(), DropReason> {
     match ethernet::payload(frame.head(), MAX_TAGS) {
-        Some(payload) if payload.ether_type == PBB_TYPE => strip(frame, payload.offset + 4),
+        Some(payload) if payload.ether_type == ethertype::PBB => strip(frame, payload.offset + 4),
         _ => Ok(()),
     }
 }

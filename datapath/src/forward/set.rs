@@ -68,6 +68,8 @@ fn spot(field: Field, is_v6: bool) -> Option<(Spot, u32)> {
         F::MplsLabel => (Spot::Mpls, 12),
         F::MplsTc => (Spot::Mpls, 9),
         F::MplsTtl => (Spot::Mpls, 0),
+        F::PbbIsid => (Spot::Mpls, 0),
+        F::PbbUca => (Spot::Mpls, 27),
         F::IpSrc => (Spot::Ip4Src, 0),
         F::IpDst => (Spot::Ip4Dst, 0),
         F::Ipv6Src => (Spot::Ip6Src, 0),
@@ -169,11 +171,7 @@ impl<O: Observer> Walk<'_, '_, O> {
         }
     }
     fn set_field(&mut self, field: Field, value: u128, mask: u128) -> Outcome {
-        let is_link = matches!(
-            field,
-            Field::EthDst | Field::EthSrc | Field::VlanTci | Field::VlanVid | Field::VlanPcp
-        );
-        if !has(&self.key, field.row().prereq) || is_link && !self.is_ethernet() {
+        if !has(&self.key, field.row().prereq) {
             return Ok(());
         }
         match field {

@@ -322,7 +322,12 @@ impl Check {
     }
 
     fn forget(&mut self) {
-        for field in [Field::EthType, Field::IpProto, Field::IpFrag] {
+        for field in [
+            Field::PacketType,
+            Field::EthType,
+            Field::IpProto,
+            Field::IpFrag,
+        ] {
             self.seen.unset(field.place());
         }
     }

@@ -381,6 +381,11 @@ fn list_is_consistent(matching: &mut Match, actions: &[Action], word: Word<'_>) 
                 matching.set(Field::VlanTci.place(), present, present);
             }
             Action::StripVlan => matching.unset(Field::VlanTci.place()),
+            Action::PushMpls(kind) | Action::PopMpls(kind) | Action::PushPbb(kind) => {
+                becomes(matching, *kind);
+            }
+            Action::Encap(kind) => becomes(matching, kind.kind),
+            Action::PopPbb | Action::Decap(_) => becomes(matching, 0),
             Action::Clone(inner) | Action::WriteActions(inner) => {
                 list_is_consistent(&mut matching.clone(), inner, word)?;
             }
@@ -388,6 +393,22 @@ fn list_is_consistent(matching: &mut Match, actions: &[Action], word: Word<'_>) 
         }
     }
     Ok(())
+}
+
+/// The packet has another ether type (0: who knows), and what was said of the headers behind is not true any more.
+fn becomes(matching: &mut Match, ether_type: u16) {
+    for field in [
+        Field::PacketType,
+        Field::EthType,
+        Field::IpProto,
+        Field::IpFrag,
+    ] {
+        matching.unset(field.place());
+    }
+    if ether_type != 0 {
+        let place = Field::EthType.place();
+        matching.set(place, ether_type.into(), place.ones());
+    }
 }
 
 /// Reads a packet-out: `in_port=1 packet=<hex> actions=...`.
