@@ -79,12 +79,8 @@ impl Switch {
             // The message does not know what kind of group it is for.
             new.iter_mut().for_each(|bucket| bucket.weight = 0);
         }
-        let kept = [
-            &old.buckets[..place],
-            &vec![NEW; new.len()],
-            &old.buckets[place..],
-        ]
-        .concat();
+        let mut kept: Vec<_> = old.buckets.iter().copied().map(Some).collect();
+        kept.splice(place..place, new.iter().map(|_| None));
         desc.buckets.splice(place..place, new);
         self.install(id, desc, old.created, Some(old.slot), &kept)
     }
@@ -94,7 +90,8 @@ impl Switch {
         old: &Group,
         group_mod: &GroupMod,
     ) -> Result<(), OfError> {
-        let (mut desc, mut kept) = (old.desc.clone(), old.buckets.clone());
+        let mut desc = old.desc.clone();
+        let mut kept: Vec<_> = old.buckets.iter().copied().map(Some).collect();
         let len = kept.len();
         let gone = match group_mod.bucket {
             BucketId::ALL => 0..len,
@@ -107,14 +104,14 @@ impl Switch {
         self.install(id, desc, old.created, Some(old.slot), &kept)
     }
     /// Installs a group in the place of the one with its number. It and its buckets go on counting where
-    /// they did; what has no place yet ([`NEW`], or beyond the list) gets one.
+    /// they did; what has no place yet (`None`, or beyond the list) gets one.
     fn install(
         &mut self,
         id: BridgeId,
         desc: GroupDesc,
         created: Time,
         slot: Option<Slot>,
-        buckets: &[Slot],
+        buckets: &[Option<Slot>],
     ) -> Result<(), OfError> {
         check_desc(&desc)?;
         let groups = &self.bridges[&id].groups;
@@ -130,7 +127,7 @@ impl Switch {
         }
         let mut take = || self.take_rule_slot().expect("there is room");
         let slot = slot.unwrap_or_else(&mut take);
-        let place = |n: usize| buckets.get(n).filter(|kept| **kept != NEW).copied();
+        let place = |n: usize| buckets.get(n).copied().flatten();
         let buckets = (0..desc.buckets.len()).map(|n| place(n).unwrap_or_else(&mut take));
         let buckets = buckets.collect();
         let group = Group {
@@ -185,9 +182,6 @@ impl Switch {
         self.note(|| Undo::Other(Box::new(undo)));
     }
 }
-
-/// Instead of the place of a bucket that has none yet.
-const NEW: Slot = (crate::model::RuleId(u32::MAX), (0, 0));
 
 fn place_of(desc: &GroupDesc, id: BucketId) -> Result<usize, OfError> {
     let place = desc.buckets.iter().position(|bucket| bucket.id == id);

@@ -207,7 +207,17 @@ impl Switch {
         self.when_settled(Settling::Output(output));
     }
     pub(super) fn error(&mut self, conn: ConnId, xid: Xid, error: OfError, raw: &[u8]) -> Output {
-        self.counters.errors += 1;
+        use OfError::{BundleMessageTooMany, BundleTimeout, BundleTooMany};
+        use OfError::{GroupTooMany, GroupTooManyBuckets, MeterTooMany};
+        let counters = &mut self.counters;
+        counters.errors += 1;
+        match error {
+            GroupTooMany | GroupTooManyBuckets => counters.groups_full += 1,
+            MeterTooMany => counters.meters_full += 1,
+            BundleTooMany | BundleMessageTooMany => counters.bundles_full += 1,
+            BundleTimeout => counters.bundles_timed_out += 1,
+            _ => {}
+        }
         let data = quoted(raw);
         let body = Body::Error(ErrorBody { error, data });
         Output::Send(conn, Message { xid, body })

@@ -105,6 +105,14 @@ pub struct Counters {
     pub learns_limited: u64,
     /// Paused packets that nobody resumed in time, or that gave way to others.
     pub paused_lost: u64,
+    /// Group mods refused because there are too many groups or buckets.
+    pub groups_full: u64,
+    /// Meter mods refused because there are too many meters.
+    pub meters_full: u64,
+    /// Bundles and messages of bundles refused because there are too many.
+    pub bundles_full: u64,
+    /// Bundles that were left alone for too long.
+    pub bundles_timed_out: u64,
     /// Error replies sent.
     pub errors: u64,
 }

@@ -316,6 +316,10 @@ impl Daemon {
             ("control_learns_refused", control.learns_refused),
             ("control_learns_limited", control.learns_limited),
             ("control_paused_lost", control.paused_lost),
+            ("control_groups_full", control.groups_full),
+            ("control_meters_full", control.meters_full),
+            ("control_bundles_full", control.bundles_full),
+            ("control_bundles_timed_out", control.bundles_timed_out),
             ("control_errors", control.errors),
         ] {
             text += &format!("{name:<29} {count:>12}\n");

@@ -155,6 +155,7 @@ fn a_bundle_that_is_left_alone_is_dropped() {
     bed.wait(4);
     let words: Vec<_> = bed.sent(1).iter().map(word).collect();
     assert_eq!(words, [Err(OfError::BundleTimeout)]);
+    assert_eq!(bed.switch.counters().bundles_timed_out, 1);
     let replies = bed.ask(1, control(1, BundleCommand::CommitRequest, BOTH));
     assert_eq!(word(&replies[0]), Err(OfError::BundleId));
 }
