@@ -282,6 +282,7 @@ impl Sim {
             mac: MacAddr::from_u64(0x0200_0000_0000 | u64::from(id.0)),
             first_table: TableId(0),
             first_egress: None,
+            tlvs: None,
             misses: Default::default(),
             miss: Miss::Drop,
             miss_send_len: 128,

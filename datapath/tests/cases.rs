@@ -19,6 +19,7 @@
 //! stat   NAME+N ...               (nothing else changed)
 //! fin    table=N idle=N hard=N    (a TCP connection ended, at a rule of this table; learnt flows are added at once)
 //! resume [MATCH;] [FRAME]         (a packet of `controller(pause)` goes on, its punt was wanted)
+//! tlv    MAPPINGS                 (of bridge br0)
 //! once                            (no frame is sent twice: fragments that come again are others)
 //! ```
 

@@ -84,6 +84,7 @@ impl Switch {
             mac: settings.mac,
             first_table: TableId(0),
             first_egress: None,
+            tlvs: None,
             miss: Miss::Drop,
             misses: Default::default(),
             miss_send_len: 0,

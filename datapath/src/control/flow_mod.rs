@@ -45,6 +45,7 @@ impl Switch {
             FlowModCommand::Delete | FlowModCommand::DeleteStrict
         ) {
             self.check_used(bridge, &flow_mod.actions)?;
+            self.check_tlvs(bridge, &flow_mod.matching, &[])?;
         }
         use FlowModCommand::*;
         let result = match flow_mod.command {

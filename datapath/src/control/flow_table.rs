@@ -228,6 +228,11 @@ impl FlowTables {
     pub(super) fn iter(&self) -> impl Iterator<Item = &Flow> {
         self.slots.iter().flatten()
     }
+    /// The flow with these counters: all flows are looked at.
+    pub(super) fn place_of(&self, slot: crate::model::RuleId) -> Option<FlowIndex> {
+        let has = |flow: &Option<Flow>| flow.as_ref().is_some_and(|flow| flow.rule.id == slot);
+        Some(FlowIndex(self.slots.iter().position(has)? as u32))
+    }
     /// A flow.
     pub(super) fn get(&self, index: FlowIndex) -> Option<&Flow> {
         self.slots.get(index.0 as usize)?.as_ref()

@@ -167,7 +167,12 @@ impl Switch {
             return;
         };
         let rule = &finished.rule;
-        let Some(index) = bridge.flows.find(rule.table, rule.priority, &rule.matching) else {
+        let flows = &bridge.flows;
+        let found = flows.find(rule.table, rule.priority, &rule.matching);
+        // Where a rule matches tunnel options, workers have it with other places.
+        let maps = bridge.config.tlvs.is_some();
+        let found = found.or_else(|| flows.place_of(rule.id).filter(|_| maps));
+        let Some(index) = found else {
             return;
         };
         if bridge

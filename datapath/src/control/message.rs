@@ -141,6 +141,8 @@ impl Switch {
                 })?;
             }
             Body::SetPacketInFormat(format) => self.connection(conn).packet_in_format = format,
+            Body::TlvTableMod(change) => self.tlv_table_mod(conn, &change)?,
+            Body::TlvTableRequest => reply(Body::TlvTableReply(self.tlv_table_request(conn))),
             Body::Resume(packet_in) => self.resume(now, conn, &packet_in, out)?,
             Body::SetControllerId(id) => self.set_controller_id(conn, id),
             // What only a switch says.

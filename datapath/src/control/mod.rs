@@ -41,6 +41,7 @@ mod settings;
 mod slots;
 mod table_features;
 mod table_mod;
+mod tlv;
 mod undo;
 mod users;
 

@@ -27,7 +27,7 @@ impl Switch {
         let command = event::PacketOut {
             bridge: connection.bridge,
             in_port: packet_out.in_port,
-            fields: packet_out.fields,
+            fields: self.real_fields(connection.bridge, &packet_out.fields)?,
             actions: packet_out.actions.into(),
             data: packet_out.data.to_vec(),
             paused: None,
@@ -37,6 +37,7 @@ impl Switch {
     }
     /// Whether the groups and meters that actions name are there.
     pub(super) fn check_used(&self, id: BridgeId, actions: &[Action]) -> Result<(), OfError> {
+        self.check_tlvs(id, &Match::default(), actions)?;
         let bridge = &self.bridges[&id];
         let mut result = Ok(());
         for_each_used(actions, &mut |used| match used {
@@ -104,9 +105,6 @@ pub(super) fn check_actions(
 ) -> Result<(), OfError> {
     let max_ports = PortNo::MAX10.0 + 1;
     check::check_actions(actions, matching, table, max_ports, version)?;
-    if check::names_tunnel_options(matching, actions) {
-        return Err(OfError::FlowTlvUnmapped);
-    }
     if !actions.is_sorted_by_key(turn) {
         return Err(OfError::UnsupportedOrder);
     }

@@ -153,6 +153,7 @@ impl Switch {
         if given.data.len() < 14 {
             return Err(OfError::BadPacket);
         }
+        let fields = self.real_fields(bridge, &given.fields)?;
         let Some(waiting) = self.paused.waiting.remove(&token) else {
             return Err(OfError::ResumeStale);
         };
@@ -163,7 +164,7 @@ impl Switch {
                 0 => waiting.in_port,
                 _ => PortNo(port as u32),
             },
-            fields: changed(&waiting.fields, &given.fields),
+            fields: changed(&waiting.fields, &fields),
             actions: Box::default(),
             data: given.data.to_vec(),
             paused: Some(waiting.paused),

@@ -21,6 +21,7 @@ use crate::model::event::{Event, Punt};
 use crate::model::id::PortId;
 use crate::model::port::{PortKind, PortView};
 use crate::model::stats::WorkerStats;
+use crate::model::tlv::{OptionWords, Options};
 use crate::model::tunnel::{Remote, TunnelConfig};
 use crate::model::{BridgeId, BridgeView, DropReason, Snapshot};
 use crate::time::Time;
@@ -135,6 +136,10 @@ pub(super) struct Executor<P: Pool> {
     /// Frames that go on in another bridge.
     pub pending: Vec<Item<P::Frame>>,
     pub words: Vec<TunnelWords>,
+    /// The mapped options of those packets that have some, by the index of their words.
+    pub options: Vec<(u32, OptionWords)>,
+    /// Options of the packet that is being put into a tunnel.
+    pub sending: Option<Box<Options>>,
     /// Continuations so far, by origin.
     pub spent: [u16; crate::edge::BURST],
     pub waiting: Waiting<P::Frame>,
@@ -183,6 +188,8 @@ impl<P: Pool> Executor<P> {
             trash: Vec::new(),
             pending: Vec::new(),
             words: Vec::new(),
+            options: Vec::new(),
+            sending: None,
             spent: [0; crate::edge::BURST],
             waiting: Waiting::default(),
             prepared: Prepared::default(),
@@ -489,7 +496,12 @@ impl<P: Pool> Executor<P> {
                 if to.config.remote == Remote::Flow && names_us(&to.config, came, &words) {
                     return self.not_sent(port.id, frame, DropReason::TunnelNoRemote, o);
                 }
+                if let Some(map) = &at.view.config.tlvs {
+                    let options = map.options(&self.option_words(at, tunnel));
+                    self.sending = options.map(Box::new);
+                }
                 self.enter_tunnel(cx, at.nesting, port, to, &words, frame, o);
+                self.sending = None;
             }
             // It is no member of a bridge, and no output names it.
             PortKind::Host => self.drop(frame, DropReason::NoPort, o),
@@ -655,6 +667,12 @@ impl<P: Pool> Executor<P> {
             let value = key.get(field.place());
             if value != 0 {
                 punt.fields.set(field.place(), value, u128::MAX);
+            }
+        }
+        if let Some(map) = &at.view.config.tlvs {
+            let words = self.option_words(at, tunnel);
+            for (place, value) in map.values(&words) {
+                punt.fields.set(place, value, u128::MAX);
             }
         }
         o.note(format_args!(

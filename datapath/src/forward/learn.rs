@@ -125,7 +125,7 @@ impl Teacher {
         if told.seen == table.generation {
             return false;
         }
-        if table.rules.has(&flow.matching, flow.priority) {
+        if view.is_some_and(|view| view.has_rule(flow.table, &flow.matching, flow.priority)) {
             told.seen = table.generation;
             return false;
         }
@@ -184,7 +184,9 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
         self.program.watched.push(watched);
         let flows = self.view.limits.flows(learn.table, learn.cookie);
         flows.is_none_or(|flows| flows < learn.limit as usize)
-            || table.rules.has(&flow.matching, flow.priority)
+            || self
+                .view
+                .has_rule(learn.table, &flow.matching, flow.priority)
     }
     /// The flow that this packet teaches.
     fn taught(&self, learn: &Learn) -> FlowMod {

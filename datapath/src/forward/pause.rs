@@ -10,7 +10,7 @@ use super::pipeline::{Outcome, Walk};
 use super::trace::Observer;
 use crate::model::event::Paused;
 use ofp::action::{Controller, WHOLE_PACKET};
-use ofp::key::{Match, MatchWord, Place};
+use ofp::key::{Match, MatchWord, Place, word};
 use std::sync::Arc;
 
 impl<'s, O: Observer> Walk<'s, '_, O> {
@@ -26,7 +26,11 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
     }
     /// Sets fields that are not the packet's, before the walk begins or goes on.
     pub(super) fn set_fields(&mut self, fields: &Match) {
-        for MatchWord { index, mask, value } in fields.words() {
+        let real = fields
+            .words()
+            .iter()
+            .filter(|w| usize::from(w.index) < word::ETH_DST);
+        for MatchWord { index, mask, value } in real {
             let place = Place::new((*index).into(), 0, 64);
             self.key.set(place, (*value).into(), (*mask).into());
             self.tunnel.set(place, (*value).into(), (*mask).into());

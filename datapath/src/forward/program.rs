@@ -212,9 +212,13 @@ impl Overlay {
     /// The key words that are a tunnel's.
     pub const WORDS: Range<usize> = word::TUN_ID..word::METADATA;
 
+    /// Those that are its options'.
+    pub const OPTIONS: Range<usize> = word::TUN_METADATA..word::ETH_DST;
+
     /// An action wrote to a field, which may be another one than a tunnel's.
     pub fn set(&mut self, place: Place, value: u128, mask: u128) {
-        if Self::WORDS.contains(&usize::from(place.word)) {
+        let at = usize::from(place.word);
+        if Self::WORDS.contains(&at) || Self::OPTIONS.contains(&at) {
             Arc::make_mut(self.0.get_or_insert_default()).set(place, value, mask);
         }
     }
@@ -229,7 +233,8 @@ impl Overlay {
             return;
         };
         for MatchWord { index, mask, value } in written.words() {
-            if let Some(word) = words.get_mut(usize::from(*index) - first) {
+            let at = usize::from(*index).checked_sub(first);
+            if let Some(word) = at.and_then(|at| words.get_mut(at)) {
                 *word = *word & !mask | value;
             }
         }

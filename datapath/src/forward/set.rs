@@ -4,9 +4,10 @@
 use super::pipeline::{Outcome, Walk};
 use super::program::{Spot, Step, Write};
 use super::trace::Observer;
+use crate::model::tlv::TlvMap;
 use ofp::action::Action;
 use ofp::field::{Field, Prereq, Subfield};
-use ofp::key::{FRAG_LATER, Key, VLAN_PRESENT, word};
+use ofp::key::{FRAG_LATER, Key, Place, VLAN_PRESENT, word};
 use ofp::types::PortNo;
 use packet::{ethertype, icmpv6, ipproto};
 
@@ -97,7 +98,29 @@ fn spot(field: Field, is_v6: bool) -> Option<(Spot, u32)> {
 impl<O: Observer> Walk<'_, '_, O> {
     /// The bits of a subfield, in the low end.
     pub(super) fn read(&self, source: Subfield) -> u128 {
-        (self.key.get(source.field.place()) & source.mask()) >> source.start
+        let place = self.place(source.field);
+        let value = place.map_or(0, |place| self.key.get(place));
+        (value & source.mask()) >> source.start
+    }
+    /// Where a field is in the key; `None`: it is a tunnel option's, and not mapped.
+    fn place(&self, field: Field) -> Option<Place> {
+        let place = field.place();
+        match place.is_virtual() {
+            false => Some(place),
+            true => self.view.config.tlvs.as_ref()?.place(place),
+        }
+    }
+    /// Changes a tunnel option's field; `present`: whether the packet has it then.
+    fn change_option(&mut self, field: Field, value: u128, mask: u128, present: bool) -> Outcome {
+        if let Some(place) = self.place(field) {
+            let presence = TlvMap::presence(field.place());
+            for (place, value, mask) in [(place, value, mask), (presence, present.into(), 1)] {
+                let mask = mask & place.ones();
+                self.key.set(place, value & mask, mask);
+                self.tunnel.set(place, value & mask, mask);
+            }
+        }
+        Ok(())
     }
 
     /// Does an action that changes fields; others have no effect here.
@@ -136,6 +159,7 @@ impl<O: Observer> Walk<'_, '_, O> {
             Action::SetMplsTtl(ttl) => self.set_field(Field::MplsTtl, (*ttl).into(), whole),
             Action::SetL4Src(port) => self.set_port(Field::TcpSrc, *port),
             Action::SetL4Dst(port) => self.set_port(Field::TcpDst, *port),
+            Action::DeleteField(field) => self.change_option(*field, 0, u128::MAX, false),
             Action::SetTunnel { id, .. } => self.set_field(Field::TunId, (*id).into(), whole),
             _ => Ok(()),
         }
@@ -177,6 +201,7 @@ impl<O: Observer> Walk<'_, '_, O> {
         match field {
             Field::VlanTci | Field::VlanVid => self.set_tci(value, mask & field.place().ones()),
             Field::VlanPcp => self.set_tci(value << 13, (mask & 7) << 13),
+            field if field.is_tun_metadata() => self.change_option(field, value, mask, true),
             _ => self.change(field, value, mask),
         }
     }

@@ -1,20 +1,22 @@
 //! Between overlay and underlay: frames into tunnels, and frames out of them.
 
-use super::execute::{Context, Executor, NO_WORDS, Nesting, TunnelWords};
+use super::execute::{Context, Executor, NO_WORDS, Nesting, Place, TunnelWords};
 use super::mail::Then;
+use super::program::Overlay;
 use super::pseudowire::{can_halve, may_arrive_by};
 use super::reassembly::Purpose;
 use super::trace::Observer;
-use crate::edge::{Frame, Pool, Segmentation};
+use crate::edge::{Frame, HEADROOM, Pool, Segmentation};
 use crate::fragment::{DontFragment, Refusal};
 use crate::model::id::PortId;
 use crate::model::port::{PortKind, PortView};
+use crate::model::tlv::{OptionWords, Options, TlvMap};
 use crate::model::tunnel::{Encap, Exit, Fragmentation, Peer, Received, Remote};
 use crate::model::tunnel::{Route, Tunnel, TunnelConfig};
 use crate::model::tunnel_stats::TunnelCounter;
 use crate::model::{BridgeId, DropReason, Snapshot};
 use crate::tunnel::too_big::is_minimal;
-use crate::tunnel::{self, Tunnelled};
+use crate::tunnel::{self, Outer, Tunnelled};
 use ofp::key::word;
 use ofp::types::PortNo;
 use packet::gpw::Part;
@@ -163,10 +165,18 @@ impl<P: Pool> Executor<P> {
             };
             self.trash.push(std::mem::replace(&mut frame, copy));
         }
+        if self.sending.is_some() {
+            frame = self.with_room(frame);
+        }
         let Some(outer) = self.prepared.outer(port.id, tunnel, route, words) else {
             return self.not_sent(port.id, frame, DropReason::TunnelUnresolved, o);
         };
-        let (limit, room) = (outer.limit(), outer.room());
+        let options = self
+            .sending
+            .as_deref()
+            .filter(|_| tunnel.config.encap == Encap::Geneve);
+        let options = options.map_or(&[][..], Options::bytes);
+        let (limit, room) = (outer.limit(), outer.room().saturating_sub(options.len()));
         if size > room && part == Part::Whole && can_halve(&tunnel.config, size) {
             return self.send_halves(cx, nesting, port, tunnel, route, words, room, frame, o);
         }
@@ -179,7 +189,7 @@ impl<P: Pool> Executor<P> {
         let id = outer
             .ids_of()
             .map_or(0, |hosts| self.splitter.next_id(hosts));
-        if let Err(reason) = outer.encapsulate(&mut frame, tunnel, words, part, id) {
+        if let Err(reason) = outer.encapsulate(&mut frame, tunnel, words, options, part, id) {
             return self.not_sent(port.id, frame, reason, o);
         }
         o.note(format_args!("encapsulated by {}", port.name));
@@ -194,6 +204,29 @@ impl<P: Pool> Executor<P> {
         self.stats
             .tunnel_packet(port.id, TunnelCounter::TxPackets, outer_size);
         self.depart(cx, nesting, route, frame, o);
+    }
+    /// A frame with room in front for the options that it gets, beside the outer header; or the frame as it is.
+    #[cold]
+    fn with_room(&mut self, frame: P::Frame) -> P::Frame {
+        let size = self
+            .sending
+            .as_deref()
+            .map_or(0, |options| options.bytes().len());
+        if size <= HEADROOM - Outer::SIZE_MAX {
+            return frame;
+        }
+        let Some(mut larger) = self.pool.alloc(size + frame.size()) else {
+            return frame;
+        };
+        let mut at = size;
+        frame.for_each_segment(&mut |segment| {
+            self.pool.write(&mut larger, at, segment);
+            at += segment.len();
+        });
+        larger.set_offload(frame.offload());
+        larger.pull(size);
+        self.trash.push(frame);
+        larger
     }
     /// Sends a tunnel packet on its way in fragments. `whole_size`: that of the frame inside, if it counts as sent then.
     #[allow(clippy::too_many_arguments, reason = "they are the packet's")]
@@ -430,13 +463,41 @@ impl<P: Pool> Executor<P> {
         let outer_size = frame.size() as u64;
         self.stats
             .tunnel_packet(to.id, TunnelCounter::RxPackets, outer_size);
-        if let Err(reason) = accepted.and_then(|()| strip(&mut frame, tunnelled)) {
-            return self.not_received(to.id, frame, reason, o);
-        }
+        let options = match accepted {
+            Ok(()) if tunnelled.options_size > 0 => options(cx, to, tunnelled, frame.head()),
+            accepted => accepted.map(|()| None),
+        };
+        let options = match options.and_then(|read| strip(&mut frame, tunnelled).map(|()| read)) {
+            Ok(options) => options,
+            Err(reason) => return self.not_received(to.id, frame, reason, o),
+        };
         if tunnelled.part != Part::Whole {
             return self.part_arrived(cx, nesting, to, tunnel, tunnelled, frame, o);
         }
+        let index = self.words.len();
         self.surface(nesting, to, tunnel, tunnelled, frame, o);
+        if let Some(options) = options
+            && self.words.len() > index
+        {
+            self.options.push((index as u32, options));
+        }
+    }
+    /// What a packet's tunnel options say, by the index of its tunnel words.
+    #[inline]
+    pub fn options_of(&self, words: u32) -> Option<&OptionWords> {
+        if self.options.is_empty() {
+            return None;
+        }
+        let at = self
+            .options
+            .binary_search_by_key(&words, |(index, _)| *index);
+        Some(&self.options[at.ok()?].1)
+    }
+    /// The tunnel options of a packet as actions left them.
+    pub fn option_words(&self, at: &Place<'_>, tunnel: &Overlay) -> OptionWords {
+        let mut words = self.options_of(at.words).copied().unwrap_or_default();
+        tunnel.lay(&mut words, word::TUN_METADATA);
+        words
     }
     /// A tunnel's frame, whole and without its outer headers, goes on in the tunnel port's bridge.
     #[inline(always)]
@@ -462,6 +523,22 @@ impl<P: Pool> Executor<P> {
         let words = self.words.len() as u32 - 1;
         nesting.tunnels = nesting.tunnels.saturating_sub(1);
         self.go_on(nesting, to.bridge, to.number, words, frame, o);
+    }
+}
+
+/// Reads the options of a packet by the map of the bridge that it comes to.
+#[cold]
+fn options(
+    cx: Context<'_>,
+    to: &PortView,
+    tunnelled: &Tunnelled,
+    head: &[u8],
+) -> Result<Option<OptionWords>, DropReason> {
+    let bytes = tunnelled.options(head).ok_or(DropReason::TunnelMalformed)?;
+    let view = cx.snapshot.bridge(to.bridge);
+    match view.and_then(|view| view.config.tlvs.as_deref()) {
+        Some(map) => map.read(bytes),
+        None => TlvMap::default().read(bytes),
     }
 }
 

@@ -6,6 +6,7 @@ use crate::edge::{BURST, Frame, Pool};
 use crate::model::DropReason;
 use crate::model::event::Event;
 use crate::model::port::PortView;
+use crate::model::tlv::Options;
 use crate::model::tunnel::{Ends, Tunnel};
 use crate::model::{PortId, Snapshot};
 use crate::time::Time;
@@ -26,14 +27,16 @@ const PATIENCE: Time = Time::secs(3);
 /// How often control is reminded.
 const REMINDER: Time = Time::secs(1);
 
+type Frames<F> = VecDeque<(F, TunnelWords, Option<Box<Options>>, Time)>;
+
 struct Line<F> {
     port: PortId,
     /// If the packets name them.
     ends: Option<Ends>,
     /// The port's; one that got its number later has another.
     name: Arc<str>,
-    /// Frame, what its packet says of the tunnel, since when; oldest first.
-    frames: VecDeque<(F, TunnelWords, Time)>,
+    /// Frame, what its packet says of the tunnel, its options, since when; oldest first.
+    frames: Frames<F>,
     asked: Time,
 }
 
@@ -131,7 +134,8 @@ impl<P: Pool> Executor<P> {
             return self.not_sent(port.id, frame, DropReason::TunnelQueueFull, o);
         }
         o.note(format_args!("waits for {}'s neighbour", port.name));
-        line.frames.push_back((frame, *words, cx.now));
+        line.frames
+            .push_back((frame, *words, self.sending.clone(), cx.now));
         self.waiting.len += 1;
     }
     /// Sends on what can go now, and gives up on what has waited too long. Called once per poll, for
@@ -158,9 +162,9 @@ impl<P: Pool> Executor<P> {
                 self.release(cx, port, tunnel, line.frames, o);
                 continue;
             }
-            while let Some((frame, _, _)) = line
+            while let Some((frame, ..)) = line
                 .frames
-                .pop_front_if(|(_, _, since)| cx.now.since(*since) > PATIENCE)
+                .pop_front_if(|(_, _, _, since)| cx.now.since(*since) > PATIENCE)
             {
                 self.waiting.len -= 1;
                 self.not_sent(line.port, frame, DropReason::TunnelUnresolved, o);
@@ -180,15 +184,17 @@ impl<P: Pool> Executor<P> {
         cx: Context<'_>,
         port: &PortView,
         tunnel: &Arc<Tunnel>,
-        frames: VecDeque<(P::Frame, TunnelWords, Time)>,
+        frames: Frames<P::Frame>,
         o: &mut O,
     ) {
         let mut nesting = Nesting::default();
-        for (frame, words, _) in frames {
+        for (frame, words, options, _) in frames {
             // A line is longer than a burst, and there are many: they share its limits of continuations.
             nesting.origin = (nesting.origin + 1) % BURST as u8;
             self.bpdu = bpdu::recognise_frame(frame.head());
+            self.sending = options;
             self.enter_tunnel(cx, nesting, port, tunnel, &words, frame, o);
+            self.sending = None;
         }
     }
 }

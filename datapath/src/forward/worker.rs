@@ -12,7 +12,7 @@ use super::enter::{
 use super::execute::{Context, Executor, Item, NO_WORDS, Nesting, Place};
 use super::mail::{Mailbox, Then};
 use super::pipeline::Walk;
-use super::program::{Program, Step};
+use super::program::{Overlay, Program, Step};
 use super::pseudowire::arrives_by;
 use super::reassembly::Purpose;
 use super::trace::Observer;
@@ -477,6 +477,7 @@ impl<P: Pool> Core<P> {
             self.going_on = items;
         }
         self.executor.words.clear();
+        self.executor.options.clear();
     }
     /// Handles the batch: keys and hashes of all, then one after the other.
     fn burst<O: Observer>(&mut self, cx: Context<'_>, o: &mut O) {
@@ -503,6 +504,9 @@ impl<P: Pool> Core<P> {
             let key = &mut self.keys[index];
             let words = self.executor.words.get(item.words as usize);
             begin(key, item.in_port, words);
+            if let Some(options) = self.executor.options_of(item.words) {
+                key.0[Overlay::OPTIONS].copy_from_slice(options);
+            }
             let cached_as = then.map_or(Some(0), |then| then.cached_as(view));
             let plan = match cached_as {
                 None => extract::Plan::FULL.with_max_tags(VLAN_LIMIT),
@@ -531,7 +535,11 @@ impl<P: Pool> Core<P> {
                 self.resumed(cx, index, item, &then, o);
                 Continuation::lift(&mut self.keys[index]);
             } else {
+                let has_options = self.executor.options_of(item.words).is_some();
                 self.packet(cx, index, item, o);
+                if has_options {
+                    Continuation::lift(&mut self.keys[index]);
+                }
             }
         }
         self.batch = batch;

@@ -18,6 +18,7 @@ pub mod reserved;
 pub mod rule;
 pub mod snapshot;
 pub mod stats;
+pub mod tlv;
 pub mod tunnel;
 pub mod tunnel_stats;
 

@@ -31,6 +31,9 @@ pub struct Plan {
 /// behind more tags is payload, so flows that match IP do not see it.
 pub const VLAN_LIMIT: u8 = 1;
 
+/// The words of tunnel options.
+const OPTIONS: std::ops::Range<usize> = word::TUN_METADATA..word::ETH_DST;
+
 /// The word and bits of the ingress port.
 const INGRESS: (u8, u64) = (word::IN_PORT as u8, 0xffff_ffff_0000_0000);
 
@@ -83,7 +86,7 @@ impl Plan {
         self.generation = generation;
         self.extract = extract::Plan::new(self.words, Depth::None).with_max_tags(VLAN_LIMIT);
         let arrives =
-            |&index: &usize| (1..word::METADATA).contains(&index) || index >= word::ETH_DST;
+            |&index: &usize| (1..word::METADATA).contains(&index) || index >= OPTIONS.start;
         let others = self.words.iter().filter(arrives);
         self.arrival = std::iter::once(INGRESS)
             .chain(others.map(|index| (index as u8, self.masks[index])))
@@ -134,10 +137,10 @@ fn hashed(group: &GroupView) -> Match {
 /// Calls `f` with each key word and mask that a match or actions look at.
 fn for_each_use(matching: &Match, actions: &[Action], mut f: impl FnMut(u8, u64)) {
     matching.words().iter().for_each(|w| f(w.index, w.mask));
-    for_each_read(actions, &mut |field| {
-        field
-            .place()
-            .spread(field.place().ones(), |word, mask| f(word as u8, mask));
+    for_each_read(actions, &mut |field| match field.place() {
+        // Whichever of these it is.
+        place if place.is_virtual() => OPTIONS.for_each(|index| f(index as u8, u64::MAX)),
+        place => place.spread(place.ones(), |word, mask| f(word as u8, mask)),
     });
     if actions.iter().any(may_pop_vlan) {
         // The tag behind the outer one becomes the outer one.

@@ -10,7 +10,9 @@ use super::plan::Plan;
 use super::port::{PortKind, PortView};
 use super::reserved;
 use super::rule::Rule;
+use super::tlv::TlvMap;
 use super::tunnel::{Ends, Exit, Remote, Route, Tunnel, TunnelMap};
+use ofp::key::{Match, word};
 use ofp::types::{GroupId, MeterId, PortNo, TableId};
 use packet::MacAddr;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -41,6 +43,8 @@ pub struct BridgeConfig {
     pub first_table: TableId,
     /// Where packets that are output to a port go before they leave (OpenFlow 1.5.1 section 5.1.4); `None`: nowhere.
     pub first_egress: Option<TableId>,
+    /// Which Geneve options the fields `tun_metadata<N>` are.
+    pub tlvs: Option<Arc<TlvMap>>,
     /// For every table that `misses` does not name.
     pub miss: Miss,
     /// What controllers of 1.1 and 1.2 said of single tables.
@@ -147,7 +151,32 @@ pub enum Change {
 }
 
 impl BridgeView {
+    /// The rule with real places instead of those of `tun_metadata<N>`. `None`: a field is not mapped.
+    fn real(&self, rule: &Arc<Rule>) -> Option<Arc<Rule>> {
+        let last = rule.matching.words().last();
+        if last.is_none_or(|last| usize::from(last.index) < word::VIRTUAL) {
+            return Some(rule.clone());
+        }
+        let matching = self.config.tlvs.as_ref()?.translate(&rule.matching)?;
+        let rule = rule.as_ref().clone();
+        Some(Arc::new(Rule { matching, ..rule }))
+    }
+    /// Whether a table has a rule with this match and priority.
+    pub fn has_rule(&self, table: TableId, matching: &Match, priority: u16) -> bool {
+        let Some(table) = self.tables.get(usize::from(table.0)) else {
+            return false;
+        };
+        match &self.config.tlvs {
+            None => table.rules.has(matching, priority),
+            Some(map) => map
+                .translate(matching)
+                .is_some_and(|matching| table.rules.has(&matching, priority)),
+        }
+    }
     fn add_rule(&mut self, rule: &Arc<Rule>, generation: u64) {
+        let Some(rule) = &self.real(rule) else {
+            return;
+        };
         let Some(table) = self.tables.get_mut(usize::from(rule.table.0)) else {
             return;
         };
@@ -166,7 +195,10 @@ impl BridgeView {
             rules.filter(|rule| rule.cookie == cookie).count()
         });
     }
-    fn remove_rule(&mut self, rule: &Rule, generation: u64) {
+    fn remove_rule(&mut self, rule: &Arc<Rule>, generation: u64) {
+        let Some(rule) = &self.real(rule) else {
+            return;
+        };
         let Some(table) = self.tables.get_mut(usize::from(rule.table.0)) else {
             return;
         };

@@ -3,7 +3,7 @@
 use super::{FLAG_OAM, Header, Inside, META, Tunnelled};
 use crate::model::DropReason;
 use crate::model::tunnel::{Tunnel, TunnelConfig, TunnelKey, Words};
-use packet::geneve::{self, CONTROL, OptionError};
+use packet::geneve::{self, CONTROL};
 use packet::{Vni, Wire, ethertype};
 
 fn vni(key: u64) -> Vni {
@@ -22,9 +22,13 @@ pub fn prepare(config: &TunnelConfig, bytes: &mut [u8]) -> usize {
 
 /// See [`super::Row::patch`].
 pub fn patch(header: &mut [u8], tunnel: &Tunnel, words: &Words, inside: &Inside) {
-    let Some((header, _)) = geneve::Header::parse_mut(header) else {
+    let Some((header, options)) = geneve::Header::parse_mut(header) else {
         return;
     };
+    header.version_size = (options.len() / 4) as u8;
+    if geneve::options(options).any(|option| option.is_critical()) {
+        header.flags |= geneve::CRITICAL;
+    }
     if tunnel.config.out_key == TunnelKey::Flow {
         header.vni = vni(words[0]).to_bytes();
     }
@@ -59,10 +63,7 @@ pub fn parse(bytes: &[u8]) -> Result<Header, DropReason> {
 /// See [`super::Row::accept`].
 pub fn accept(_: &Tunnel, found: &mut Tunnelled, bytes: &[u8]) -> Result<(), DropReason> {
     let (header, options, _) = geneve::parse(bytes).ok_or(DropReason::TunnelMalformed)?;
-    geneve::check(options, |_, _| false).map_err(|error| match error {
-        OptionError::CutShort => DropReason::TunnelMalformed,
-        OptionError::UnknownCritical => DropReason::TunnelOption,
-    })?;
+    found.options_size = options.len();
     // As Open vSwitch, which lets rules decide about control packets.
     if header.is_control() {
         found.meta |= FLAG_OAM;

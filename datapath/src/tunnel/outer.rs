@@ -53,6 +53,9 @@ pub struct Outer {
 }
 
 impl Outer {
+    /// Bytes of a header of Ethernet, IPv6, UDP and Geneve.
+    pub const SIZE_MAX: usize = 14 + 40 + 8 + 8;
+
     /// The header of a tunnel's packets on this route. `flow` are the ends that a packet names, for tunnels whose packets do.
     /// `None`: addresses of different families.
     pub fn new(config: &TunnelConfig, route: &Route, flow: Option<Ends>) -> Option<Outer> {
@@ -144,13 +147,14 @@ impl Outer {
     pub fn ids_of(&self) -> Option<[u64; 5]> {
         (!self.is_v6 && !self.df).then_some(self.hosts)
     }
-    /// Puts the header in front of a frame on which nothing is pending. `ip_id` is for packets that
+    /// Puts the header, with these options behind it, in front of a frame on which nothing is pending. `ip_id` is for packets that
     /// may be fragmented on their way.
     pub fn encapsulate<F: Frame>(
         &self,
         frame: &mut F,
         tunnel: &Tunnel,
         words: &Words,
+        options: &[u8],
         part: Part,
         ip_id: u16,
     ) -> Result<(), DropReason> {
@@ -168,7 +172,7 @@ impl Outer {
         if stripped != 0 {
             inside.payload = ip_type(frame.head())?;
         }
-        let packet_size = self.size - L3 + frame.size() - stripped;
+        let packet_size = self.size - L3 + options.len() + frame.size() - stripped;
         if packet_size > usize::from(u16::MAX) {
             return Err(DropReason::TunnelTooBig);
         }
@@ -180,8 +184,12 @@ impl Outer {
         if stripped != 0 {
             frame.pull(stripped);
         }
-        let bytes = frame.push(self.size).ok_or(DropReason::NoMemory)?;
-        bytes.copy_from_slice(&self.bytes[..self.size]);
+        let size = self.size + options.len();
+        let bytes = frame.push(size).ok_or(DropReason::NoMemory)?;
+        bytes[..self.size].copy_from_slice(&self.bytes[..self.size]);
+        if !options.is_empty() {
+            bytes[self.size..].copy_from_slice(options);
+        }
         let (below, header) = bytes.split_at_mut(self.tunnel);
         if self.varies {
             (self.row.patch)(header, tunnel, words, &inside);
@@ -295,11 +303,17 @@ pub struct Received {
     pub part: Part,
     /// Further bits of the key's word `TUN_META`.
     pub meta: u64,
+    /// Bytes of options at the end of the tunnel's own header, as far as they are to be looked at.
+    pub options_size: usize,
     /// See [`Header::is_plain`].
     pub is_plain: bool,
 }
 
 impl Received {
+    /// The options of a packet that was accepted.
+    pub fn options<'a>(&self, head: &'a [u8]) -> Option<&'a [u8]> {
+        head.get(self.start.checked_sub(self.options_size)?..self.start)
+    }
     /// Reads the rest of the packet, as the tunnel's settings explain it.
     #[inline]
     pub fn accept(&mut self, tunnel: &Tunnel, head: &[u8]) -> Result<(), DropReason> {
@@ -481,6 +495,7 @@ fn recognise_link<F: Frame>(
         payload: header.payload,
         part: Part::Whole,
         meta: 0,
+        options_size: 0,
         is_plain: header.is_plain,
     }))
 }
@@ -547,6 +562,7 @@ fn open<F: Frame, A: Copy + Into<IpAddr>>(
         payload,
         part: Part::Whole,
         meta: 0,
+        options_size: 0,
         is_plain,
     })
 }
@@ -628,7 +644,7 @@ mod tests {
             let outer = Outer::new(&config, &route, None).expect("one family");
             let tunnel = Tunnel { config, route: None, state: Arc::default() };
             let words = [key, 0, 0, 0, 0, 0, 0];
-            outer.encapsulate(&mut frame, &tunnel, &words, Part::Whole, 7).expect("it fits");
+            outer.encapsulate(&mut frame, &tunnel, &words, &[], Part::Whole, 7).expect("it fits");
             let config = tunnel.config.clone();
             if v6 && limit {
                 frame = self::frame(&with_encapsulation_limit(frame.bytes().to_vec()));

@@ -104,7 +104,7 @@ fn packet(
     let outer = Outer::new(&tunnel.config, &route, None).expect("one family");
     // A group policy id, for those that carry it.
     let words = [0, 0, 0, 0, 0, 0, 0x1234 << 48 | 8 << 8];
-    let sent = outer.encapsulate(&mut frame, &tunnel, &words, Part::Whole, 7);
+    let sent = outer.encapsulate(&mut frame, &tunnel, &words, &[], Part::Whole, 7);
     sent.expect("it fits");
     // The other end sees the addresses the other way round.
     let mut tunnels = TunnelMap::default();

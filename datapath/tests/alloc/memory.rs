@@ -175,6 +175,7 @@ impl Bed {
                 mac: MacAddr::ZERO,
                 first_table: TableId(0),
                 first_egress: None,
+                tlvs: None,
                 misses: Default::default(),
                 miss: Miss::Drop,
                 miss_send_len: 128,

@@ -8,7 +8,7 @@ use super::pending::pending;
 use super::tunnel::{SETTINGS, encapsulation, value};
 use datapath::edge::Offload;
 use datapath::forward::trace::{Observer, Text};
-use datapath::model::event::{Event, PacketOut};
+use datapath::model::event::Event;
 use datapath::model::id::BridgeId;
 use datapath::model::id::PortId;
 use datapath::model::learnt::Finished;
@@ -24,7 +24,7 @@ use datapath::sim::{Options, Sim};
 use datapath::time::Time;
 use flow::frametext;
 use ofp::message::{FlowModCommand, port_config};
-use ofp::text::{PortMap, read_actions, read_flow_mod, read_match};
+use ofp::text::{PortMap, read_flow_mod, read_match};
 use ofp::types::{Cookie, PortNo, TableId};
 use packet::MacAddr;
 use packet::l2tpv3;
@@ -220,6 +220,7 @@ impl<'t> Case<'t> {
             "punt" => self.punt(rest),
             "stat" => self.stat(rest),
             "fin" => self.fin(rest),
+            "tlv" => self.tlv(rest),
             "resume" => self.resume(rest),
             other => Err(format!("no such line: \"{other}\"")),
         }
@@ -548,29 +549,6 @@ impl<'t> Case<'t> {
             for _ in 0..24 {
                 self.sim.send(id, &damaged(&bytes, number), offload);
             }
-        }
-        self.poll();
-        Ok(())
-    }
-    fn packet_out(&mut self, rest: &str) -> Result<()> {
-        self.nothing_left()?;
-        let fault = "out in_port=PORT,ACTIONS FRAME";
-        let (list, text) = rest.split_once(' ').ok_or(fault)?;
-        let (port, actions) = list.split_once(',').ok_or(fault)?;
-        let (bridge, in_port) = self.place(port.strip_prefix("in_port=").ok_or(fault)?)?;
-        let actions = read_actions(actions, &PortMap::default());
-        let packet = PacketOut {
-            bridge,
-            in_port,
-            fields: Default::default(),
-            actions: actions.map_err(|error| format!("{error:?}"))?.into(),
-            data: read(text)?,
-            paused: None,
-        };
-        self.before = self.counters();
-        self.ingress = String::new();
-        for _ in 0..self.times() {
-            self.sim.packet_out(packet.clone());
         }
         self.poll();
         Ok(())

@@ -1,7 +1,11 @@
-//! The lines of a case about what packets teach, and about those that are paused.
+//! The lines of a case about what packets teach, controllers' packets, those that are paused, and tunnel options.
 
 use super::*;
+use datapath::model::event::PacketOut;
 use datapath::model::learnt::Learnt;
+use datapath::model::tlv::TlvMap;
+use ofp::message::TlvCommand;
+use ofp::text::{read_actions, read_tlv_table_mod};
 
 impl<'t> Case<'t> {
     /// What control does with a flow that a packet taught.
@@ -9,8 +13,7 @@ impl<'t> Case<'t> {
         let flow = &learnt.flow;
         let snapshot = self.sim.snapshot();
         let view = snapshot.bridge(learnt.bridge).expect("a bridge");
-        let table = &view.tables[usize::from(flow.table.0)];
-        if !table.rules.has(&flow.matching, flow.priority) {
+        if !view.has_rule(flow.table, &flow.matching, flow.priority) {
             let rule = Rule {
                 id: RuleId(0),
                 table: flow.table,
@@ -60,6 +63,46 @@ impl<'t> Case<'t> {
                 data,
                 paused: punt.paused,
             });
+        }
+        self.poll();
+        Ok(())
+    }
+    /// "MAPPINGS" of bridge br0: which Geneve options the fields `tun_metadata<N>` are.
+    pub(super) fn tlv(&mut self, rest: &str) -> Result<()> {
+        let change = read_tlv_table_mod(rest, TlvCommand::Add).map_err(|e| format!("{e:?}"))?;
+        let mut map = TlvMap::default();
+        for mapping in change.mappings {
+            if !map.add(mapping) {
+                return Err("no room".into());
+            }
+        }
+        let id = self.bridges["br0"];
+        let config = self.configs.get_mut(&id).ok_or("no such bridge")?;
+        config.tlvs = Some(Arc::new(map));
+        let change = Change::SetBridge(id, Arc::new(config.clone()));
+        self.sim.change(change);
+        Ok(())
+    }
+    /// "in_port=PORT,ACTIONS FRAME": a controller's packet.
+    pub(super) fn packet_out(&mut self, rest: &str) -> Result<()> {
+        self.nothing_left()?;
+        let fault = "out in_port=PORT,ACTIONS FRAME";
+        let (list, text) = rest.split_once(' ').ok_or(fault)?;
+        let (port, actions) = list.split_once(',').ok_or(fault)?;
+        let (bridge, in_port) = self.place(port.strip_prefix("in_port=").ok_or(fault)?)?;
+        let actions = read_actions(actions, &PortMap::default());
+        let packet = PacketOut {
+            bridge,
+            in_port,
+            fields: Default::default(),
+            actions: actions.map_err(|error| format!("{error:?}"))?.into(),
+            data: read(text)?,
+            paused: None,
+        };
+        self.before = self.counters();
+        self.ingress = String::new();
+        for _ in 0..self.times() {
+            self.sim.packet_out(packet.clone());
         }
         self.poll();
         Ok(())

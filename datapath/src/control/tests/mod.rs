@@ -14,6 +14,7 @@ mod monitors;
 mod ports;
 mod resume;
 mod tables;
+mod tlv;
 
 use super::*;
 use crate::model::stats::WorkerStats;

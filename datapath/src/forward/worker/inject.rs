@@ -38,9 +38,12 @@ impl<P: Pool> Core<P> {
         if layout.frag != 0 && view.config.frag == FRAG_NORMAL {
             hide_ports(&mut key);
         }
-        for part in question.fields.words() {
-            let word = &mut key.0[usize::from(part.index)];
-            *word = *word & !part.mask | part.value;
+        let map = view.config.tlvs.as_deref();
+        let real = map.and_then(|map| map.translate(question.fields));
+        for part in real.as_ref().unwrap_or(question.fields).words() {
+            if let Some(word) = key.0.get_mut(usize::from(part.index)) {
+                *word = *word & !part.mask | part.value;
+            }
         }
         self.executor.spent = [0; BURST];
         self.executor.look_for_bpdu(cx, view, in_port, frame.head());
@@ -85,6 +88,7 @@ impl<P: Pool> Core<P> {
         let words = paused.and_then(|paused| TunnelWords::try_from(paused.words.as_deref()?).ok());
         let then = paused.and_then(pause::continuation);
         self.executor.words.clear();
+        self.executor.options.clear();
         self.executor.words.extend(words);
         let mut key = Key::default();
         begin(&mut key, packet.in_port, words.as_ref());
