@@ -133,9 +133,7 @@ impl Switch {
                 );
             }
             MeterFeatures => part(MultipartPart::MeterFeatures(meter_stats::METER_FEATURES)),
-            GroupFeatures => part(MultipartPart::GroupFeatures(group_stats::group_features(
-                self.connections[&conn].version,
-            ))),
+            GroupFeatures => part(MultipartPart::GroupFeatures(group_stats::group_features())),
         }
         if let Some(part) = last {
             reply(MultipartReply { more: false, part });

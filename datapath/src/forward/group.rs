@@ -37,7 +37,9 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
             }
         };
         if live.is_empty() {
-            self.look_at_group(id, None);
+            // One without buckets has done all it can with the packet, and counts it.
+            let counts = group.kind == GroupKind::All;
+            self.look_at_group(id, counts.then_some(group.counter));
             return self.no_way(id, DropReason::NoBucket);
         }
         self.look_at_group(id, Some(group.counter));

@@ -91,17 +91,13 @@ fn put_action(out: &mut BytesMut, action: &Action, c: &mut Context) {
         | Action::SetL4Dst(_) => put_header_field(out, action, c),
         Action::SetField { field, value, mask } => put_set_field(out, *field, *value, *mask, c),
         // OpenFlow 1.5's set-field takes a mask.
-        Action::Load { value, destination }
-            if c.version >= Version::V15 && destination.field != Field::InPort =>
-        {
-            put_set_field(
-                out,
-                destination.field,
-                value << destination.start,
-                destination.mask(),
-                c,
-            )
-        }
+        Action::Load { value, destination } if c.version >= Version::V15 => put_set_field(
+            out,
+            destination.field,
+            value << destination.start,
+            destination.mask(),
+            c,
+        ),
         Action::Load { value, destination } => put_loads(out, *destination, *value),
         Action::Move {
             source,
@@ -424,12 +420,6 @@ pub(super) fn put_oxm(out: &mut BytesMut, field: Field, value: u128, version: Ve
 
 /// OFPAT_SET_FIELD of some bits, which OpenFlow 1.5 can say.
 fn put_masked(out: &mut BytesMut, field: Field, value: u128, mask: u128) {
-    // OpenFlow 1.5.1 section 7.2.5.7: "the OFPVID_PRESENT bit must be a 1-bit in oxm_value and in oxm_mask".
-    let present = match field {
-        Field::VlanVid => u128::from(VLAN_PRESENT),
-        _ => 0,
-    };
-    let (value, mask) = (value | present, mask | present);
     put(out, &row::SET_FIELD, |o| {
         oxm::put_entry(o, field, value, mask, Flavor::Oxm(Version::V15));
     });
