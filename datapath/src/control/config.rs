@@ -4,11 +4,14 @@ use super::Switch;
 use super::connection::{DEFAULT_MISS_SEND_LEN, known_removals};
 use super::settings::{ConnId, ConnKind};
 use ofp::error::OfError;
-use ofp::message::{AsyncChange, AsyncConfig, SwitchConfig};
+use ofp::message::{ASYNC_KINDS, AsyncChange, AsyncConfig, SwitchConfig};
 use ofp::types::Version;
 
 /// OFPC_FRAG_*.
 const FRAG_NX_MATCH: u8 = 3;
+
+/// Reasons of the kinds of events, in the order of [`AsyncChange::kinds`] (OpenFlow 1.5.1 section 7.3.10).
+const KNOWN_REASONS: [u32; ASYNC_KINDS] = [0x3f, 0x7, 0x3f, 0x7, 0x18, 0x3, 0x7f];
 
 impl Switch {
     /// OFPT_GET_CONFIG_REQUEST.
@@ -61,14 +64,23 @@ impl Switch {
         }
     }
     /// OFPT_SET_ASYNC. Who asks for events wants some: a service connection has them from now on.
-    pub(super) fn set_async(&mut self, conn: ConnId, wanted: AsyncChange) {
+    pub(super) fn set_async(&mut self, conn: ConnId, wanted: AsyncChange) -> Result<(), OfError> {
         let connection = self.connections.get_mut(&conn).expect("dispatched");
+        let masks = wanted.kinds().into_iter().zip(KNOWN_REASONS);
+        let unknown = |(masks, known): ([Option<u32>; 2], u32)| {
+            masks.iter().flatten().any(|mask| mask & !known != 0)
+        };
+        // Before 1.4 there is no such error, and controllers set all bits.
+        if connection.version >= Version::V14 && { masks }.any(unknown) {
+            return Err(OfError::AsyncInvalid);
+        }
         connection.wanted = connection.wanted.with(wanted);
         if connection.kind == ConnKind::Service && connection.config.miss_send_len == 0 {
             connection.config.miss_send_len = DEFAULT_MISS_SEND_LEN;
         }
         let bridge = connection.bridge;
         self.update_miss(bridge);
+        Ok(())
     }
     /// NXT_SET_CONTROLLER_ID.
     pub(super) fn set_controller_id(&mut self, conn: ConnId, id: u16) {

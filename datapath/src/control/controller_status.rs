@@ -18,6 +18,7 @@ pub(super) enum ControllerReason {
     Role = 2,
     Added = 3,
     Removed = 4,
+    ShortId = 5,
 }
 
 impl Switch {

@@ -10,6 +10,7 @@
 use super::eviction::Eviction;
 use super::users::{Used, Users};
 use crate::model::Rule;
+use crate::model::few::Few;
 use crate::time::Time;
 use ofp::action::Action;
 use ofp::field::Subfield;
@@ -128,7 +129,7 @@ fn uses_group(actions: &[Action], wanted: GroupId) -> bool {
 struct Group {
     mask: Box<[(u8, u64)]>,
     /// By the hash of their values.
-    flows: FxHashMap<u64, SmallVec<[FlowIndex; 2]>>,
+    flows: FxHashMap<u64, Few<FlowIndex>>,
 }
 
 fn hash_values(values: impl Iterator<Item = u64>) -> u64 {
@@ -284,7 +285,7 @@ impl FlowTables {
             mask: mask.clone(),
             flows: FxHashMap::default(),
         });
-        group.flows.entry(hash).or_default().push(index);
+        group.flows.entry(hash).or_default().insert(0, index);
         table.len += 1;
         self.users.add(index, &flow.rule.actions);
         self.clock.insert(index, &flow);
@@ -365,7 +366,9 @@ impl FlowTables {
         let group = table.groups.get_mut(&mask[..]).expect("has its group");
         let hash = hash_of(&flow.rule.matching);
         let same = group.flows.get_mut(&hash).expect("is in its group");
-        same.retain(|i| *i != index);
+        if let Some(at) = same.iter().position(|i| *i == index) {
+            same.remove(at);
+        }
         if same.is_empty() {
             group.flows.remove(&hash);
         }
@@ -419,10 +422,11 @@ impl FlowTables {
     fn select_in(&self, table: &Table, wide: &Match, found: &mut Vec<FlowIndex>) {
         for group in table.groups.values() {
             if group.has_mask(wide) {
-                let same = group.flows.get(&hash_of(wide)).into_iter().flatten();
+                let same = group.flows.get(&hash_of(wide)).map_or(&[][..], |same| same);
+                let same = same.iter();
                 found.extend(same.filter(|i| self.rule(**i).matching == *wide));
             } else if is_within(parts(wide.words()), group.mask.iter()) {
-                let all = group.flows.values().flatten();
+                let all = group.flows.values().flat_map(|same| same.iter());
                 found.extend(all.filter(|i| self.rule(**i).matching.is_subset_of(wide)));
             }
         }
@@ -477,7 +481,7 @@ impl FlowTables {
                     .get(&hash)
                     .is_some_and(|same| same.iter().any(hits))
             } else {
-                group.flows.values().flatten().any(hits)
+                group.flows.values().flat_map(|same| same.iter()).any(hits)
             }
         })
     }

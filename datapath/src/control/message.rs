@@ -115,7 +115,7 @@ impl Switch {
                 out.push(Output::Send(conn, Message { xid, body }));
             }
             Body::GetAsyncRequest => reply(Body::GetAsyncReply(self.get_async_request(conn))),
-            Body::SetAsync(wanted) => self.set_async(conn, wanted),
+            Body::SetAsync(wanted) => self.set_async(conn, wanted)?,
             Body::MultipartRequest(MultipartRequest::Flow(request)) => {
                 self.flow_stats(now, conn, xid, request, out)?;
             }

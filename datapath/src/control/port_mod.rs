@@ -33,6 +33,11 @@ impl Switch {
         if port.view.mac != port_mod.hw_addr {
             return Err(OfError::PortModBadAddress);
         }
+        // OpenFlow 1.3.5 section 7.3.4.3: "Zero all bits to prevent any action taking place." Nothing else is
+        // possible with the devices that there are.
+        if port_mod.advertise != 0 {
+            return Err(OfError::PortModBadAdvertise);
+        }
         if port_mod.mask & !CHANGEABLE != 0 {
             return Err(OfError::PortModBadConfig);
         }

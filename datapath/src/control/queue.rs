@@ -33,7 +33,8 @@ impl Switch {
     ) -> Result<Vec<(&Port, u32, QueueSettings)>, OfError> {
         let ports = &self.bridges[&self.connections[&conn].bridge].ports;
         let asked: Vec<&Port> = match number {
-            PortNo::ANY => ports.values().map(|id| &self.ports[id]).collect(),
+            // OpenFlow 1.0 says OFPP_ALL.
+            PortNo::ANY | PortNo::ALL => ports.values().map(|id| &self.ports[id]).collect(),
             number => {
                 let id = ports.get(&number).ok_or(OfError::QueueBadPort)?;
                 vec![&self.ports[id]]

@@ -60,10 +60,16 @@ impl Switch {
             self.demote_others(conn, out);
         }
         let connection = self.connections.get_mut(&conn).expect("dispatched");
+        let names_itself = request.short_id.is_some() && connection.short_id != request.short_id;
+        connection.short_id = request.short_id.or(connection.short_id);
+        let short_id = connection.short_id;
         let before = connection.role;
         connection.role = role.unwrap_or(before);
         if before != connection.role {
             self.controller_changed(conn, ControllerReason::Role, out);
+        }
+        if names_itself {
+            self.controller_changed(conn, ControllerReason::ShortId, out);
         }
         let connection = &self.connections[&conn];
         let role = connection.role.number();
@@ -71,7 +77,7 @@ impl Switch {
         Ok(Role {
             role,
             generation_id,
-            short_id: request.short_id,
+            short_id,
         })
     }
     /// There is one primary: the one before becomes a secondary, and is told.

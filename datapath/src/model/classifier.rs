@@ -8,6 +8,7 @@
 //! by `remove` under the same match and priority with which it was inserted.
 
 use super::conjunction::{is_conjunctive, resolve};
+use super::few::Few;
 use super::rule::Rule;
 use ofp::key::{Key, Match, MatchWord};
 use rustc_hash::{FxHashMap, FxHasher};
@@ -32,7 +33,7 @@ struct Group {
     /// Number of rules per priority, to keep `highest` when rules go.
     priorities: std::collections::BTreeMap<u16, usize>,
     /// Hash of the masked key, to the rules, by priority descending.
-    rules: FxHashMap<u64, Vec<Arc<Rule>>>,
+    rules: FxHashMap<u64, Few<Arc<Rule>>>,
 }
 
 fn hash_words(words: &[MatchWord]) -> u64 {
@@ -57,7 +58,7 @@ impl Group {
         self.mask
             .iter()
             .for_each(|&(index, mask)| hasher.write_u64(key.0[index as usize] & mask));
-        self.rules.get(&hasher.finish()).map_or(&[], Vec::as_slice)
+        self.rules.get(&hasher.finish()).map_or(&[], |rules| rules)
     }
     #[inline]
     fn lookup(&self, key: &Key) -> Option<&Arc<Rule>> {
@@ -240,7 +241,7 @@ impl Classifier {
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Rule>> + Clone {
         let parts = self.parts.iter().flat_map(|parts| &parts.groups);
         let groups = self.groups.iter().chain(parts);
-        groups.flat_map(|g| g.rules.values().flatten())
+        groups.flat_map(|g| g.rules.values().flat_map(|rules| rules.iter()))
     }
 }
 

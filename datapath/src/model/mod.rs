@@ -6,6 +6,7 @@ pub mod classifier;
 pub mod conjunction;
 pub mod drop;
 pub mod event;
+pub mod few;
 pub mod group;
 pub mod id;
 pub mod learnt;

@@ -322,6 +322,19 @@ fn who_is_demoted_is_told() {
 }
 
 #[test]
+fn events_of_unknown_reasons_cannot_be_asked_for() {
+    let mut bed = bed13();
+    bed.connect(2, ConnKind::Controller, Version::V14);
+    let wanted = AsyncConfig {
+        table_status: [1, 0],
+        ..AsyncConfig::default()
+    };
+    let refused = bed.ask(2, Body::SetAsync(wanted.into()));
+    assert_eq!(error(refused).error, OfError::AsyncInvalid);
+    assert_eq!(bed.ask(1, Body::SetAsync(wanted.into())), []);
+}
+
+#[test]
 fn packet_ins_keep_their_rate() {
     let mut bed = Bed::new();
     let settings = ConnSettings {
