@@ -71,6 +71,31 @@ const SCENES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "groups",
+        &[
+            "group group_id=1,type=select,bucket=output:2,bucket=set_field:1->reg0,resubmit(,1)",
+            "group group_id=2,type=all,bucket=dec_ttl,output:2,bucket=group:1",
+            "in_port=1,actions=group:2,output:3",
+            "table=1,reg0=1,actions=output:3",
+        ],
+    ),
+    (
+        "meters",
+        &[
+            "meter meter=1,pktps,bands=type=drop,rate=1000000",
+            "meter meter=2,kbps,bands=type=dscp_remark,rate=1,prec_level=1",
+            "in_port=1,actions=meter:1,output:2,resubmit(,1)",
+            "table=1,actions=meter:2,output:3",
+        ],
+    ),
+    (
+        "labels and links",
+        &[
+            "in_port=1,actions=push_mpls:0x8847,dec_mpls_ttl,pop_mpls:0x0800,check_pkt_larger(60)->NXM_NX_REG0[0],resubmit(,1)",
+            "table=1,reg0=1,actions=push_pbb:0x88e7,pop_pbb,bundle(symmetric_l4,0,hrw,ofport,members:2,3)",
+        ],
+    ),
+    (
         "fragments",
         &["in_port=1,actions=load:1->NXM_NX_REG0[],fragment(mtu=68),dec_ttl,output:2"],
     ),

@@ -6,16 +6,17 @@ use datapath::forward::trace::{Linear, Observer};
 use datapath::model::event::Event;
 use datapath::model::id::BridgeId;
 use datapath::model::id::PortId;
-use datapath::model::port::PortKind;
+use datapath::model::meter::MeterView;
+use datapath::model::port::{PortKind, PortView};
 use datapath::model::snapshot::Change;
 use datapath::model::{Rule, RuleId};
 use datapath::sim::{Options, Sim};
 use flow::frametext;
 use ofp::action::Action;
 use ofp::field::Field;
-use ofp::message::FlowModCommand;
-use ofp::text::{PortMap, read_flow_mod};
-use ofp::types::{PortNo, TableId};
+use ofp::message::{self, FlowModCommand, GroupDesc, GroupKind, MeterCommand};
+use ofp::text::{PortMap, read_actions, read_flow_mod, read_meter_mod};
+use ofp::types::{GroupId, PortNo, TableId};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -25,6 +26,9 @@ struct Bed {
     sim: Sim,
     bridge: BridgeId,
     ports: Vec<PortId>,
+    /// Of groups and their buckets.
+    gauges: Vec<RuleId>,
+    meter: Arc<MeterView>,
 }
 
 impl Bed {
@@ -41,7 +45,18 @@ impl Bed {
                 sim.set_port(view)
             })
             .collect();
-        Bed { sim, bridge, ports }
+        let meter = "meter=1,pktps,burst,bands=type=dscp_remark,rate=1,burst_size=9,prec_level=1,type=drop,rate=2,burst_size=12";
+        let meter = read_meter_mod(meter, MeterCommand::Add).expect("a meter");
+        let meter = Arc::new(MeterView::new(meter.config, sim.now));
+        sim.change(Change::SetMeter(bridge, meter.clone()));
+        let gauges = Vec::new();
+        Bed {
+            sim,
+            bridge,
+            ports,
+            gauges,
+            meter,
+        }
     }
     fn answer<O: Observer>(&mut self, port: usize, frame: &[u8], o: &mut O) -> Vec<String> {
         self.sim.send(self.ports[port], frame, Offload::default());
@@ -62,11 +77,29 @@ impl Bed {
         }
         answer
     }
+    fn set_group(&mut self, desc: &GroupDesc) {
+        let group = self.sim.set_group(self.bridge, desc);
+        let buckets = group.buckets.iter().map(|bucket| bucket.counter);
+        self.gauges.extend(buckets.chain([group.counter]));
+    }
+    fn set_port(&mut self, port: usize, live: bool) {
+        let snapshot = self.sim.snapshot();
+        let view = snapshot.port(self.ports[port]).expect("was added");
+        let view = PortView {
+            live,
+            ..view.as_ref().clone()
+        };
+        self.sim.change(Change::SetPort(Arc::new(view)));
+    }
+    /// Tables, groups with their buckets, the meter and its bands.
     fn counters(&self) -> Vec<(u64, u64)> {
-        let tables = 0..4;
-        tables
-            .map(|table| self.sim.stats.table(self.bridge, TableId(table)))
-            .collect()
+        let tables = (0..4).map(|table| self.sim.stats.table(self.bridge, TableId(table)));
+        let gauges = self.gauges.iter().map(|gauge| {
+            let totals = self.sim.stats.rule(*gauge);
+            (totals.packets, totals.bytes)
+        });
+        let (meter, bands) = self.meter.totals();
+        tables.chain(gauges).chain([meter]).chain(bands).collect()
     }
 }
 
@@ -107,6 +140,8 @@ const MATCHES: &[&str] = &[
     ",ipv6",
     ",ip,nw_frag=later",
     ",tun_id=9",
+    ",mpls,mpls_ttl=63",
+    ",dl_type=0x88e7",
 ];
 const ACTIONS: &[&str] = &[
     "output:1",
@@ -137,12 +172,89 @@ const ACTIONS: &[&str] = &[
     "resubmit(,3)",
     "clone(mod_dl_dst:00:00:00:00:00:09,output:3)",
     "exit",
+    "group:1",
+    "group:2",
+    "group:3",
+    "meter:1",
+    "push_mpls:0x8847",
+    "pop_mpls:0x0800",
+    "dec_mpls_ttl",
+    "copy_ttl_in",
+    "copy_ttl_out",
+    "push_pbb:0x88e7",
+    "pop_pbb",
+    "check_pkt_larger(100)->NXM_NX_REG0[0]",
+    "multipath(symmetric_l4,3,hrw,2,0,NXM_NX_REG0[0])",
+    "bundle(nw_src,3,hrw,ofport,members:1,2,3)",
+    "bundle_load(eth_src,3,active_backup,ofport,NXM_NX_REG0[],members:2,3)",
+    "decap()",
+    "encap(ethernet)",
+    "encap(mpls)",
+    "write_actions(group:1)",
+    "write_actions(pop_mpls:0x0800,push_vlan:0x8100,output:2)",
     "fragment(mtu=68)",
     "clone(fragment(mtu=68),mod_dl_src:00:00:00:00:00:08,output:2)",
     // Nothing may follow it: it is put last.
     REASSEMBLE,
 ];
 const REASSEMBLE: &str = "reassemble(table=3)";
+
+const BUCKETS: &[&str] = &[
+    "drop",
+    "output:1",
+    "output:2,dec_ttl",
+    "output:3,mod_dl_dst:00:00:00:00:00:05",
+    "controller",
+    "group:1",
+    "group:2",
+    "group:3,push_vlan:0x8100",
+    "resubmit(,1)",
+    "resubmit(,3),set_field:1->reg0",
+    "push_mpls:0x8847,output:2",
+    "pop_mpls:0x0800,resubmit(,2)",
+    "dec_mpls_ttl,output:3",
+];
+
+/// Weight, watched port or 0, watched group or 0, actions.
+type Bucket = (u16, u32, u32, usize);
+
+fn groups() -> impl Strategy<Value = (u32, usize, Vec<Bucket>)> {
+    let watched = prop::sample::select(vec![0, 0, 0, 1, 2, 3]);
+    let bucket = (0..4u16, watched.clone(), watched, 0..BUCKETS.len());
+    (1..4u32, 0..4usize, prop::collection::vec(bucket, 1..4))
+}
+
+fn group((id, kind, buckets): &(u32, usize, Vec<Bucket>)) -> GroupDesc {
+    let kinds = [
+        GroupKind::All,
+        GroupKind::Select,
+        GroupKind::Indirect,
+        GroupKind::FastFailover,
+    ];
+    let buckets = buckets
+        .iter()
+        .map(|(weight, port, group, actions)| message::Bucket {
+            weight: *weight,
+            watch_port: if *port == 0 {
+                PortNo::ANY
+            } else {
+                PortNo(*port)
+            },
+            watch_group: if *group == 0 {
+                GroupId::ANY
+            } else {
+                GroupId(*group)
+            },
+            actions: read_actions(BUCKETS[*actions], &PortMap::default()).expect("actions"),
+            ..message::Bucket::default()
+        });
+    GroupDesc {
+        group: GroupId(*id),
+        kind: kinds[*kind],
+        buckets: buckets.collect(),
+        ..GroupDesc::default()
+    }
+}
 
 fn rules() -> impl Strategy<Value = (u8, usize, Vec<usize>)> {
     let actions = prop::collection::vec(0..ACTIONS.len(), 0..5);
@@ -151,6 +263,13 @@ fn rules() -> impl Strategy<Value = (u8, usize, Vec<usize>)> {
 
 fn packets() -> impl Strategy<Value = (usize, String)> {
     let tags = prop::sample::select(vec!["", "vlan(vid=5) ", "vlan(vid=6,pcp=2) vlan(vid=5) "]);
+    let labels = prop::sample::select(vec![
+        "",
+        "",
+        "",
+        "mpls(label=9,ttl=63) ",
+        "mpls(label=8) mpls(label=9,ttl=2) ",
+    ]);
     let body = prop::sample::select(vec![
         "udp(8->7) \"hi\"",
         "udp(9->8) \"hi\"",
@@ -178,15 +297,22 @@ fn packets() -> impl Strategy<Value = (usize, String)> {
         "ipv4(10.0.0.1->10.0.0.2,offset=9,proto=17) \"later fragment\"".to_owned(),
     ]);
     let l3 = prop_oneof![4 => v4, 1 => other];
-    (0..PORTS as usize, 1..4u8, 1..4u8, tags, l3).prop_map(|(port, dst, src, tags, l3)| {
-        (port, format!("eth(dst=..0{dst},src=..0{src}) {tags}{l3}"))
-    })
+    (0..PORTS as usize, 1..4u8, 1..4u8, (tags, labels), l3).prop_map(
+        |(port, dst, src, (tags, labels), l3)| {
+            (
+                port,
+                format!("eth(dst=..0{dst},src=..0{src}) {tags}{labels}{l3}"),
+            )
+        },
+    )
 }
 
 #[derive(Clone, Debug)]
 enum Happening {
     Add((u8, usize, Vec<usize>)),
     Remove(usize),
+    Group((u32, usize, Vec<Bucket>)),
+    Port(usize, bool),
     Packet((usize, String)),
 }
 
@@ -194,6 +320,8 @@ fn events() -> impl Strategy<Value = Vec<Happening>> {
     let event = prop_oneof![
         2 => rules().prop_map(Happening::Add),
         1 => any::<usize>().prop_map(Happening::Remove),
+        1 => groups().prop_map(Happening::Group),
+        1 => (0..PORTS as usize, any::<bool>()).prop_map(|(port, live)| Happening::Port(port, live)),
         6 => packets().prop_map(Happening::Packet),
     ];
     prop::collection::vec(event, 10..80)
@@ -211,6 +339,16 @@ proptest! {
             match event {
                 Happening::Add((table, matching, actions)) => {
                     let mut list: Vec<&str> = actions.iter().map(|&a| ACTIONS[a]).collect();
+                    if let Some(write) = list.iter().position(|action| action.starts_with("write")) {
+                        // Instructions stand alone here.
+                        list = vec![list[write]];
+                    }
+                    if let Some(meter) = list.iter().position(|action| *action == "meter:1") {
+                        // Instructions come in an order.
+                        list.swap(0, meter);
+                        let mut is_first = true;
+                        list.retain(|action| *action != "meter:1" || std::mem::take(&mut is_first));
+                    }
                     let len = list.len();
                     list.retain(|action| *action != REASSEMBLE);
                     list.extend((list.len() < len).then_some(REASSEMBLE));
@@ -230,6 +368,13 @@ proptest! {
                             bed.sim.change(Change::RemoveRule(bed.bridge, rule.clone()));
                         }
                     }
+                }
+                Happening::Group(text) => {
+                    let desc = group(&text);
+                    beds.iter_mut().for_each(|bed| bed.set_group(&desc));
+                }
+                Happening::Port(port, live) => {
+                    beds.iter_mut().for_each(|bed| bed.set_port(port, live));
                 }
                 Happening::Packet((port, text)) => {
                     let frame = frametext::read(&text).expect("a frame");

@@ -4,9 +4,11 @@ use datapath::edge::{BURST, Frame, HEADROOM, Offload, Pool, Rx, Tx};
 use datapath::forward::worker::{Team, Worker};
 use datapath::fragment::Secret;
 use datapath::model::event::{COMMANDS, Command, EVENTS, Event};
+use datapath::model::group::{BucketView, GroupView};
 use datapath::model::id::BridgeId;
 use datapath::model::id::PortId;
 use datapath::model::mac::MacTable;
+use datapath::model::meter::MeterView;
 use datapath::model::port::{PortKind, PortView, VlanMode};
 use datapath::model::publish::Publisher;
 use datapath::model::snapshot::{BridgeConfig, Change, Miss};
@@ -15,8 +17,8 @@ use datapath::model::tunnel::{Encap, Exit, Remote, Route, Tunnel, TunnelConfig, 
 use datapath::model::{Rule, RuleId};
 use datapath::time::Time;
 use flow::frametext;
-use ofp::message::FlowModCommand;
-use ofp::text::{PortMap, read_flow_mod};
+use ofp::message::{FlowModCommand, GroupCommand, MeterCommand};
+use ofp::text::{PortMap, read_flow_mod, read_group_mod, read_meter_mod};
 use ofp::types::{PortNo, TableId};
 use packet::MacAddr;
 use std::sync::{Arc, Mutex};
@@ -247,17 +249,49 @@ impl Bed {
         let ring = &mut self.commands[worker];
         ring.push(command).expect("room in the ring");
     }
-    /// Adds a flow; `br1:` before it means the other bridge.
+    fn counter(&mut self) -> RuleId {
+        let id = RuleId(self.rules_len);
+        self.rules_len += 1;
+        self.stats.reserve_rule(id);
+        id
+    }
+    fn group(&mut self, text: &str) {
+        let group = read_group_mod(text, Some(GroupCommand::Add), &PortMap::default());
+        let desc = group.expect("a group").desc;
+        let buckets = desc.buckets.iter().map(|bucket| BucketView {
+            id: bucket.id,
+            weight: bucket.weight,
+            watch_port: bucket.watch_port,
+            watch_group: bucket.watch_group,
+            actions: bucket.actions.as_slice().into(),
+            counter: self.counter(),
+        });
+        let group = GroupView {
+            id: desc.group,
+            kind: desc.kind,
+            selection: desc.selection.clone(),
+            buckets: buckets.collect(),
+            counter: self.counter(),
+        };
+        self.change(Change::SetGroup(BridgeId(0), Arc::new(group)));
+    }
+    /// Adds a flow, `group GROUP` or `meter METER`; `br1:` before it means the other bridge.
     pub fn flow(&mut self, text: &str) {
+        if let Some(text) = text.strip_prefix("group ") {
+            return self.group(text);
+        }
+        if let Some(text) = text.strip_prefix("meter ") {
+            let meter = read_meter_mod(text, MeterCommand::Add).expect("a meter");
+            let meter = Arc::new(MeterView::new(meter.config, self.now));
+            return self.change(Change::SetMeter(BridgeId(0), meter));
+        }
         let (bridge, text) = match text.strip_prefix("br1:") {
             Some(text) => (BridgeId(1), text),
             None => (BridgeId(0), text),
         };
         let flow = read_flow_mod(text, Some(FlowModCommand::Add), &PortMap::default());
         let flow = flow.expect("a flow");
-        let id = RuleId(self.rules_len);
-        self.rules_len += 1;
-        self.stats.reserve_rule(id);
+        let id = self.counter();
         let table = if flow.table == TableId::ALL {
             TableId(0)
         } else {
