@@ -9,7 +9,7 @@ use super::prepared::Prepared;
 use super::program::{Overlay, Step};
 use super::pseudowire::Pseudowires;
 use super::reassembly::Reassembly;
-use super::reshape::push_mpls;
+use super::reshape::{is_large, push_mpls};
 use super::rewrite;
 use super::too_big::Answers;
 use super::trace::Observer;
@@ -333,6 +333,10 @@ impl<P: Pool> Executor<P> {
                     Some(kept) => frame = kept,
                     None => return,
                 },
+                // No device segments what is behind a label.
+                Step::PushMpls { .. } if is_large(&frame) => {
+                    return self.run_segments(cx, at, &steps[next - 1..], frame, o);
+                }
                 Step::PushMpls { ether_type, lse } => {
                     if !push_mpls(&mut frame, &mut at.layout, *ether_type, *lse) {
                         return self.drop(frame, DropReason::NoMemory, o);

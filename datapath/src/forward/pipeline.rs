@@ -7,7 +7,8 @@
 //! Design: no recursion. A list of actions is a level on an explicit stack; resubmit pushes one, goto
 //! replaces the top one, clone pushes one that restores the state when it ends. The action set is a
 //! list of its own at the very end, and at that of each clone (as Open vSwitch has it). What happens to the packet
-//! before it goes on ends a branch with a continuation.
+//! before it goes on ends a branch with a continuation. A group's bucket is a clone with an action set of its own; a select
+//! group's buckets are branches, of which each packet takes one when the program runs.
 //! Invariants: the outcome depends on the key's bits in the bridge's plan, its tables and its ports,
 //! and on nothing else. Open vSwitch's limits hold; exceeding one drops the packet with its reason.
 

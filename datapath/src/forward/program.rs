@@ -204,6 +204,9 @@ pub enum Step {
     },
 }
 
+/// Programs are read for each packet: what is larger and rare is boxed.
+const _: () = assert!(size_of::<Step>() <= size_of::<Write>());
+
 /// What actions wrote to the key's tunnel words: laid over those that the packet came with. Free if that is nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overlay(Option<Arc<Match>>);

@@ -3,7 +3,7 @@
 //! what remains of the walk goes on with a continuation.
 
 use super::continuation::Continuation;
-use super::execute::{Executor, Place};
+use super::execute::{Context, Executor, Place};
 use super::pipeline::{Outcome, Walk};
 use super::program::Step;
 use super::rewrite::{ADDRESSES, shift_layout, shift_offload};
@@ -155,6 +155,9 @@ impl<P: Pool> Executor<P> {
         mut frame: P::Frame,
         o: &mut O,
     ) {
+        if is_large(&frame) && matches!(how, Reshape::PushPbb | Reshape::EncapFrame(_)) {
+            return self.segments(frame, o, |to, part, o| to.reshape(at, how, then, part, o));
+        }
         let (layout, mut then) = (&at.layout, then);
         let done = match how {
             Reshape::PopMpls(ether_type) => pop_mpls(&mut frame, layout, *ether_type),
@@ -179,6 +182,30 @@ impl<P: Pool> Executor<P> {
             Err(reason) => self.drop(frame, reason, o),
         }
     }
+}
+
+impl<P: Pool> Executor<P> {
+    /// Runs steps on each of the packets that a large segment stands for.
+    #[cold]
+    pub(super) fn run_segments<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        at: &mut Place<'_>,
+        steps: &[Step],
+        frame: P::Frame,
+        o: &mut O,
+    ) {
+        let layout = at.layout;
+        self.segments(frame, o, |to, part, o| {
+            at.layout = layout;
+            to.run(cx, at, steps, part, o);
+        });
+    }
+}
+
+/// Whether a frame stands for several packets.
+pub(super) fn is_large<F: Frame>(frame: &F) -> bool {
+    frame.offload().segmentation != Segmentation::None
 }
 
 /// Bytes of the largest packet that a frame stands for.
