@@ -5,6 +5,7 @@ use super::action::read_list;
 use super::ports::{PortNames, read_port};
 use super::scan::{Item, Result, Word};
 use super::value::{field_named, field_names, read_value};
+use crate::action::Action;
 use crate::error::OfError;
 use crate::field::Field;
 use crate::message::{
@@ -335,6 +336,14 @@ fn read_fields(word: Word<'_>, ports: &dyn PortNames) -> Result<Vec<(Field, u128
     Ok(fields)
 }
 
+/// Reads actions of a bucket; a word that is none may be a key of the bucket, misspelt.
+fn read_run(run: Word<'_>, ports: &dyn PortNames) -> Result<Vec<Action>> {
+    read_list(run, ports, 1).map_err(|error| match error.help {
+        None => error.suggest(BUCKET_KEYS.iter().copied()),
+        Some(_) => error,
+    })
+}
+
 /// A bucket without an id has this one until all are known.
 const UNNUMBERED: BucketId = BucketId::ALL;
 
@@ -354,7 +363,7 @@ fn read_bucket(text: Word<'_>, weight: u16, ports: &dyn PortNames) -> Result<Buc
             if let Some(begin) = run.take() {
                 bucket
                     .actions
-                    .extend(read_list(begin.until(Some(key.offset)), ports, 1)?);
+                    .extend(read_run(begin.until(Some(key.offset)), ports)?);
             }
         } else {
             run.get_or_insert_with(|| text.from(key.offset));
@@ -378,7 +387,7 @@ fn read_bucket(text: Word<'_>, weight: u16, ports: &dyn PortNames) -> Result<Buc
         }
     }
     if let Some(begin) = run {
-        bucket.actions.extend(read_list(begin, ports, 1)?);
+        bucket.actions.extend(read_run(begin, ports)?);
     }
     Ok(bucket)
 }
@@ -519,5 +528,7 @@ mod tests {
                 "{text}"
             );
         }
+        let misspelt = read("group_id=1,type=select,bucket=wieght:3,output:1").unwrap_err();
+        assert_eq!(misspelt.help.unwrap(), "did you mean \"weight\"?");
     }
 }
