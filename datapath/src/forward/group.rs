@@ -96,7 +96,8 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
 
     /// The packets choose: a branch for each bucket.
     fn select(&mut self, group: &GroupView, live: &[&'s BucketView]) -> Outcome {
-        let mut select = Box::new(Select::new(group, &self.key, self.grown));
+        let place = |field| self.place(field);
+        let mut select = Box::new(Select::new(group, &self.key, self.grown, place));
         let at = self.program.steps.len();
         // In the place of the choice.
         self.push(Step::Clone { len: 0 })?;

@@ -494,7 +494,29 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             Action::Sample(sample) => self.sample(sample),
             // They are never executed: a conjunctive match leads to another rule.
             Action::Conjunction { .. } => Ok(()),
-            _ => self.set(action),
+            Action::Note(_) => Ok(()),
+            Action::SetField { .. }
+            | Action::Load { .. }
+            | Action::Move { .. }
+            | Action::StackPop(_)
+            | Action::SetVlanVid { .. }
+            | Action::SetVlanPcp { .. }
+            | Action::StripVlan
+            | Action::PushVlan(_)
+            | Action::SetEthSrc(_)
+            | Action::SetEthDst(_)
+            | Action::SetIpv4Src(_)
+            | Action::SetIpv4Dst(_)
+            | Action::SetIpTos(_)
+            | Action::SetIpEcn(_)
+            | Action::SetIpTtl(_)
+            | Action::SetMplsLabel(_)
+            | Action::SetMplsTc(_)
+            | Action::SetMplsTtl(_)
+            | Action::SetL4Src(_)
+            | Action::SetL4Dst(_)
+            | Action::DeleteField(_)
+            | Action::SetTunnel { .. } => self.set(action),
         }
     }
     fn goto_table(&mut self, table: TableId) -> Outcome {

@@ -6,7 +6,7 @@
 //! or goes moves no flows but those that it gets or had.
 
 use super::enter::credit_all;
-use super::execute::{Context, Executor, Place};
+use super::execute::{self, Context, Executor};
 use super::program::Visit;
 use super::trace::Observer;
 use crate::edge::{Frame, Pool};
@@ -14,7 +14,8 @@ use crate::model::DropReason;
 use crate::model::group::{BucketView, GroupView};
 use crate::model::plan::VLAN_LIMIT;
 use flow::extract::{self, Depth};
-use ofp::key::{Key, WORDS, WordSet, word};
+use ofp::field::Field;
+use ofp::key::{Key, Place, WORDS, WordSet, word};
 use ofp::message::SelectionMethod;
 use packet::bpdu;
 
@@ -83,8 +84,13 @@ pub(super) fn add(hash: u64, word: u64) -> u64 {
 }
 
 impl Select {
-    /// The choice of a group for a packet with this key.
-    pub fn new(group: &GroupView, key: &Key, grown: isize) -> Select {
+    /// The choice of a group for a packet with this key. `place` says where a field is.
+    pub fn new(
+        group: &GroupView,
+        key: &Key,
+        grown: isize,
+        place: impl Fn(Field) -> Option<Place>,
+    ) -> Select {
         let mut basis = add(
             add(MULTIPLIER, group.id.0.into()),
             group.selection.parameter,
@@ -92,7 +98,9 @@ impl Select {
         let mut words = Vec::new();
         if group.selection.method == SelectionMethod::Hash {
             for (field, mask) in &group.selection.fields {
-                let place = field.place();
+                let Some(place) = place(*field) else {
+                    continue;
+                };
                 place.spread(mask & place.ones(), |index, mask| match index {
                     word::ETH_DST..WORDS => words.push((index as u8, mask)),
                     0..word::ETH_DST => basis = add(basis, key.0[index] & mask),
@@ -215,7 +223,7 @@ impl<P: Pool> Executor<P> {
     pub(super) fn take_branch<'p, O: Observer>(
         &mut self,
         cx: Context<'_>,
-        at: &Place<'_>,
+        at: &execute::Place<'_>,
         select: &'p Select,
         frame: &P::Frame,
         o: &mut O,

@@ -103,7 +103,7 @@ impl<O: Observer> Walk<'_, '_, O> {
         (value & source.mask()) >> source.start
     }
     /// Where a field is in the key; `None`: it is a tunnel option's, and not mapped.
-    fn place(&self, field: Field) -> Option<Place> {
+    pub(super) fn place(&self, field: Field) -> Option<Place> {
         let place = field.place();
         match place.is_virtual() {
             false => Some(place),
@@ -146,7 +146,7 @@ impl<O: Observer> Walk<'_, '_, O> {
             Action::SetVlanVid { vid, push } => self.set_tag(*push, (*vid).into(), 0x0fff),
             Action::SetVlanPcp { pcp, push } => self.set_tag(*push, u128::from(*pcp) << 13, 0xe000),
             Action::StripVlan => self.pop_vlan(),
-            Action::PushVlan(tpid) if self.is_ethernet() => self.push_vlan(*tpid, 0),
+            Action::PushVlan(tpid) => self.push_vlan(*tpid, 0),
             Action::SetEthSrc(mac) => self.set_field(Field::EthSrc, mac.to_u64().into(), whole),
             Action::SetEthDst(mac) => self.set_field(Field::EthDst, mac.to_u64().into(), whole),
             Action::SetIpv4Src(ip) => self.set_field(Field::IpSrc, ip.to_bits().into(), whole),
@@ -258,6 +258,9 @@ impl<O: Observer> Walk<'_, '_, O> {
         }
     }
     fn push_vlan(&mut self, tpid: u16, tci: u16) -> Outcome {
+        if !self.is_ethernet() {
+            return Ok(());
+        }
         let inner = &mut self.key.0[word::VLAN_INNER];
         let (bpdu, outer_tpid) = (*inner & 0xffff << 32, *inner >> 16 & 0xffff);
         let old = u64::from(vlan_tci(&self.key));

@@ -6,7 +6,7 @@ use super::rule::Rule;
 use flow::extract::{self, Depth};
 use ofp::action::{Action, HashFields, Learn, LearnSource};
 use ofp::field::{Field, Subfield};
-use ofp::key::{Match, VLAN_PRESENT, WORDS, WordSet, word};
+use ofp::key::{Match, Place, VLAN_PRESENT, WORDS, WordSet, word};
 use ofp::types::PortNo;
 use rustc_hash::FxHashMap;
 
@@ -127,7 +127,9 @@ fn hashed(group: &GroupView) -> Match {
     let mut matching = Match::default();
     for (field, mask) in &group.selection.fields {
         let place = field.place();
-        if usize::from(place.word) < word::ETH_DST {
+        if place.is_virtual() {
+            OPTIONS.for_each(|index| matching.set(Place::new(index, 0, 64), 0, u128::MAX));
+        } else if usize::from(place.word) < word::ETH_DST {
             matching.set(place, 0, *mask);
         }
     }
