@@ -7,7 +7,7 @@
 //! Lines (`#` begins a comment; a port is a number or `local` of bridge br0, or `BRIDGE/NUMBER`):
 //! ```text
 //! bridge NAME|br0 [miss=controller] [frag=drop|normal|nx-match|reassemble] [forward-bpdu] [forward=MAC] [keep=MAC]
-//!             [address=IP]
+//!             [address=IP] [egress=TABLE]
 //! port   PORT [internal] [peer=PORT] [down] [no-recv] [no-fwd] [no-flood] [no-packet-in] [mtu=N]
 //!             [access=VID] [trunks=VID,VID] [native-tagged=VID] [native-untagged=VID] [mac=MAC]
 //!             [vxlan|gre remote=IP [local=IP] [key=K|flow] [in_key=] [out_key=] [csum] [ttl=N|inherit]

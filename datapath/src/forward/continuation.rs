@@ -48,6 +48,8 @@ pub struct Continuation {
     /// Outermost first.
     levels: Box<[Remaining]>,
     set: Box<[Action]>,
+    /// In the egress tables.
+    is_egress: bool,
     /// The action set was being executed, or has been.
     in_set: bool,
     is_set_done: bool,
@@ -144,13 +146,17 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
             levels.insert(0, rest);
         }
         self.ended = true;
+        let is_egress = self.egress.is_some();
+        let last = self.egress_left();
+        let set = std::mem::take(&mut self.set).in_order().cloned();
         Arc::new(Continuation {
             id: next_id(),
             plan: (!self.packet_out).then_some(self.view.plan.generation),
             table,
             at: (self.table, self.cookie),
             levels: levels.into(),
-            set: std::mem::take(&mut self.set).in_order().cloned().collect(),
+            set: set.chain(last).collect(),
+            is_egress,
             in_set: self.in_set.is_some(),
             is_set_done,
             in_group: self.in_group,
@@ -190,6 +196,7 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
             self.set.write(action)?;
         }
         (self.table, self.cookie) = then.at;
+        self.egress = then.is_egress.then_some(None);
         self.packet_out = then.plan.is_none();
         self.in_set = then.in_set.then_some(0);
         self.in_group = then.in_group;

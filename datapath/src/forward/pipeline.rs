@@ -13,6 +13,7 @@
 //! and on nothing else. Open vSwitch's limits hold; exceeding one drops the packet with its reason.
 
 use super::action_set::ActionSet;
+use super::egress::Egress;
 use super::learn::count_drop;
 use super::program::{Overlay, Program, Step, Visit};
 use super::reshape::Reshape;
@@ -73,6 +74,14 @@ pub(super) enum Scope {
     Bucket,
     /// One of several ways, of which a step before chooses one.
     Branch,
+    /// The egress tables, for one port: as a clone.
+    Egress,
+}
+
+impl Saved<'_> {
+    pub(super) fn is(&self, scope: Scope) -> bool {
+        self.scope == scope
+    }
 }
 
 /// How a table is entered.
@@ -106,6 +115,8 @@ pub struct Walk<'s, 'w, O> {
     /// NORMAL forwards to reserved destinations too.
     pub(super) reserved: bool,
     /// A bucket's actions are on their way.
+    /// While it is in the egress tables.
+    pub(super) egress: Option<Egress>,
     pub(super) in_group: bool,
     /// Bytes that the steps so far add to the packet.
     pub(super) grown: isize,
@@ -147,6 +158,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             stack: Vec::new(),
             tunnel: Overlay::default(),
             reserved: false,
+            egress: None,
             in_group: false,
             grown: 0,
             depth: 0,
@@ -253,6 +265,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             else {
                 if level.clone.is_some() {
                     self.run_set()?;
+                    self.end_egress()?;
                 }
                 self.leave();
                 continue;
@@ -285,6 +298,9 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             }
             // What happens in a bucket does not end what follows it.
             self.exit &= saved.scope == Scope::Clone;
+            if saved.scope == Scope::Egress {
+                self.egress = None;
+            }
             (self.key, self.set) = (saved.key, saved.set);
             (self.tunnel, self.reserved) = (saved.tunnel, saved.reserved);
             (self.stack, self.grown) = (saved.stack, saved.grown);
@@ -292,7 +308,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             self.ended = false;
         }
     }
-    fn in_port(&self) -> PortNo {
+    pub(super) fn in_port(&self) -> PortNo {
         PortNo((self.key.0[word::IN_PORT] >> 32) as u32)
     }
     fn set_in_port(&mut self, port: PortNo) {
@@ -389,6 +405,9 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             ..Controller::default()
         })
     }
+    pub(super) fn port_by_id(&self, id: crate::model::PortId) -> Option<&'s Arc<PortView>> {
+        self.snapshot.port(id)
+    }
     pub(super) fn port(&self, number: PortNo) -> Option<&'s Arc<PortView>> {
         self.snapshot.port(*self.view.ports.get(&number)?)
     }
@@ -449,6 +468,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             }
             Action::ClearActions => {
                 self.set.clear();
+                self.egress = self.egress.map(|_| None);
                 self.set_actset_output(PortNo::UNSET);
                 Ok(())
             }
@@ -535,7 +555,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         }
         Ok(())
     }
-    fn set_actset_output(&mut self, port: PortNo) {
+    pub(super) fn set_actset_output(&mut self, port: PortNo) {
         self.key
             .set(Field::ActsetOutput.place(), port.0.into(), u128::MAX);
     }
@@ -617,6 +637,9 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
                 reserved: self.reserved,
                 tunnel: self.tunnel.clone(),
             }),
+            PortNo::FLOOD | PortNo::ALL if self.egress_table().is_some() => {
+                self.flood_by_port(port == PortNo::ALL)
+            }
             PortNo::FLOOD | PortNo::ALL => self.push(Step::Flood {
                 in_port,
                 all: port == PortNo::ALL,
@@ -646,16 +669,17 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         self.program.drop = reason;
         Ok(())
     }
-    fn send(&mut self, number: PortNo, max_size: u32) -> Outcome {
+    pub(super) fn send(&mut self, number: PortNo, max_size: u32) -> Outcome {
         let Some(port) = self.port(number) else {
             return self.suppress(DropReason::NoPort);
         };
         if !self.carries(port) {
             return self.suppress(DropReason::NotEthernet);
         }
-        match refusal(port) {
-            Some(reason) => self.suppress(reason),
-            None => self.push(Step::Output {
+        match (refusal(port), self.egress_table()) {
+            (Some(reason), _) => self.suppress(reason),
+            (None, Some(table)) => self.through_egress(table, number, max_size),
+            (None, None) => self.push(Step::Output {
                 port: port.id,
                 tunnel: self.tunnel.clone(),
                 max_size,

@@ -260,6 +260,7 @@ impl<'t> Case<'t> {
                 ("frag", "drop") => config.frag = 1,
                 ("frag", "reassemble") => config.frag = 2,
                 ("frag", "nx-match") => config.frag = 3,
+                ("egress", table) => config.first_egress = Some(TableId(parse(table)?)),
                 ("forward-bpdu", _) => config.reserved.forward = true,
                 ("forward", mac) => except(&mut config.reserved, mac, true)?,
                 ("keep", mac) => except(&mut config.reserved, mac, false)?,
