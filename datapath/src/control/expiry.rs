@@ -10,11 +10,11 @@ use crate::time::Time;
 use ofp::message::{Body, FlowRemoved, FlowRemovedReason, Message};
 use ofp::types::Xid;
 
-/// A rule that was taken out of its table.
+/// A rule that was taken out of its table, and somebody wants to hear of it.
 pub(super) struct Ended {
     pub(super) slot: RuleId,
     /// To whom it matters: bridge, flow, why, when.
-    pub(super) tell: Option<(BridgeId, Flow, FlowRemovedReason, Time)>,
+    pub(super) tell: (BridgeId, Flow, FlowRemovedReason, Time),
 }
 
 /// Learnt addresses are looked through this often; their age is in whole seconds.
@@ -93,22 +93,21 @@ impl Switch {
     }
     /// No worker uses the rule any more: tells who asked for it, and frees its counters.
     pub(super) fn rule_ended(&mut self, ended: Ended, out: &mut Vec<Output>) {
-        if let Some((bridge, flow, reason, ended_at)) = ended.tell {
-            let (packets, bytes) = counted(&self.stats, &flow);
-            let removed = FlowRemoved {
-                cookie: flow.rule.cookie,
-                priority: flow.rule.priority,
-                reason,
-                table: flow.rule.table,
-                duration: duration(ended_at.since(flow.created)),
-                idle_timeout_secs: flow.idle_timeout_secs,
-                hard_timeout_secs: flow.hard_timeout_secs,
-                packets,
-                bytes,
-                matching: flow.rule.matching.clone(),
-            };
-            self.flow_removed(bridge, removed, out);
-        }
+        let (bridge, flow, reason, ended_at) = ended.tell;
+        let (packets, bytes) = counted(&self.stats, &flow);
+        let removed = FlowRemoved {
+            cookie: flow.rule.cookie,
+            priority: flow.rule.priority,
+            reason,
+            table: flow.rule.table,
+            duration: duration(ended_at.since(flow.created)),
+            idle_timeout_secs: flow.idle_timeout_secs,
+            hard_timeout_secs: flow.hard_timeout_secs,
+            packets,
+            bytes,
+            matching: flow.rule.matching.clone(),
+        };
+        self.flow_removed(bridge, removed, out);
         self.rule_slots.free(ended.slot.0);
     }
 }

@@ -248,8 +248,12 @@ impl Switch {
         self.forsake(id, &flow.rule.actions);
         let slot = flow.rule.id;
         let tell = flow.flags & flow_flag::SEND_FLOW_REM != 0;
-        let tell = tell.then_some((id, flow, reason, now));
-        self.when_settled(Settling::Rule(Box::new(Ended { slot, tell })));
+        if tell {
+            let tell = (id, flow, reason, now);
+            self.when_settled(Settling::Rule(Box::new(Ended { slot, tell })));
+        } else {
+            self.end_rule_silently(slot);
+        }
     }
     /// Removes all flows of a bridge without telling anybody, as a change of its controllers does.
     pub(super) fn flush_flows(&mut self, id: BridgeId) {
@@ -271,7 +275,7 @@ impl Switch {
     }
     /// Frees a rule's slot when no worker uses it any more.
     pub(super) fn end_rule_silently(&mut self, slot: RuleId) {
-        self.when_settled(Settling::Rule(Box::new(Ended { slot, tell: None })));
+        self.when_settled(Settling::Slot(slot));
     }
     /// A slot for a new rule's counters, and what they hold already.
     pub(super) fn take_rule_slot(&mut self) -> Option<(RuleId, (u64, u64))> {

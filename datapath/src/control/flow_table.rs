@@ -279,12 +279,16 @@ impl FlowTables {
         });
         let index = FlowIndex(slot);
         let table = self.tables.entry(flow.rule.table).or_default();
-        let mask: Box<[(u8, u64)]> = parts(flow.rule.matching.words()).collect();
+        let mask: SmallVec<[(u8, u64); 16]> = parts(flow.rule.matching.words()).collect();
         let hash = hash_of(&flow.rule.matching);
-        let group = table.groups.entry(mask).or_insert_with_key(|mask| Group {
-            mask: mask.clone(),
-            flows: FxHashMap::default(),
-        });
+        if !table.groups.contains_key(&mask[..]) {
+            let group = Group {
+                mask: mask[..].into(),
+                flows: FxHashMap::default(),
+            };
+            table.groups.insert(mask[..].into(), group);
+        }
+        let group = table.groups.get_mut(&mask[..]).expect("just seen");
         group.flows.entry(hash).or_default().insert(0, index);
         table.len += 1;
         self.users.add(index, &flow.rule.actions);

@@ -161,8 +161,8 @@ impl Switch {
             | Body::TableStatus(_)
             | Body::RequestForward(_)
             | Body::ControllerStatus(_)
-            | Body::QueueGetConfigReply { .. } => return Err(OfError::BadType),
-            _ => return Err(OfError::BadType),
+            | Body::QueueGetConfigReply { .. }
+            | Body::TlvTableReply(_) => return Err(OfError::BadType),
         }
         Ok(())
     }

@@ -55,7 +55,7 @@ use crate::model::publish::Publisher;
 use crate::model::stats::Stats;
 use crate::model::tunnel::Ends;
 use crate::model::tunnel::TunnelMap;
-use crate::model::{BridgeId, PortId};
+use crate::model::{BridgeId, PortId, RuleId};
 use crate::time::Time;
 use bridge::Bridge;
 use connection::Connection;
@@ -130,6 +130,8 @@ struct Waiting {
 /// What is left to do once no worker uses the old state.
 enum Settling {
     Output(Output),
+    /// Nobody wants to hear of the rule that had this slot.
+    Slot(RuleId),
     Rule(Box<expiry::Ended>),
     Port(PortId, BridgeId),
     Bridge(BridgeId),
@@ -225,6 +227,7 @@ impl Switch {
                 }
                 out.push(output);
             }
+            Settling::Slot(slot) => self.rule_slots.free(slot.0),
             Settling::Rule(ended) => self.rule_ended(*ended, out),
             Settling::Port(id, bridge) => {
                 if let Some(bridge) = self.bridges.get(&bridge) {
