@@ -5,7 +5,8 @@ use ofp::field::Field;
 use ofp::key::{ETH_TYPE_NONE, FRAG_ANY, FRAG_LATER, Key, VLAN_PRESENT, word};
 use packet::checksum::{Sum, pseudo_v4, pseudo_v6};
 use packet::{
-    MacAddr, arp, bpdu, ethertype, icmpv6, igmp, ipproto, ipv4, ipv6, llc, mpls, sctp, tcp, udp,
+    MacAddr, arp, bpdu, ethertype, icmpv6, igmp, ipproto, ipv4, ipv6, llc, mpls, pbb, sctp, tcp,
+    udp,
 };
 use zerocopy::byteorder::big_endian::{U16, U32};
 use zerocopy::{Immutable, IntoBytes};
@@ -25,6 +26,10 @@ pub fn compose(key: &Key, payload: &[u8]) -> Vec<u8> {
         ethertype::IPV6 => key.ipv6(payload),
         ethertype::ARP | ethertype::RARP => concat(&key.arp(), payload),
         ethertype::MPLS | ethertype::MPLS_MULTICAST => concat(key.mpls().as_slice(), payload),
+        ethertype::PBB => concat(
+            &pbb::Header::new(key.get(Field::PbbIsid) as u32, key.get(Field::PbbUca) != 0),
+            payload,
+        ),
         ETH_TYPE_NONE => concat(key.llc().as_slice(), payload),
         _ => payload.to_vec(),
     };
@@ -237,7 +242,7 @@ impl Fields<'_> {
     }
 
     fn icmpv6(&self, kind: u8, code: u8) -> Vec<u8> {
-        let icmp = icmpv6::Header {
+        let mut icmp = icmpv6::Header {
             kind,
             code,
             ..Default::default()
@@ -245,6 +250,7 @@ impl Fields<'_> {
         if code != 0 || !matches!(kind, icmpv6::NS | icmpv6::NA) {
             return icmp.as_bytes().to_vec();
         }
+        icmp.data.set(self.get(Field::NdReserved) as u32);
         let target = self.v6(Field::NdTarget).octets();
         let mut bytes = concat(&icmpv6::Neighbor { icmp, target }, &[]);
         for (kind, field) in [

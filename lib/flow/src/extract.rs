@@ -6,8 +6,8 @@
 
 use ofp::key::{ETH_TYPE_NONE, FRAG_ANY, FRAG_LATER, Key, VLAN_PRESENT, WORDS, WordSet, word};
 use packet::{
-    Wire, arp, bpdu, ethernet, ethertype, icmpv6, ipproto, ipv4, ipv6, llc, mpls, sctp, tcp, udp,
-    vlan,
+    Wire, arp, bpdu, ethernet, ethertype, icmpv6, ipproto, ipv4, ipv6, llc, mpls, pbb, sctp, tcp,
+    udp, vlan,
 };
 
 /// How far into a frame somebody looks.
@@ -144,6 +144,7 @@ pub fn extract(head: &[u8], size: usize, plan: &Plan, key: &mut Key) -> Layout {
             extract_arp(head, offset, key, &mut layout)
         }
         ethertype::MPLS | ethertype::MPLS_MULTICAST => extract_mpls(head, offset, key),
+        ethertype::PBB => extract_pbb(head, offset, key),
         _ => {}
     }
     layout
@@ -202,6 +203,14 @@ fn extract_mpls(head: &[u8], offset: usize, key: &mut Key) {
             return;
         }
         rest = behind;
+    }
+}
+
+/// The service instance tag; the frame inside is payload.
+#[cold]
+fn extract_pbb(head: &[u8], offset: usize, key: &mut Key) {
+    if let Some(tag) = pbb::Header::at(head, offset) {
+        key.0[word::MPLS3] |= u64::from(tag.uca()) << 24 | u64::from(tag.isid());
     }
 }
 
@@ -297,12 +306,18 @@ fn extract_ipv6(
         layout.frag,
         header.label(),
     );
-    if plan.depth == Depth::L4 && layout.frag & FRAG_LATER == 0 {
+    if plan.depth != Depth::L4 {
+        return;
+    }
+    if layout.frag & FRAG_LATER == 0 {
         extract_transport(
             upper.protocol,
             payload.get(upper.offset..).unwrap_or_default(),
             key,
         );
+    }
+    if ipv6::has_extensions(header.next_header) {
+        key.0[word::L4] |= u64::from(ipv6::extensions(header.next_header, payload));
     }
 }
 
@@ -364,12 +379,14 @@ fn extract_transport(protocol: u8, bytes: &[u8], key: &mut Key) {
     };
 }
 
-/// Neighbour solicitation or advertisement. A link-layer address that is there twice voids all of it.
+/// Neighbour solicitation or advertisement. A link-layer address that is there twice voids all of it,
+/// except for the reserved bits.
 fn extract_nd(bytes: &[u8], key: &mut Key) {
     let Some((header, rest)) = icmpv6::Neighbor::parse(bytes) else {
         return;
     };
-    let (mut source, mut target) = (0, 0);
+    key.0[word::ND_RESERVED] = u64::from(header.icmp.data.get()) << 32;
+    let (mut source, mut target, mut first) = (0, 0, 0);
     for option in icmpv6::options(rest) {
         let Ok(option) = option else { break };
         let slot = match option.kind {
@@ -382,10 +399,13 @@ fn extract_nd(bytes: &[u8], key: &mut Key) {
             return;
         }
         *slot = mac.to_u64() << 16;
+        if first == 0 {
+            first = option.kind;
+        }
     }
     [key.0[word::ND_TARGET], key.0[word::ND_TARGET + 1]] = halves(header.target);
     key.0[word::ARP_SHA] = source;
-    key.0[word::ARP_THA] = target;
+    key.0[word::ARP_THA] = target | u64::from(first) << 8;
 }
 
 #[cfg(test)]
@@ -504,6 +524,45 @@ mod tests {
     }
 
     #[test]
+    fn service_instances() {
+        let (key, layout) = full(&hex(
+            "000000000002 000000000001 88e7 08012345 000000000004 000000000003 0800",
+        ));
+        assert_eq!(key.get(Field::PbbIsid.place()), 0x012345);
+        assert_eq!(key.get(Field::PbbUca.place()), 1);
+        assert_eq!((layout.l2_5, key.0[word::MPLS]), (14, 0));
+    }
+
+    #[test]
+    fn extension_headers() {
+        // Hop-by-hop, then UDP.
+        let (key, layout) = full(&hex("000000000002 000000000001 86dd 60000000 0010 00 40
+            fd000000000000000000000000000001 fd000000000000000000000000000002
+            1100010400000000 1388177000080000"));
+        assert_eq!(
+            key.get(Field::Ipv6Exthdr.place()),
+            ipv6::summary::HOP.into()
+        );
+        assert_eq!((key.get(Field::UdpDst.place()), layout.l4), (6000, 62));
+    }
+
+    #[test]
+    fn neighbour_discovery() {
+        let (key, _) = full(&hex("000000000002 000000000001 86dd 60000000 0020 3a ff
+            fd000000000000000000000000000001 fd000000000000000000000000000002
+            8800000060000000 fd000000000000000000000000000003 0201000000000005"));
+        for (field, value) in [
+            (Field::NdReserved, 0x6000_0000),
+            (Field::NdOptionsType, 2),
+            (Field::NdTll, 5),
+            (Field::NdSll, 0),
+            (Field::NdTarget, 0xfd00 << 112 | 3),
+        ] {
+            assert_eq!(key.get(field.place()), value, "{field:?}");
+        }
+    }
+
+    #[test]
     fn bpdus_are_recognised() {
         let (key, _) = full(&hex("0180c2000000 000000000001 0026 424203 0000 02 02"));
         assert_eq!(key.get(Field::BpduType.place()), bpdu::Kind::Rstp as u128);
@@ -519,8 +578,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn noise_never_panics(noise in vec(any::<u8>(), 0..120), kind in 0usize..6, size in 0usize..200) {
-            let types = [0x8100u16, 0x0800, 0x86dd, 0x0806, 0x8847, 0x0026];
+        fn noise_never_panics(noise in vec(any::<u8>(), 0..120), kind in 0usize..7, size in 0usize..200) {
+            let types = [0x8100u16, 0x0800, 0x86dd, 0x0806, 0x8847, 0x88e7, 0x0026];
             let mut frame = noise;
             if let Some(slot) = frame.get_mut(12..14) {
                 slot.copy_from_slice(&types[kind].to_be_bytes());

@@ -89,6 +89,7 @@ mod tests {
         r#"eth(dst=..02,src=..01) ipv6(fd00::1->fd00::2) l2tpip(session=7) hex"0000""#,
         r#"eth(dst=..02,src=..01) gpw() eth(dst=..04,src=..03) "inside""#,
         r#"eth(dst=..02,src=..01) ipv6(fd00::1->fd00::2) gpw(control=0x2c0) hex"00ff""#,
+        r#"eth(dst=..02,src=..01) pbb(isid=70000,uca) eth(dst=..04,src=..03) ipv4(1.0.0.1->1.0.0.2) udp(1->2) "x""#,
         "eth(dst=..02,src=..01) mpls(label=16,ttl=3) mpls(label=17,tc=1) ipv4(10.0.0.1->10.0.0.2) igmp(group=224.0.0.1)",
         r#"eth(dst=01:80:c2:00:00:00,src=..01) llc() hex"00000202" pad=60"#,
         "eth(dst=..02,src=..01) snap() ipv4(10.0.0.1->10.0.0.2) udp(1->2)",

@@ -45,7 +45,7 @@ fn random_key(random: &mut Random) -> Key {
     }
     let types = [
         0x0800, 0x0800, 0x0800, 0x86dd, 0x86dd, 0x86dd, 0x0806, 0x8035, 0x8847, 0x8848, 0x05ff,
-        0x88cc,
+        0x88cc, 0x88e7,
     ];
     set(Field::EthType, random.pick(&types));
     set(Field::VlanTci, random.pick(&[0, 0, 0x1000, 0x1064, 0xffff]));
@@ -74,7 +74,8 @@ fn random_key(random: &mut Random) -> Key {
     }
     set(Field::IpFrag, random.pick(&[0, 0, 0, 0, 1, 3]));
     key.0[word::MPLS] = random.next() << 20;
-    key.0[word::MPLS3] = random.next() << 32;
+    key.0[word::MPLS3] = random.next() << 32 | random.next() & 0x1ff_ffff;
+    key.0[word::ND_RESERVED] = random.next() << 32;
     key.0[word::VLAN_INNER] =
         u64::from(random.pick(&[0, 0, 0x9001u16])) << 48 | random.pick(&[0, 0x88a8_0000, 0x88a8]);
     key

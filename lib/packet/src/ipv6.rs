@@ -200,12 +200,7 @@ pub fn upper(next_header: u8, payload: &[u8]) -> Option<Upper> {
         }
         let [next, size, offset_high, offset_low, ..] =
             *payload.get(upper.offset..)?.first_chunk::<8>()?;
-        let size = match upper.protocol {
-            ipproto::FRAGMENT => 8,
-            // RFC 4302 section 2.2: the size of AH is in 32-bit words minus 2.
-            ipproto::AH => (usize::from(size) + 2) * 4,
-            _ => (usize::from(size) + 1) * 8,
-        };
+        let size = extension_size(upper.protocol, size);
         let here = upper.offset;
         upper.offset += size;
         if upper.offset > payload.len() {
@@ -226,6 +221,88 @@ pub fn upper(next_header: u8, payload: &[u8]) -> Option<Upper> {
         upper.protocol = next;
     }
     None
+}
+
+/// Bytes of an extension header, by its own second byte.
+#[inline(always)]
+fn extension_size(protocol: u8, size: u8) -> usize {
+    match protocol {
+        ipproto::FRAGMENT => 8,
+        // RFC 4302 section 2.2: the size of AH is in 32-bit words minus 2.
+        ipproto::AH => (usize::from(size) + 2) * 4,
+        _ => (usize::from(size) + 1) * 8,
+    }
+}
+
+/// OpenFlow's summary of extension headers (OpenFlow 1.3.5 section 7.2.3.8, OFPIEH_*).
+pub mod summary {
+    /// "No next header" encountered.
+    pub const NO_NEXT: u16 = 1 << 0;
+    /// Encrypted Sec Payload header present.
+    pub const ESP: u16 = 1 << 1;
+    /// Authentication header present.
+    pub const AUTH: u16 = 1 << 2;
+    /// 1 or 2 dest headers present.
+    pub const DEST: u16 = 1 << 3;
+    /// Fragment header present.
+    pub const FRAG: u16 = 1 << 4;
+    /// Router header present.
+    pub const ROUTER: u16 = 1 << 5;
+    /// Hop-by-hop header present.
+    pub const HOP: u16 = 1 << 6;
+    /// Unexpected repeats encountered.
+    pub const UNREP: u16 = 1 << 7;
+    /// Unexpected sequencing encountered.
+    pub const UNSEQ: u16 = 1 << 8;
+}
+
+/// Whether [`extensions`] has something to say of a packet whose first next header this is.
+#[inline(always)]
+pub fn has_extensions(next_header: u8) -> bool {
+    is_extension(next_header) || matches!(next_header, ipproto::NO_NEXT | ipproto::ESP)
+}
+
+/// Sums the extension headers up, as far as they are there: bits of [`summary`].
+#[cold]
+pub fn extensions(next_header: u8, payload: &[u8]) -> u16 {
+    // RFC 8200 section 4.1: hop-by-hop, destination, routing, fragment, authentication, ESP, destination.
+    const LAST: u8 = 6;
+    let (mut bits, mut rank, mut destinations) = (0, 0, 0);
+    let (mut protocol, mut rest) = (next_header, payload);
+    for _ in 0..MAX_EXTENSIONS {
+        let (bit, place) = match protocol {
+            ipproto::NO_NEXT => return bits | summary::NO_NEXT,
+            ipproto::HOP_BY_HOP => (summary::HOP, 0),
+            ipproto::DESTINATION if rank <= 1 && destinations == 0 => (summary::DEST, 1),
+            ipproto::DESTINATION => (summary::DEST, LAST),
+            ipproto::ROUTING => (summary::ROUTER, 2),
+            ipproto::FRAGMENT => (summary::FRAG, 3),
+            ipproto::AH => (summary::AUTH, 4),
+            ipproto::ESP => (summary::ESP, 5),
+            _ => return bits,
+        };
+        destinations += u8::from(bit == summary::DEST);
+        let again = bits & bit != 0 && (bit != summary::DEST || destinations > 2);
+        let back = place < rank;
+        bits |= bit;
+        bits |= if again { summary::UNREP } else { 0 };
+        bits |= if back && !again { summary::UNSEQ } else { 0 };
+        rank = rank.max(place);
+        let Some(&[next, size, offset_high, offset_low, ..]) = rest.first_chunk::<8>() else {
+            return bits;
+        };
+        let is_later = protocol == ipproto::FRAGMENT
+            && u16::from_be_bytes([offset_high, offset_low]) & 0xfff8 != 0;
+        // What is behind ESP is secret, behind a later fragment's header it is payload.
+        if protocol == ipproto::ESP || is_later {
+            return bits;
+        }
+        rest = rest
+            .get(extension_size(protocol, size)..)
+            .unwrap_or_default();
+        protocol = next;
+    }
+    bits
 }
 
 /// Whether it is the number of an extension header that [`upper`] walks over.
@@ -301,6 +378,37 @@ mod tests {
     }
 
     #[test]
+    fn extensions_are_summed_up() {
+        use summary::*;
+        let chain = |headers: &[u8], last: u8| {
+            let mut bytes = Vec::new();
+            for at in 0..headers.len() {
+                let next = headers.get(at + 1).copied().unwrap_or(last);
+                bytes.extend([next, 0, 0, 0, 0, 0, 0, 0]);
+            }
+            extensions(headers.first().copied().unwrap_or(last), &bytes)
+        };
+        for (headers, last, want) in [
+            (&[][..], ipproto::UDP, 0),
+            (&[], ipproto::NO_NEXT, NO_NEXT),
+            (
+                &[0, 60, 43, 44, 51],
+                ipproto::ESP,
+                HOP | DEST | ROUTER | FRAG | AUTH | ESP,
+            ),
+            (&[0, 60, 43, 60], ipproto::UDP, HOP | DEST | ROUTER),
+            (&[60, 60, 60], ipproto::UDP, DEST | UNREP),
+            (&[43, 43], ipproto::TCP, ROUTER | UNREP),
+            (&[43, 0], ipproto::TCP, ROUTER | HOP | UNSEQ),
+            (&[51, 44], ipproto::NO_NEXT, AUTH | FRAG | UNSEQ | NO_NEXT),
+        ] {
+            assert_eq!(chain(headers, last), want, "{headers:?} {last}");
+        }
+        // A later fragment's payload is not looked at.
+        assert_eq!(extensions(44, &hex("3b00000800000007")), FRAG);
+    }
+
+    #[test]
     fn endless_chains_end() {
         assert_eq!(upper(ipproto::HOP_BY_HOP, &[0; 4096]), None);
     }
@@ -310,6 +418,7 @@ mod tests {
         fn noise_never_panics(noise in proptest::collection::vec(any::<u8>(), 0..80), next: u8) {
             let _ = packet(&noise);
             let _ = upper(next, &noise);
+            let _ = extensions(next, &noise);
         }
     }
 }

@@ -23,6 +23,7 @@ pub mod l2tpv3;
 pub mod llc;
 pub mod mpls;
 pub mod offload;
+pub mod pbb;
 pub mod sctp;
 pub mod tcp;
 pub mod udp;

@@ -254,7 +254,7 @@ fn following(row: &Row, header: &[u8], rest: &[u8]) -> Option<&'static str> {
             udp::L2TP_PORT => Some("l2tpv3"),
             _ => None,
         },
-        "vxlan" => Some("eth"),
+        "vxlan" | "pbb" => Some("eth"),
         "gpw" if row.get(header, "control") == 0 => Some("eth"),
         "mpls" if row.get(header, "bos") == 0 => Some("mpls"),
         "mpls" => match rest.first()? >> 4 {

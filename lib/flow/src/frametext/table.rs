@@ -169,6 +169,17 @@ pub const ROWS: &[Row] = &[
             field("ttl", 24, 8, Decimal, Value(64)),
         ],
     ),
+    row(
+        "pbb",
+        4,
+        &[
+            field("isid", 8, 24, Decimal, ZERO),
+            field("uca", 4, 1, Flag, ZERO),
+            field("pcp", 0, 3, Decimal, ZERO),
+            field("dei", 3, 1, Flag, ZERO),
+            field("reserved", 5, 3, Decimal, ZERO),
+        ],
+    ),
     pair(
         "arp",
         28,
@@ -424,6 +435,7 @@ pub const ETHER_TYPES: &[(u16, &str)] = &[
     (ethertype::SVLAN, "svlan"),
     (ethertype::MPLS, "mpls"),
     (ethertype::MPLS_MULTICAST, "mpls"),
+    (ethertype::PBB, "pbb"),
     (ethertype::TEB, "eth"),
     (ethertype::GPW, "gpw"),
 ];
