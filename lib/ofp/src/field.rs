@@ -496,11 +496,11 @@ pub struct Subfield {
 }
 
 impl Subfield {
-    /// The whole field, as actions see it: NXM_OF_IN_PORT has 16 bits, although ports are
-    /// wider in the key, and the bit that says that there is a tag is no part of a VLAN id.
+    /// The whole field, as actions see it: NXM_OF_IN_PORT and NXM_OF_ARP_OP have 16 bits,
+    /// although the key has more or fewer, and the bit that says that there is a tag is no part of a VLAN id.
     pub const fn whole(field: Field) -> Subfield {
         let width = match field {
-            Field::InPort => 16,
+            Field::InPort | Field::ArpOp => 16,
             Field::VlanVid => 12,
             field => field.row().place.width,
         };

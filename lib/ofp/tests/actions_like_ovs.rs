@@ -2,6 +2,7 @@
 //! write and prints what we print of them. A row of the table without an action here is an error.
 
 use ofp::action::Action;
+use ofp::field::{FIELDS, Field, Subfield};
 use ofp::text::{PortMap, Style, print_actions, read_actions};
 use ofp::types::Version;
 use ofp::wire::action::{ACTIONS, Row, Space, decode_list, encode_list};
@@ -286,4 +287,109 @@ fn what_is_out_of_scope_is_refused_by_name() {
         let error = read_actions(text, &PortMap::default()).unwrap_err();
         assert!(error.message.contains("not supported"), "{text}: {error}");
     }
+}
+
+/// Fields that the stock tool may be too old for, or does not have.
+fn is_ours(field: Field) -> bool {
+    let name = field.row().name;
+    let number = |stem: &str| name.strip_prefix(stem).and_then(|n| n.parse::<u8>().ok());
+    number("reg").is_some_and(|n| n > 15)
+        || number("xreg").is_some_and(|n| n > 7)
+        || number("xxreg").is_some_and(|n| n > 3)
+        || matches!(
+            field,
+            Field::PbbIsid | Field::PbbUca | Field::BpduType | Field::Ipv6Exthdr
+        )
+}
+
+/// A whole value, some bits, a copy: of each field that actions can write.
+fn of_field(field: Field) -> Vec<Vec<Action>> {
+    let whole = Subfield::whole(field);
+    let value = match field {
+        Field::VlanVid => 0x1005,
+        Field::IpTos => 8,
+        Field::ArpOp | Field::InPort | Field::InPortOxm => 3,
+        _ => 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef & field.full_mask(),
+    };
+    let mask = field.full_mask();
+    let mut lists = vec![vec![Action::SetField { field, value, mask }]];
+    let bits = Subfield {
+        field,
+        start: whole.width / 4,
+        width: (whole.width / 2).max(1),
+    };
+    let ones = bits.mask() >> bits.start;
+    let bits = match field {
+        Field::InPort | Field::InPortOxm => whole,
+        _ => bits,
+    };
+    lists.push(vec![Action::Load {
+        value: ones & 0x55,
+        destination: bits,
+    }]);
+    let other = Subfield {
+        field: Field::Xxreg1,
+        start: 0,
+        ..whole
+    };
+    lists.push(vec![
+        Action::Move {
+            source: whole,
+            destination: other,
+        },
+        Action::Move {
+            source: other,
+            destination: whole,
+        },
+        Action::StackPush(bits),
+        Action::StackPop(bits),
+    ]);
+    lists
+}
+
+#[test]
+fn fields_in_actions_are_written_as_the_stock_tool_reads_them() {
+    let mut wrong = Vec::new();
+    for version in VERSIONS {
+        let fields = FIELDS
+            .iter()
+            .filter(|row| row.writable && row.nxm.or(row.oxm).is_some());
+        let options = |row: &&ofp::field::Row| {
+            !row.field.is_tun_metadata() || row.field == Field::TunMetadata7
+        };
+        let lists: Vec<Vec<Action>> = fields
+            .filter(options)
+            .filter(|row| !is_ours(row.field))
+            .flat_map(|row| of_field(row.field))
+            .collect();
+        let bytes: Vec<Vec<u8>> = lists
+            .iter()
+            .map(|list| encode_list(list, version).to_vec())
+            .collect();
+        let Some(theirs) = stock(&bytes, version) else {
+            eprintln!("ovs-ofctl is not installed: not compared");
+            return;
+        };
+        assert_eq!(theirs.len(), lists.len());
+        let ports = PortMap::default();
+        let style = Style::plain(version, &ports);
+        for ((list, bytes), theirs) in lists.iter().zip(&bytes).zip(&theirs) {
+            let ours = match decode_list(bytes, version) {
+                Ok(actions) => format!("actions={}", print_actions(&actions, &style)),
+                Err(error) => error.to_string(),
+            };
+            if ours != *theirs {
+                wrong.push(format!(
+                    "{version:?} {list:?}\n  bytes {}\n  stock {theirs}\n  ours  {ours}",
+                    hex(bytes)
+                ));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} differ\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }

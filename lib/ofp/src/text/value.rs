@@ -172,8 +172,8 @@ pub(super) fn print_value(
     mask: u128,
     ports: Option<&PortMap>,
 ) {
-    let ones = row.place.ones();
-    let exact = mask & ones == ones;
+    let full = row.field.full_mask();
+    let exact = mask & full == full;
     let _ = match row.format {
         Format::Decimal if exact => write!(out, "{value}"),
         Format::Decimal => write!(out, "{value}/{mask:#x}"),
@@ -364,7 +364,10 @@ pub(super) fn print_subfield(out: &mut String, sub: Subfield) {
     let [nxm, oxm] = wire_names(row);
     out.push_str(nxm.or(oxm).as_deref().unwrap_or(row.name));
     let _ = match (sub.start, sub.width) {
-        (0, _) if sub == Subfield::whole(row.field) => write!(out, "[]"),
+        // How wide a tunnel option is, the switch says.
+        (0, _) if sub == Subfield::whole(row.field) && !row.field.is_tun_metadata() => {
+            write!(out, "[]")
+        }
         (start, 1) => write!(out, "[{start}]"),
         (start, width) => write!(out, "[{start}..{}]", start + width - 1),
     };

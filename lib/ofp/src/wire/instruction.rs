@@ -5,7 +5,7 @@ use super::cursor::{Layout, Reader, Tlv};
 use super::put_action::instruction as number;
 use crate::action::Action;
 use crate::error::OfError;
-use crate::types::{MeterId, TableId};
+use crate::types::{MeterId, TableId, Version};
 
 /// The place of each instruction in the order of section 5.9: meter, apply, clear, write, metadata, goto.
 const ORDER: [u16; 6] = [
@@ -22,13 +22,17 @@ pub(crate) fn get_instructions(bytes: &[u8], context: Context) -> Result<Vec<Act
     let mut found: [Option<Vec<Action>>; ORDER.len()] = Default::default();
     for element in Tlv::new(bytes, Layout::Aligned, OfError::InstructionLength) {
         let element = element?;
-        let place = ORDER.iter().position(|kind| *kind == element.kind).ok_or(
-            if element.kind == 0xffff {
+        // OpenFlow 1.5 has an action in its place.
+        let meters = (Version::V13..=Version::V14).contains(&context.version);
+        let known = |kind: &u16| *kind == element.kind && (*kind != number::METER || meters);
+        let place = ORDER
+            .iter()
+            .position(known)
+            .ok_or(if element.kind == 0xffff {
                 OfError::InstructionVendor
             } else {
                 OfError::InstructionUnknown
-            },
-        )?;
+            })?;
         if found[place].is_some() {
             return Err(OfError::InstructionDuplicate);
         }

@@ -266,11 +266,7 @@ pub(super) fn packed(subfield: Subfield) -> u16 {
 
 /// Bits of a subfield on the wire, where some fields are narrower than in the key.
 fn wire_width(subfield: Subfield) -> u16 {
-    let bits = match subfield.field {
-        Field::InPort => 16,
-        Field::VlanVid => 12,
-        field => field.place().width,
-    };
+    let bits = Subfield::whole(subfield.field).width;
     u16::from(
         bits.saturating_sub(subfield.start)
             .min(subfield.width)
@@ -418,6 +414,25 @@ pub(super) fn put_oxm(out: &mut BytesMut, field: Field, value: u128, version: Ve
     });
 }
 
+/// OFPAT_SET_FIELD of the ingress port, which the standard forbids under its own number.
+fn put_in_port(out: &mut BytesMut, value: u128, mask: u128) {
+    // A number of 16 bits is as it is on the wire.
+    let value = match value >> 16 {
+        0 => value as u16,
+        _ => oxm::to_wire(Field::InPort, value) as u16,
+    };
+    let masked = mask & 0xffff != 0xffff;
+    put(out, &row::SET_FIELD, |o| {
+        if let Some(id) = oxm::id(Field::InPort, Flavor::Nxm) {
+            oxm::put_header(o, id, masked);
+        }
+        o.put_u16(value & mask as u16);
+        if masked {
+            o.put_u16(mask as u16);
+        }
+    });
+}
+
 /// OFPAT_SET_FIELD of some bits, which OpenFlow 1.5 can say.
 fn put_masked(out: &mut BytesMut, field: Field, value: u128, mask: u128) {
     put(out, &row::SET_FIELD, |o| {
@@ -526,6 +541,9 @@ fn legacy(field: Field, value: u128) -> Option<[Option<Action>; 2]> {
 fn put_set_field(out: &mut BytesMut, field: Field, value: u128, mask: u128, c: &mut Context) {
     let full = field.full_mask();
     let whole = mask & full == full;
+    if c.version >= Version::V15 && matches!(field, Field::InPort | Field::InPortOxm) {
+        return put_in_port(out, value, mask);
+    }
     // The standard's set-field may not set the ingress port.
     if whole && c.version >= Version::V12 && field != Field::InPortOxm {
         put_oxm(out, field, value, c.version);
@@ -540,6 +558,9 @@ fn put_set_field(out: &mut BytesMut, field: Field, value: u128, mask: u128, c: &
             oxm::put_entry(o, field, value, mask, Flavor::Nxm)
         });
     } else {
+        if whole && field == Field::ArpOp {
+            return put_loads(out, Subfield::whole(field), value);
+        }
         // One load for each run of bits.
         let mut rest = mask & full;
         if field == Field::VlanVid {
