@@ -38,9 +38,15 @@ def steady(text):
     return [word for word in words if not word.startswith("0x") and not word.startswith("(xid")]
 
 
+@pytest.mark.parametrize("version", ["OpenFlow10", "OpenFlow13", "OpenFlow14", "OpenFlow15"])
+def test_counters_of_tables(site, version):
+    ours, stock = both(site, "-O", version, "dump-tables", "br0")
+    assert ours == stock
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("command", [
-    "show", "dump-desc", "dump-tables", "dump-ports", "dump-ports-desc", "dump-flows", "dump-aggregate", "queue-stats",
+    "show", "dump-desc", "dump-ports", "dump-ports-desc", "dump-flows", "dump-aggregate", "queue-stats",
     "queue-get-config", "get-frags", "probe", "ping"])
 def test_questions(site, command, version):
     site.stock_ofctl("add-flow", "br0", "priority=7,ip,nw_dst=10.0.0.0/8,actions=dec_ttl,output:2")
@@ -121,7 +127,7 @@ def test_read_only_refuses_changes(site):
 
 
 def appctl(site, *words):
-    control = f"{site.dir}/ovs-vswitchd.{site.pid()}.ctl"
+    control = f"{site.rundir}/ovs-vswitchd.{site.pid()}.ctl"
     return subprocess.run(["ovs-appctl", "-t", control, *words], capture_output=True, text=True, timeout=20)
 
 
@@ -135,7 +141,7 @@ def test_trace(site):
         "bridge(\"br0\")", "-------------",
         " 0. ip,nw_dst=10.0.0.0/24, priority 100", "    dec_ttl", "    resubmit(,1)",
         "     1. tcp,tp_dst=80, priority 32768",
-        "            set_field:00:11:22:33:44:55->eth_dst", "            output:3", "    output:2"]
+        "            mod_dl_dst:00:11:22:33:44:55", "            output:3", "    output:2"]
     text = appctl(site, "ofproto/trace", "br0", flow).stdout
     assert text.splitlines()[2:2 + len(want)] == want
     assert "\nDatapath actions: set(eth(dst=00:11:22:33:44:55)),set(ipv4(ttl=63)),3,2\n" in text

@@ -182,9 +182,9 @@ fn fields(key: &Key, style: &Style<'_>) -> String {
         let is_ours = index == word::IN_PORT && row.field == Field::InPortOxm
             || (word::TUN_ID..word::ETH_DST).contains(&index) && row.place.width <= 64;
         let is_narrow = !(row.field >= Field::Xreg0 && row.field <= Field::Xreg7);
-        let value = key.get(row.place);
-        if is_ours && is_narrow && value != 0 {
-            pipeline.set(row.place, value, u128::MAX);
+        // The places of tunnel options are the bridge's to say, not the key's.
+        if is_ours && is_narrow && key.get(row.place) != 0 {
+            pipeline.set(row.place, key.get(row.place), u128::MAX);
         }
     }
     let pipeline = print_match(&pipeline, style);

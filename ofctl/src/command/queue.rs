@@ -19,6 +19,11 @@ fn selection(context: &Context<'_>, connection: &mut Connection) -> Result<(Port
         Some(word) if is_all(word) => PortNo::ANY,
         Some(word) => connection.find_port(word)?,
     };
+    let port = match (connection.version(), port) {
+        // OpenFlow 1.0.2 section 5.3.5: "All ports if OFPT_ALL."
+        (Version::V10, PortNo::ANY) => PortNo::ALL,
+        (_, port) => port,
+    };
     let queue = match context.arg(2) {
         None => ALL_QUEUES,
         Some(word) if is_all(word) => ALL_QUEUES,
@@ -83,7 +88,7 @@ pub(super) fn queue_get_config(context: &Context<'_>) -> Result<()> {
 
 /// OpenFlow 1.0 has no word for all ports: each is asked by itself.
 fn asked(connection: &mut Connection, port: PortNo) -> Result<Vec<PortNo>> {
-    if port != PortNo::ANY || connection.version() != Version::V10 {
+    if port != PortNo::ALL || connection.version() != Version::V10 {
         return Ok(vec![port]);
     }
     let descs = connection.port_descs()?;

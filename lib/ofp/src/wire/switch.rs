@@ -49,6 +49,10 @@ pub(super) fn put_features(out: &mut BytesMut, version: Version, features: &Feat
         let stp = features.capabilities & capability::STP != 0;
         capabilities = capabilities & 0xff & !STP10 | if stp { STP10 } else { 0 };
     }
+    // OpenFlow 1.2 dropped OFPC_ARP_MATCH_IP.
+    if version >= Version::V12 {
+        capabilities &= !capability::ARP_MATCH_IP;
+    }
     out.put_u64(features.datapath_id);
     out.put_u32(features.n_buffers);
     out.put_u8(features.n_tables);
