@@ -35,6 +35,7 @@ impl Switch {
             capabilities: table_config::EVICTION | table_config::VACANCY_EVENTS,
             max_entries: bridge.table_limit(table) as u32,
             next_tables: tables().filter(|next| *next > table).collect(),
+            abilities: None,
         }
     }
     /// Changes tables: all of a request or nothing.

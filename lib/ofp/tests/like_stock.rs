@@ -32,10 +32,12 @@ fn stock(messages: &[Bytes]) -> Option<BTreeMap<usize, String>> {
     Some(said)
 }
 
-/// What the stock tool does not know, or says wrong: controllers' status (OpenFlow 1.5).
-const UNKNOWN: [&str; 3] = [
+/// Controllers' status the stock tool does not know (OpenFlow 1.5); in 1.1 and 1.2 it lists what tables
+/// can do with their counters, and of our fields and actions it knows some.
+const UNKNOWN: [&str; 4] = [
     "CONTROLLER_STATUS",
-    "OFPST_TABLE reply",
+    "OFPST_TABLE reply OpenFlow11",
+    "OFPST_TABLE reply OpenFlow12",
     "OFPST_TABLE_FEATURES reply",
 ];
 

@@ -33,7 +33,8 @@ pub(super) fn dump_table_features(context: &Context<'_>) -> Result<()> {
     if context.options.json {
         return print(&format!("{}\n", json::table_features(tables)));
     }
-    print(&ofp::text::print::print_table_features(tables))
+    let version = connection.version();
+    print(&ofp::text::print::print_table_features(tables, version))
 }
 
 fn descs(context: &Context<'_>, connection: &mut Connection) -> Result<(Message, Vec<TableDesc>)> {

@@ -1,5 +1,6 @@
 //! Tables: OFPT_TABLE_MOD, OFPT_TABLE_STATUS, OFPMP_TABLE_DESC, OFPMP_TABLE_FEATURES.
 
+use crate::field::Field;
 use crate::types::TableId;
 
 /// OFPTC_*: what a table does with misses (1.1, 1.2), when it is full, and when it becomes so (1.4).
@@ -82,6 +83,39 @@ pub struct TableFeatures {
     pub max_entries: u32,
     /// Tables that goto may reach: those above this one, up to and including the last.
     pub next_tables: Vec<TableId>,
+    /// As a reply says it; `None`: all that this crate knows, which is what is written.
+    pub abilities: Option<Box<TableAbilities>>,
+}
+
+/// What another switch's table can do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TableAbilities {
+    /// With packets that match a flow, and with those that miss.
+    pub doing: [TableDoing; 2],
+    /// What can be matched, and whether with any mask.
+    pub matching: Vec<(Field, bool)>,
+    /// What may be left out of a match.
+    pub wildcards: Vec<Field>,
+}
+
+/// Instructions and what is in them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are the specification's")]
+pub struct TableDoing {
+    pub next_tables: Vec<TableId>,
+    /// Bit `n`: instruction `n`.
+    pub instructions: u32,
+    pub write: ActionAbilities,
+    pub apply: ActionAbilities,
+}
+
+/// Actions that an instruction can have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ActionAbilities {
+    /// Bit `n`: the standard's action `n`.
+    pub actions: u32,
+    /// Those that set_field can set.
+    pub fields: Vec<Field>,
 }
 
 /// What a request for a change says of a table's abilities.

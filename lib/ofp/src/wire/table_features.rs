@@ -7,10 +7,10 @@ use super::cursor::{Layout, Reader, Tlv, put_text, put_tlv};
 use super::oxm::{self, Flavor};
 use super::put_action::instruction;
 use crate::error::OfError;
-use crate::field::FIELDS;
+use crate::field::{FIELDS, Field};
 use crate::message::{
-    Abilities, Body, MultipartPart, MultipartReply, MultipartRequest, TableFeatures,
-    TableFeaturesChange,
+    Abilities, Body, MultipartPart, MultipartReply, MultipartRequest, TableAbilities,
+    TableFeatures, TableFeaturesChange,
 };
 use crate::types::{TableId, Version};
 use bytes::{BufMut, BytesMut};
@@ -145,13 +145,68 @@ fn put_head(out: &mut BytesMut, version: Version, command: u8, t: &TableFeatures
 
 fn get(r: &mut Reader<'_>, version: Version) -> Result<TableFeatures, OfError> {
     let (_, mut t) = get_head(r, version)?;
+    let mut abilities = TableAbilities::default();
     for element in Tlv::new(r.rest(), Layout::Padded, OfError::BadLength) {
         let element = element?;
-        if element.kind == property::NEXT_TABLES {
-            t.next_tables = element.body.iter().copied().map(TableId).collect();
+        get_property(element.kind, element.body, &mut abilities)?;
+    }
+    t.next_tables = abilities.doing[0].next_tables.clone();
+    t.abilities = Some(Box::new(abilities));
+    Ok(t)
+}
+
+/// Reads one property; an odd number is what an even one is, for a table miss.
+fn get_property(kind: u16, body: &[u8], t: &mut TableAbilities) -> Result<(), OfError> {
+    match kind {
+        property::MATCH => t.matching = get_fields(body)?,
+        property::WILDCARDS => {
+            let fields = get_fields(body)?;
+            t.wildcards = fields.into_iter().map(|(field, _)| field).collect();
+        }
+        _ => {
+            let doing = &mut t.doing[usize::from(kind & 1)];
+            match kind & !1 {
+                property::INSTRUCTIONS => doing.instructions = get_kinds(body)?,
+                property::NEXT_TABLES => {
+                    doing.next_tables = body.iter().copied().map(TableId).collect();
+                }
+                property::WRITE_ACTIONS => doing.write.actions = get_kinds(body)?,
+                property::APPLY_ACTIONS => doing.apply.actions = get_kinds(body)?,
+                property::WRITE_SETFIELD => doing.write.fields = settable(body)?,
+                property::APPLY_SETFIELD => doing.apply.fields = settable(body)?,
+                _ => {}
+            }
         }
     }
-    Ok(t)
+    Ok(())
+}
+
+/// Types of instructions or actions, a bit each; those of experimenters have none.
+fn get_kinds(body: &[u8]) -> Result<u32, OfError> {
+    let mut bits = 0;
+    let mut r = Reader::new(body, OfError::PropertyLength);
+    while !r.is_empty() {
+        let (kind, size) = (r.u16()?, usize::from(r.u16()?));
+        r.skip(size.checked_sub(4).ok_or(OfError::PropertyLength)?)?;
+        bits |= 1_u32.checked_shl(u32::from(kind)).unwrap_or(0);
+    }
+    Ok(bits)
+}
+
+/// Fields, and whether their header says a mask; those that are not known are skipped.
+fn get_fields(body: &[u8]) -> Result<Vec<(Field, bool)>, OfError> {
+    let mut fields = Vec::new();
+    let mut r = Reader::new(body, OfError::PropertyLength);
+    while !r.is_empty() {
+        let header = oxm::get_header(&mut r)?;
+        fields.extend(header.field.map(|field| (field, header.masked)));
+    }
+    Ok(fields)
+}
+
+fn settable(body: &[u8]) -> Result<Vec<Field>, OfError> {
+    let fields = get_fields(body)?;
+    Ok(fields.into_iter().map(|(field, _)| field).collect())
 }
 
 pub(super) fn put(out: &mut BytesMut, version: Version, t: &TableFeatures) {

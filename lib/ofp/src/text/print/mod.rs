@@ -288,7 +288,7 @@ fn reply(out: &mut String, reply: &MultipartReply, style: &Style<'_>) {
         }
         MultipartPart::TableFeatures(tables) => {
             out.push('\n');
-            out.push_str(&print_table_features(tables));
+            out.push_str(&print_table_features(tables, style.version));
         }
         MultipartPart::Bpdu(stats) => {
             let _ = writeln!(out, " {} ports", stats.len());

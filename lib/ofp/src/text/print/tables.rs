@@ -1,9 +1,10 @@
 //! Table statistics and features as text. Tables that are like the one before are not repeated.
 
 use super::Style;
-use crate::field::{FIELDS, Row};
-use crate::message::{TableFeatures, TableStats};
-use crate::types::Version;
+use super::status::miss_name;
+use crate::field::{FIELDS, Field};
+use crate::message::{TableAbilities, TableDoing, TableFeatures, TableStats, table_config};
+use crate::types::{TableId, Version};
 use std::fmt::Write;
 
 /// Prints rows of numbered things, with runs of like ones as `tables 2...5: ditto`.
@@ -56,6 +57,8 @@ pub(super) fn table_stats(out: &mut String, tables: &[TableStats], style: &Style
         )
     };
     let v10 = style.version == Version::V10;
+    // 1.1 and 1.2 have a configuration; what tables can do there is what their version has.
+    let configured = matches!(style.version, Version::V11 | Version::V12);
     with_dittos(
         out,
         tables,
@@ -69,6 +72,14 @@ pub(super) fn table_stats(out: &mut String, tables: &[TableStats], style: &Style
                 "    active={}, lookup={}, matched={}",
                 table.active_count, table.lookup_count, table.matched_count
             );
+            if configured {
+                let miss = miss_name(table.config);
+                let _ = writeln!(
+                    out,
+                    "    config={miss}\n    max_entries={}",
+                    table.max_entries
+                );
+            }
             match before {
                 _ if !v10 => {}
                 Some(before) if before.max_entries == table.max_entries => {
@@ -83,78 +94,92 @@ pub(super) fn table_stats(out: &mut String, tables: &[TableStats], style: &Style
     );
 }
 
-/// The name of a table that is not its number in words.
+/// The name of a table that has one.
 fn custom_name(table: &TableStats) -> Option<&str> {
-    let plain = table.name.is_empty()
-        || table.name == format!("table{}", table.table)
-        || table.name == table.table.to_string()
-        || table.name == "classifier";
-    (!plain).then_some(table.name.as_str())
+    Some(table.name.as_str()).filter(|name| !name.is_empty())
 }
 
-const INSTRUCTIONS: &str = "meter apply_actions clear_actions write_actions write_metadata";
-const ACTIONS: &str = "output group set_field strip_vlan push_vlan mod_nw_ttl dec_ttl set_queue";
+/// Instructions in the order of execution: bit and name.
+const INSTRUCTIONS: [(u32, &str); 6] = [
+    (6, "meter"),
+    (4, "apply_actions"),
+    (5, "clear_actions"),
+    (3, "write_actions"),
+    (2, "write_metadata"),
+    (1, "goto_table"),
+];
+
+/// Actions of 1.2 and later in the order in which they are printed: bit and name.
+const ACTIONS: [(u32, &str); 18] = [
+    (0, "output"),
+    (22, "group"),
+    (25, "set_field"),
+    (18, "strip_vlan"),
+    (17, "push_vlan"),
+    (23, "mod_nw_ttl"),
+    (24, "dec_ttl"),
+    (15, "set_mpls_ttl"),
+    (16, "dec_mpls_ttl"),
+    (19, "push_mpls"),
+    (20, "pop_mpls"),
+    (21, "set_queue"),
+    (11, "copy_ttl_out"),
+    (12, "copy_ttl_in"),
+    (26, "push_pbb"),
+    (27, "pop_pbb"),
+    (28, "copy_field"),
+    (29, "meter"),
+];
+
+fn bits(names: &[(u32, &str)], bits: u32) -> String {
+    let set = names.iter().filter(|(bit, _)| bits >> bit & 1 == 1);
+    let words: Vec<&str> = set.map(|(_, name)| *name).collect();
+    match &words[..] {
+        [] => "none".to_owned(),
+        words => words.join(" "),
+    }
+}
+
+/// Whether what follows tables' places is the same: goto reaches the same last table.
+fn alike(a: &TableFeatures, b: &TableFeatures) -> bool {
+    let rest = |t: &TableFeatures| {
+        let (masks, last) = ((t.metadata_match, t.metadata_write), t.next_tables.last());
+        let goes = last.copied();
+        (masks, t.max_entries, t.capabilities, t.flags, goes)
+    };
+    rest(a) == rest(b) && a.name.is_empty() && b.name.is_empty() && same_abilities(a, b)
+}
+
+/// As above, without the tables that goto reaches.
+fn same_abilities(a: &TableFeatures, b: &TableFeatures) -> bool {
+    let rest = |t: &TableFeatures| {
+        let mut abilities = t.abilities.clone()?;
+        abilities.doing.iter_mut().for_each(|d| {
+            d.next_tables.clear();
+            d.instructions &= !GOTO;
+        });
+        Some(abilities)
+    };
+    rest(a) == rest(b)
+}
+
+/// The bit of goto_table.
+const GOTO: u32 = 1 << 1;
 
 /// Prints what tables can do, each difference once.
-pub fn print_table_features(tables: &[TableFeatures]) -> String {
+pub fn print_table_features(tables: &[TableFeatures], version: Version) -> String {
     let mut out = String::new();
     with_dittos(
         &mut out,
         tables,
         |t| t.table.0,
-        |a, b| {
-            // Neighbours whose successors are all the tables above them are alike.
-            let rest = |t: &TableFeatures| {
-                (
-                    t.metadata_match,
-                    t.metadata_write,
-                    t.max_entries,
-                    t.next_tables.last().copied(),
-                )
-            };
-            rest(a) == rest(b) && a.next_tables.is_empty() == b.next_tables.is_empty()
-        },
+        alike,
         |out, table, before| {
-            let _ = writeln!(out, "  table {}:", table.table);
-            let _ = writeln!(
-                out,
-                "    metadata: match={:#x} write={:#x}",
-                table.metadata_match, table.metadata_write
-            );
-            let _ = writeln!(out, "    max_entries={}", table.max_entries);
-            out.push_str("    instructions (table miss and others):\n");
-            let goto = match (table.next_tables.first(), table.next_tables.last()) {
-                (Some(first), Some(last)) => {
-                    let _ = writeln!(out, "      next tables: {first}-{last}");
-                    " goto_table"
-                }
-                _ => "",
-            };
-            let _ = writeln!(out, "      instructions: {INSTRUCTIONS}{goto}");
-            if before.is_some() {
-                out.push_str("      (same actions)\n    (same matching)\n");
-                return;
+            head(out, table, version);
+            if let Some(abilities) = &table.abilities {
+                let same = before.is_some_and(|before| same_abilities(table, before));
+                print_abilities(out, abilities, same);
             }
-            let _ = writeln!(
-                out,
-                "      Write-Actions and Apply-Actions features:\n        actions: {ACTIONS}"
-            );
-            let _ = writeln!(
-                out,
-                "        supported on Set-Field: {}",
-                field_list(|row| row.writable)
-            );
-            out.push_str("    matching:\n");
-            let _ = writeln!(
-                out,
-                "      arbitrary mask: {}",
-                field_list(|row| row.maskable)
-            );
-            let _ = writeln!(
-                out,
-                "      exact match or wildcard: {}",
-                field_list(|row| !row.maskable)
-            );
         },
     );
     // Tables are set apart by empty lines, which also end the last one.
@@ -162,13 +187,170 @@ pub fn print_table_features(tables: &[TableFeatures]) -> String {
     out.trim_start_matches('\n').to_owned()
 }
 
-fn field_list(select: impl Fn(&Row) -> bool) -> String {
-    let on_the_wire = |row: &&Row| row.nxm.is_some() || row.oxm.is_some();
-    let names: Vec<&str> = FIELDS
-        .iter()
-        .filter(on_the_wire)
-        .filter(|row| select(row))
-        .map(|row| row.name)
-        .collect();
-    names.join(" ")
+fn head(out: &mut String, table: &TableFeatures, version: Version) {
+    let _ = write!(out, "  table {}", table.table);
+    if !table.name.is_empty() {
+        let _ = write!(out, " (\"{}\")", table.name);
+    }
+    let _ = writeln!(
+        out,
+        ":\n    metadata: match={:#x} write={:#x}",
+        table.metadata_match, table.metadata_write
+    );
+    if version >= Version::V14 {
+        for (name, bit) in [
+            ("eviction", table_config::EVICTION),
+            ("vacancy events", table_config::VACANCY_EVENTS),
+        ] {
+            let not = if table.capabilities & bit == 0 {
+                "not "
+            } else {
+                ""
+            };
+            let _ = writeln!(out, "    {name}: {not}supported");
+        }
+    }
+    let _ = writeln!(out, "    max_entries={}", table.max_entries);
+}
+
+fn print_abilities(out: &mut String, t: &TableAbilities, same: bool) {
+    let [other, miss] = &t.doing;
+    if other == miss {
+        out.push_str("    instructions (table miss and others):\n");
+        doing(out, other, same);
+    } else {
+        out.push_str("    instructions (other than table miss):\n");
+        doing(out, other, same);
+        out.push_str("    instructions (table miss):\n");
+        doing(out, miss, same);
+    }
+    if same {
+        return out.push_str("    (same matching)\n");
+    }
+    out.push_str("    matching:\n");
+    let masked = |wanted: bool| {
+        let fields = t.matching.iter().filter(|(_, masked)| *masked == wanted);
+        fields.map(|(field, _)| *field).collect::<Vec<_>>()
+    };
+    let (any, rest) = (masked(true), masked(false));
+    let may = |field: &Field| t.wildcards.contains(field);
+    let (free, must): (Vec<Field>, Vec<Field>) = rest.into_iter().partition(may);
+    for (label, fields) in [
+        ("arbitrary mask", any),
+        ("exact match or wildcard", free),
+        ("must exact match", must),
+    ] {
+        if !fields.is_empty() {
+            let _ = writeln!(out, "      {label}: {}", field_list(&fields));
+        }
+    }
+}
+
+fn doing(out: &mut String, d: &TableDoing, same: bool) {
+    if !d.next_tables.is_empty() {
+        let _ = writeln!(out, "      next tables: {}", table_ranges(&d.next_tables));
+    }
+    let _ = writeln!(
+        out,
+        "      instructions: {}",
+        bits(&INSTRUCTIONS, d.instructions)
+    );
+    let both = "Write-Actions and Apply-Actions";
+    let sections = match (same, d.write == d.apply) {
+        (true, _) => return out.push_str("      (same actions)\n"),
+        (_, true) => vec![(both, &d.write)],
+        _ => vec![("Write-Actions", &d.write), ("Apply-Actions", &d.apply)],
+    };
+    for (label, actions) in sections {
+        let _ = writeln!(
+            out,
+            "      {label} features:\n        actions: {}\n        supported on Set-Field: {}",
+            bits(&ACTIONS, actions.actions),
+            field_list(&actions.fields)
+        );
+    }
+}
+
+/// `1-5,7`
+fn table_ranges(tables: &[TableId]) -> String {
+    let mut ranges: Vec<(u8, u8)> = Vec::new();
+    for table in tables {
+        match ranges.last_mut() {
+            Some((_, last)) if last.checked_add(1) == Some(table.0) => *last = table.0,
+            _ => ranges.push((table.0, table.0)),
+        }
+    }
+    let words = ranges.iter().map(|(first, last)| match first == last {
+        true => first.to_string(),
+        false => format!("{first}-{last}"),
+    });
+    words.collect::<Vec<_>>().join(",")
+}
+
+/// Names of fields in the order of the table, neighbours that begin alike drawn together.
+fn field_list(fields: &[Field]) -> String {
+    let known = FIELDS.iter().filter(|row| fields.contains(&row.field));
+    let names: Vec<&str> = known.map(|row| row.name).collect();
+    match names.is_empty() {
+        true => "none".to_owned(),
+        false => draw_together(&names).join(" "),
+    }
+}
+
+/// `reg0 reg1 eth_src eth_dst`: `reg0...reg1 eth_{src,dst}`.
+fn draw_together(names: &[&str]) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut rest = names;
+    while let [name, ..] = rest {
+        let numbered = number_run(rest);
+        let prefix = name
+            .split_once('_')
+            .map(|(prefix, _)| &name[..=prefix.len()]);
+        let alike = |prefix: &str| rest.iter().take_while(|n| n.starts_with(prefix)).count();
+        let run = prefix.map_or(1, alike);
+        if numbered > 1 {
+            words.push(format!("{name}...{}", rest[numbered - 1]));
+            rest = &rest[numbered..];
+        } else if run > 1 {
+            let size = prefix.map_or(0, str::len);
+            let inner: Vec<&str> = rest[..run].iter().map(|n| &n[size..]).collect();
+            let inner = draw_together(&inner).join(",");
+            words.push(format!("{}{{{inner}}}", &name[..size]));
+            rest = &rest[run..];
+        } else {
+            words.push((*name).to_owned());
+            rest = &rest[1..];
+        }
+    }
+    words
+}
+
+/// How many names count up by one from the first, like `reg0 reg1 reg2`.
+fn number_run(names: &[&str]) -> usize {
+    let split = |name: &str| {
+        let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        let number: Option<u32> = name[stem.len()..].parse().ok();
+        number.map(|number| (stem.to_owned(), number))
+    };
+    let Some((stem, first)) = names.first().and_then(|name| split(name)) else {
+        return 1;
+    };
+    let counts =
+        |(index, name): &(usize, &&str)| split(name) == Some((stem.clone(), first + *index as u32));
+    names.iter().enumerate().take_while(counts).count().max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::draw_together;
+
+    #[test]
+    fn names_are_drawn_together() {
+        let names = "tun_id tun_ipv6_src tun_ipv6_dst reg0 reg1 reg2 eth_src ip_frag nw_tos nw_ttl";
+        let names: Vec<&str> = names.split(' ').collect();
+        assert_eq!(
+            draw_together(&names).join(" "),
+            "tun_{id,ipv6_{src,dst}} reg0...reg2 eth_src ip_frag nw_{tos,ttl}"
+        );
+    }
 }
