@@ -20,6 +20,11 @@ impl Switch {
         } else {
             capability::GROUP_STATS
         };
+        let since_14 = if connection.version < Version::V14 {
+            0
+        } else {
+            capability::BUNDLES | capability::FLOW_MONITORING
+        };
         let before = if before_13 {
             capability::ARP_MATCH_IP
         } else {
@@ -36,6 +41,7 @@ impl Switch {
                 | capability::QUEUE_STATS
                 | capability::IP_REASM
                 | since_13
+                | since_14
                 | before,
             actions: if connection.version == Version::V10 {
                 ACTIONS10

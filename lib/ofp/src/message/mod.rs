@@ -148,6 +148,10 @@ pub mod capability {
     /// 1.0 and 1.1.
     pub const ARP_MATCH_IP: u32 = 1 << 7;
     pub const PORT_BLOCKED: u32 = 1 << 8;
+    /// 1.4 and later.
+    pub const BUNDLES: u32 = 1 << 9;
+    /// 1.4 and later.
+    pub const FLOW_MONITORING: u32 = 1 << 10;
     /// 1.0: bit 3 on the wire.
     pub const STP: u32 = 1 << 31;
 }

@@ -45,6 +45,9 @@ pub(super) fn put_features(out: &mut BytesMut, version: Version, features: &Feat
     let v10 = version == Version::V10;
     let start = out.len();
     let mut capabilities = features.capabilities & !capability::STP;
+    if version < Version::V14 {
+        capabilities &= !(capability::BUNDLES | capability::FLOW_MONITORING);
+    }
     if v10 {
         let stp = features.capabilities & capability::STP != 0;
         capabilities = capabilities & 0xff & !STP10 | if stp { STP10 } else { 0 };

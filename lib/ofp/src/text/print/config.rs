@@ -20,6 +20,8 @@ const CAPABILITIES: &[(u32, &str)] = &[
     (capability::ARP_MATCH_IP, "ARP_MATCH_IP"),
     (capability::STP, "STP"),
     (capability::PORT_BLOCKED, "PORT_BLOCKED"),
+    (capability::BUNDLES, "BUNDLES"),
+    (capability::FLOW_MONITORING, "FLOW_MONITORING"),
 ];
 
 /// OpenFlow 1.0's action types by number, in the order in which they are printed.
