@@ -435,6 +435,12 @@ fn put_in_port(out: &mut BytesMut, value: u128, mask: u128) {
 
 /// OFPAT_SET_FIELD of some bits, which OpenFlow 1.5 can say.
 fn put_masked(out: &mut BytesMut, field: Field, value: u128, mask: u128) {
+    // OpenFlow 1.5.1 section 5.12: "the OFPVID_PRESENT bit must be a 1-bit in oxm_value and in oxm_mask".
+    let present = match field {
+        Field::VlanVid => u128::from(VLAN_PRESENT),
+        _ => 0,
+    };
+    let (value, mask) = (value | present, mask | present);
     put(out, &row::SET_FIELD, |o| {
         oxm::put_entry(o, field, value, mask, Flavor::Oxm(Version::V15));
     });
