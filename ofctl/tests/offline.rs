@@ -231,7 +231,10 @@ fn bad_words_are_named() {
     for (args, want) in [
         (&["encode-hello", "x"][..], "\"x\""),
         (&["encode-hello", "0"], "no version"),
-        (&["print-error", "OFPBRC_BAD_TYP"], "OFPBRC_BAD_TYPE"),
+        (
+            &["print-error", "OFPGMFC_GROUP_EXIST"],
+            "OFPGMFC_GROUP_EXISTS",
+        ),
         (&["encode-error-reply", "OFPBRC_BAD_TYPE", "00"], "8 bytes"),
         (
             &["encode-error-reply", "OFPBRC_BAD_TYPE", "090a0008000000ff"],

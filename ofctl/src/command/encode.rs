@@ -46,8 +46,12 @@ pub(super) fn encode_hello(context: &Context<'_>) -> Result<()> {
 
 fn error_named(name: &str) -> Result<&'static Row> {
     ERRORS.iter().find(|row| row.name == name).ok_or_else(|| {
-        let hint = nearest(name, ERRORS.iter().map(|row| row.name))
-            .map_or(String::new(), |near| format!("; did you mean {near}?"));
+        // Words are compared in small letters.
+        let names: Vec<String> = ERRORS.iter().map(|row| row.name.to_lowercase()).collect();
+        let near = nearest(name, names.iter().map(String::as_str));
+        let hint = near.map_or(String::new(), |near| {
+            format!("; did you mean {}?", near.to_uppercase())
+        });
         Failure::plain(format!("no error \"{name}\"{hint}"))
     })
 }
