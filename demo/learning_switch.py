@@ -1,4 +1,4 @@
-"""A learning switch as an external controller: an os-ken application for OpenFlow 1.0 and 1.3.
+"""A learning switch as an external controller: an os-ken application for OpenFlow 1.0 and 1.2 to 1.5.
 
     osken-manager --ofp-listen-host 127.0.0.1 --ofp-tcp-listen-port 6653 demo/learning_switch.py
 
@@ -12,14 +12,14 @@ from os_ken.base import app_manager
 from os_ken.controller import ofp_event
 from os_ken.controller.handler import CONFIG_DISPATCHER, MAIN_DISPATCHER, set_ev_cls
 from os_ken.lib.mac import haddr_to_str
-from os_ken.ofproto import ofproto_v1_0, ofproto_v1_3
+from os_ken.ofproto import ofproto_v1_0, ofproto_v1_2, ofproto_v1_3, ofproto_v1_4, ofproto_v1_5
 
 IDLE_TIMEOUT_SECS = 60
 
 
 class LearningSwitch(app_manager.OSKenApp):
     """Knows, for each bridge, the port of each address."""
-    OFP_VERSIONS = [ofproto_v1_0.OFP_VERSION, ofproto_v1_3.OFP_VERSION]
+    OFP_VERSIONS = [version.OFP_VERSION for version in (ofproto_v1_0, ofproto_v1_2, ofproto_v1_3, ofproto_v1_4, ofproto_v1_5)]
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -28,10 +28,10 @@ class LearningSwitch(app_manager.OSKenApp):
 
     @set_ev_cls(ofp_event.EventOFPSwitchFeatures, CONFIG_DISPATCHER)
     def switch_features(self, event):
-        """A bridge has connected: start with no flows but, in OpenFlow 1.3, the one for what nobody knows."""
+        """A bridge has connected: start with no flows but, since OpenFlow 1.2, the one for what nobody knows."""
         datapath = event.msg.datapath
         ofproto, parser = datapath.ofproto, datapath.ofproto_parser
-        self.logger.info("bridge %016x speaks OpenFlow %s", datapath.id, "1.0" if is_10(datapath) else "1.3")
+        self.logger.info("bridge %016x speaks OpenFlow 1.%d", datapath.id, ofproto.OFP_VERSION - 1)
         self.ports[datapath.id] = {}
         if is_10(datapath):
             datapath.send_msg(parser.OFPFlowMod(datapath, parser.OFPMatch(), 0, ofproto.OFPFC_DELETE, 0,
@@ -57,9 +57,11 @@ class LearningSwitch(app_manager.OSKenApp):
             names = ("dl_src", "dl_dst") if is_10(datapath) else ("eth_src", "eth_dst")
             match = parser.OFPMatch(in_port=in_port, **dict(zip(names, (source, destination))))
             self.add_flow(datapath, 10, match, out_port, IDLE_TIMEOUT_SECS)
-        datapath.send_msg(parser.OFPPacketOut(
-            datapath=datapath, buffer_id=ofproto.OFP_NO_BUFFER, in_port=in_port,
-            actions=[parser.OFPActionOutput(out_port)], data=message.data))
+        # OpenFlow 1.5 says where a packet came from by a match.
+        came = ({"match": parser.OFPMatch(in_port=in_port)} if ofproto.OFP_VERSION >= ofproto_v1_5.OFP_VERSION
+                else {"in_port": in_port})
+        datapath.send_msg(parser.OFPPacketOut(datapath=datapath, buffer_id=ofproto.OFP_NO_BUFFER, data=message.data,
+                                              actions=[parser.OFPActionOutput(out_port, 0)], **came))
 
     def add_flow(self, datapath, priority, match, out_port, idle_timeout_secs):
         """Sends what matches to one port."""

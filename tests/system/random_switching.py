@@ -51,8 +51,8 @@ def _transport(rng, pseudo, v6, mark):
     return 89, payload
 
 
-def _ipv4(rng, mark):
-    source, destination = socket.inet_aton(rng.choice(IPS[:4])), socket.inet_aton(rng.choice(IPS))
+def _ipv4(rng, mark, who=None):
+    source, destination = socket.inet_aton(IPS[who - 1] if who else rng.choice(IPS[:4])), socket.inet_aton(rng.choice(IPS))
     protocol, body = _transport(rng, source + destination, False, mark)
     # Whole, the first fragment, a later one; Open vSwitch takes bytes of a later one for a checksum, and changes them.
     fragment = rng.choice([0x4000] * 8 + [0x2000, 0x0005 if protocol in (89, 132) else 0x4000])
@@ -61,7 +61,7 @@ def _ipv4(rng, mark):
     return 0x0800, header[:10] + struct.pack("!H", checksum(header)) + header[12:] + body
 
 
-def _ipv6(rng, mark):
+def _ipv6(rng, mark, who=None):
     source = socket.inet_pton(socket.AF_INET6, rng.choice(IP6S[:3]))
     destination = socket.inet_pton(socket.AF_INET6, rng.choice(IP6S))
     protocol, body = _transport(rng, source + destination, True, mark)
@@ -69,14 +69,14 @@ def _ipv6(rng, mark):
     return 0x86DD, struct.pack("!IHBB", first, len(body), protocol, rng.choice([1, 2, 64])) + source + destination + body
 
 
-def _arp(rng, mark):
+def _arp(rng, mark, who=None):
     body = struct.pack("!HHBBH", 1, 0x0800, 6, 4, rng.choice([1, 2])) + mac(rng.choice(MACS[:3]))
     body += socket.inet_aton(rng.choice(IPS[:3])) + mac(rng.choice(MACS[:3])) + socket.inet_aton(rng.choice(IPS[:3]))
     return 0x0806, body + bytes(18) + mark
 
 
-def _mpls(rng, mark):
-    kind, inner = rng.choice([_ipv4, _ipv6])(rng, mark)
+def _mpls(rng, mark, who=None):
+    kind, inner = rng.choice([_ipv4, _ipv6])(rng, mark, who)
     labels = [rng.choice(LABELS) for _ in range(rng.randrange(1, 4))]
     stack = b"".join(
         struct.pack("!I", label << 12 | rng.choice([0, 3]) << 9 | (index == len(labels) - 1) << 8 | rng.choice([2, 64]))
@@ -84,13 +84,13 @@ def _mpls(rng, mark):
     return 0x8847, stack + inner
 
 
-def frame(rng, mark):
-    """A frame whose last four bytes are the mark."""
-    kind, body = rng.choice([_ipv4] * 5 + [_ipv6] * 3 + [_arp, _mpls, lambda r, m: (0x88B5, bytes(50) + m)])(rng, mark)
+def frame(rng, mark, who=None):
+    """A frame whose last four bytes are the mark; `who`, 1 to 3, is who sends it, if that matters."""
+    kind, body = rng.choice([_ipv4] * 5 + [_ipv6] * 3 + [_arp, _mpls, lambda r, m, w: (0x88B5, bytes(50) + m)])(rng, mark, who)
     tags = b""
     for tpid in rng.choice([[]] * 6 + [[0x8100]] * 3 + [[0x88A8, 0x8100]]):
         tags += struct.pack("!HH", tpid, rng.choice([0, 3]) << 13 | rng.choice(TAGS))
-    whole = mac(rng.choice(MACS)) + mac(rng.choice(MACS[:3])) + tags + struct.pack("!H", kind) + body
+    whole = mac(rng.choice(MACS)) + mac(MACS[who - 1] if who else rng.choice(MACS[:3])) + tags + struct.pack("!H", kind) + body
     if len(whole) < 60:
         whole = whole[:-4] + bytes(60 - len(whole)) + mark
     return whole
@@ -207,7 +207,7 @@ def actions(rng, table, kind, tagged, groups=(), depth=0):
         elif roll < 0.70:
             words.append(set_action(rng, kind, tagged))
         elif roll < 0.75:
-            words.append(rng.choice(["IN_PORT", "FLOOD", "ALL", "output:NXM_NX_REG0[0..15]"]))
+            words.append(rng.choice(["IN_PORT", "FLOOD", "ALL", "output:NXM_NX_REG0[0..15]", "NORMAL"]))
         elif roll < 0.82 and table + 1 < TABLES:
             words.append(f"resubmit({rng.choice(['', rng.choice(OUTPUTS)])},{rng.randrange(table + 1, TABLES)})")
         elif roll < 0.86 and depth < 2:
@@ -258,6 +258,37 @@ def flow(rng, priority, groups=()):
     if rng.random() < 0.25 and table + 1 < TABLES:
         done = ",".join(filter(None, [done, f"goto_table:{rng.randrange(table + 1, TABLES)}"]))
     return f"{head(rng, table, priority, text)},actions={done or 'drop'}"
+
+
+def conjunctions(rng, priority, number):
+    """Flows that stand for one together (ovs-fields(7), "Conjunctive Match Fields"), and that one."""
+    table, protocol = rng.randrange(TABLES), rng.choice(["tcp", "udp"])
+    first = rng.sample([f"nw_src={ip}" for ip in IPS[:4]] + ["nw_src=10.0.0.0/16"], rng.randrange(1, 4))
+    second = rng.sample([f"tp_dst={port}" for port in PORTS] + ["tp_dst=0/0x1"], rng.randrange(1, 4))
+    clauses = [(1, f"{protocol},{text}") for text in first] + [(2, f"{protocol},{text}") for text in second]
+    n_clauses = 2
+    if rng.random() < 0.4:
+        n_clauses = 3
+        clauses += [(3, f"in_port={port}") for port in rng.sample(OUTPUTS, 2)]
+    head = f"table={table},priority={priority}"
+    lines = [f"{head},{text},actions=conjunction({number},{clause}/{n_clauses})" for clause, text in clauses]
+    return [*lines, f"{head},conj_id={number},{protocol},actions={actions(rng, TABLES - 1, protocol, None) or 'drop'}"]
+
+
+def learning(rng, priority):
+    """A flow that teaches table 3 where addresses are, or asks it."""
+    text = rng.choice(["", "ip", "dl_vlan=0xffff", f"in_port={rng.choice(OUTPUTS)}"])
+    spec = rng.choice([
+        "NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],output:NXM_OF_IN_PORT[]",
+        "NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],load:NXM_OF_IN_PORT[]->NXM_NX_REG0[0..15],load:0x5->NXM_NX_REG1[]",
+        "NXM_OF_VLAN_TCI[0..11],NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],output:NXM_OF_IN_PORT[]",
+        "eth_type=0x800,NXM_OF_IP_DST[]=NXM_OF_IP_SRC[],output:NXM_OF_IN_PORT[]" if text == "ip" else
+        "NXM_OF_IN_PORT[],NXM_OF_ETH_SRC[],output:NXM_OF_IN_PORT[]",
+    ])
+    flags = rng.choice(["", "", "hard_timeout=600,", "cookie=0x9,", "send_flow_rem,", "fin_idle_timeout=5,"])
+    learnt = f"learn(table={TABLES - 1},priority={priority + 100},{flags}{spec})"
+    rest = rng.choice([f"resubmit(,{TABLES - 1})", f"output:{rng.choice(OUTPUTS)}", "FLOOD"])
+    return f"{head(rng, 0, priority, text)},actions={learnt},{rest}"
 
 
 def head(rng, table, priority, text):

@@ -4,7 +4,7 @@ import pathlib
 import time
 
 import pytest
-from lab import ROOT, VENV, stop, until
+from lab import ROOT, VENV, flows, stop, until
 
 ADDRESS = "127.0.0.1"
 PORT = 6653
@@ -31,11 +31,25 @@ def is_connected(switch):
     return switch.vsctl("get", "Controller", "br0", "is_connected").stdout.strip() == "true"
 
 
-@pytest.fixture(params=["OpenFlow10", "OpenFlow13"])
-def version(request):
-    return request.param
+@pytest.mark.parametrize("kind, version", [
+    *(("os-ken", f"OpenFlow{version}") for version in (12, 14, 15)),
+    *(("ovs-testcontroller", f"OpenFlow{version}") for version in (11, 12, 14, 15)),
+])
+def test_runs_a_bridge(lab, lan, kind, version):
+    """In the versions that are not those of the longer test below."""
+    log = open(lab.directory() / "controller.log", "wb")
+    lan.vsctl("set-fail-mode", "br0", "secure")
+    lan.ofctl("del-flows", "br0")
+    start(lan, kind, version, log)
+    until(lambda: listens(lan.namespace), "the controller listens", seconds=15)
+    connect(lan, version)
+    until(lambda: is_connected(lan), "connected", seconds=15)
+    until(lambda: lan.h1.ping("10.0.0.2"), f"a ping through its flows\n{pathlib.Path(log.name).read_text()}")
+    assert lan.h2.ping("10.0.0.1", count=5) and lan.h1.ping("fc00::2", count=3)
+    assert any("actions=output:" in flow for flow in flows(lan.ofctl("dump-flows", "br0").stdout))
 
 
+@pytest.mark.parametrize("version", ["OpenFlow10", "OpenFlow13"])
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_takes_over(lab, lan, kind, version):
     log = open(lab.directory() / "controller.log", "wb")

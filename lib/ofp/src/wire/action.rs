@@ -264,11 +264,7 @@ fn get_action(kind: u16, body: &[u8], context: Context) -> Result<Action, OfErro
 }
 
 fn output(port: PortNo, max_len: u16) -> Result<Action, OfError> {
-    let max_len = if port == PortNo::CONTROLLER {
-        max_len
-    } else {
-        0
-    };
+    // It has no meaning for other ports than the controllers', and comes back as it was.
     Ok(Action::Output { port, max_len })
 }
 
