@@ -154,6 +154,7 @@ impl Switch {
                 active_count: bridge.flows.len(table) as u32,
                 lookup_count: lookup_count.wrapping_sub(lookups_before),
                 matched_count: matched_count.wrapping_sub(matches_before),
+                ..TableStats::default()
             }
         };
         tables().map(stats).collect()

@@ -440,6 +440,7 @@ impl Port {
             rx_crc_err: UNKNOWN,
             collisions: UNKNOWN,
             duration: duration(now.since(self.created)),
+            custom: Vec::new(),
         }
     }
     /// As controllers see it.

@@ -32,8 +32,7 @@ fn stock(messages: &[Bytes]) -> Option<BTreeMap<usize, String>> {
     Some(said)
 }
 
-/// Controllers' status the stock tool does not know (OpenFlow 1.5); in 1.1 and 1.2 it lists what tables
-/// can do with their counters, and of our fields and actions it knows some.
+/// Controllers' status the stock tool does not know (OpenFlow 1.5), and of our fields and actions some.
 const UNKNOWN: [&str; 4] = [
     "CONTROLLER_STATUS",
     "OFPST_TABLE reply OpenFlow11",

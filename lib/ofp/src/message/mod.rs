@@ -556,6 +556,10 @@ pub struct TableStats {
     pub name: String,
     /// 1.1 and 1.2: see [`table_config`].
     pub config: u32,
+    /// 1.2: bits of the metadata that can be matched, and written.
+    pub metadata: [u64; 2],
+    /// 1.1 and 1.2, as a reply says it; `None`: all that this crate knows, which is what is written.
+    pub abilities: Option<Box<TableAbilities>>,
     pub max_entries: u32,
     pub active_count: u32,
     pub lookup_count: u64,
@@ -581,6 +585,8 @@ pub struct PortStats {
     pub collisions: u64,
     /// Since the port was added; 1.3+.
     pub duration: Duration,
+    /// 1.4+, Open vSwitch's extension: counters of the port's own, by name.
+    pub custom: Vec<(String, u64)>,
 }
 
 /// Encoding needs to know what a connection negotiated.

@@ -351,12 +351,55 @@ fn get_stats14(r: &mut Reader<'_>) -> Result<PortStats, OfError> {
         ..get_counters(r, port)?
     };
     [p.rx_frame_err, p.rx_over_err, p.rx_crc_err, p.collisions] = [u64::MAX; 4];
-    if let Some(mut r) = ethernet(r.rest())? {
+    let properties = r.rest();
+    if let Some(mut r) = ethernet(properties)? {
         r.skip(4)?;
         get_ethernet_counters(&mut r, &mut p)?;
         r.end()?;
     }
+    for element in Tlv::new(properties, Layout::Padded, OfError::PropertyLength) {
+        let element = element?;
+        if element.kind == EXPERIMENTER {
+            get_custom(element.body, &mut p.custom)?;
+        }
+    }
     Ok(p)
+}
+
+/// Properties of experimenters.
+const EXPERIMENTER: u16 = 0xffff;
+/// Whose the property of a port's own counters is, and its type there (as Open vSwitch sends it).
+const CUSTOM: (u32, u32) = (0xaa01, 2);
+
+/// Reads `experimenter` 32, `type` 32, 0 16, `count` 16, and as often a name with its length in a byte,
+/// and a number. Another experimenter's is skipped.
+fn get_custom(body: &[u8], custom: &mut Vec<(String, u64)>) -> Result<(), OfError> {
+    let mut r = Reader::new(body, OfError::PropertyLength);
+    if (r.u32()?, r.u32()?) != CUSTOM {
+        return Ok(());
+    }
+    r.skip(2)?;
+    for _ in 0..r.u16()? {
+        let size = usize::from(r.u8()?);
+        let name = String::from_utf8_lossy(r.bytes(size)?).into_owned();
+        custom.push((name, r.u64()?));
+    }
+    Ok(())
+}
+
+fn put_custom(out: &mut BytesMut, custom: &[(String, u64)]) {
+    put_tlv(out, Layout::Padded, EXPERIMENTER, |o| {
+        o.put_u32(CUSTOM.0);
+        o.put_u32(CUSTOM.1);
+        o.put_u16(0);
+        let said = custom.iter().filter(|(name, _)| name.len() <= 255);
+        o.put_u16(said.clone().count() as u16);
+        for (name, value) in said {
+            o.put_u8(name.len() as u8);
+            o.put_slice(name.as_bytes());
+            o.put_u64(*value);
+        }
+    });
 }
 
 pub(super) fn put_stats(out: &mut BytesMut, version: Version, p: &PortStats) {
@@ -389,6 +432,9 @@ pub(super) fn put_stats(out: &mut BytesMut, version: Version, p: &PortStats) {
                 o.put_u32(0);
                 ethernet(o);
             });
+            if !p.custom.is_empty() {
+                put_custom(o, &p.custom);
+            }
         });
     }
     put_stats_request(out, version, p.port);

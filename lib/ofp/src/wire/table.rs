@@ -5,8 +5,10 @@ use super::action::{ACTIONS, Space};
 use super::cursor::{Layout, Reader, Tlv, put_text, put_tlv};
 use super::{Context, match10};
 use crate::error::OfError;
+use crate::field::{FIELDS, Field, Id};
 use crate::message::{
-    Body, MultipartPart, TableDesc, TableMod, TableStats, TableStatus, Vacancy, table_config,
+    Body, MultipartPart, TableAbilities, TableDesc, TableDoing, TableMod, TableStats, TableStatus,
+    Vacancy, table_config,
 };
 use crate::types::{TableId, Version};
 use bytes::{BufMut, BytesMut};
@@ -174,13 +176,25 @@ fn get_stats(r: &mut Reader<'_>, version: Version) -> Result<TableStats, OfError
         Version::V11 => {
             r.skip(7)?;
             t.name = r.text(NAME_SIZE)?;
-            r.skip(5 * 4)?;
+            let (wildcards, matching) = (r.u32()?, r.u32()?);
+            let field = |bit: usize| FIELDS11.get(bit).copied();
+            let mut abilities = get_matching(u64::from(wildcards), u64::from(matching), field);
+            get_doing(r, &mut abilities.doing[0])?;
+            t.abilities = Some(alike_at_misses(abilities));
             t.config = r.u32()?;
         }
         Version::V12 => {
             r.skip(7)?;
             t.name = r.text(NAME_SIZE)?;
-            r.skip(6 * 8 + 3 * 4)?;
+            let (matching, wildcards) = (r.u64()?, r.u64()?);
+            let mut abilities = get_matching(wildcards, matching, oxm_field);
+            let doing = &mut abilities.doing[0];
+            (doing.write.actions, doing.apply.actions) = (r.u32()?, r.u32()?);
+            doing.write.fields = fields(r.u64()?, oxm_field);
+            doing.apply.fields = fields(r.u64()?, oxm_field);
+            t.metadata = [r.u64()?, r.u64()?];
+            doing.instructions = r.u32()?;
+            t.abilities = Some(alike_at_misses(abilities));
             t.config = r.u32()?;
         }
         _ => r.skip(3)?,
@@ -194,6 +208,46 @@ fn get_stats(r: &mut Reader<'_>, version: Version) -> Result<TableStats, OfError
     Ok(t)
 }
 
+/// The fields that have a bit.
+fn fields(bits: u64, field: impl Fn(usize) -> Option<Field>) -> Vec<Field> {
+    let set = (0..64).filter(|bit| bits >> bit & 1 == 1);
+    set.filter_map(field).collect()
+}
+
+fn get_matching(
+    wildcards: u64,
+    matching: u64,
+    field: impl Fn(usize) -> Option<Field>,
+) -> TableAbilities {
+    let exact = fields(matching, &field);
+    TableAbilities {
+        matching: exact.into_iter().map(|field| (field, false)).collect(),
+        wildcards: fields(wildcards, field),
+        ..TableAbilities::default()
+    }
+}
+
+/// 1.1's instructions and actions.
+fn get_doing(r: &mut Reader<'_>, doing: &mut TableDoing) -> Result<(), OfError> {
+    doing.instructions = r.u32()?;
+    doing.write.actions = r.u32()?;
+    doing.apply.actions = r.u32()?;
+    Ok(())
+}
+
+/// Before 1.3 nothing else is said of misses.
+fn alike_at_misses(mut abilities: TableAbilities) -> Box<TableAbilities> {
+    abilities.doing[1] = abilities.doing[0].clone();
+    Box::new(abilities)
+}
+
+/// The field with a number in the standard's class.
+fn oxm_field(number: usize) -> Option<Field> {
+    let here = |id: &Id| id.class == 0x8000 && usize::from(id.field) == number;
+    let row = FIELDS.iter().find(|row| row.oxm.as_ref().is_some_and(here));
+    row.map(|row| row.field)
+}
+
 pub(super) fn put_stats(out: &mut BytesMut, version: Version, t: &TableStats) {
     out.put_u32(u32::from(t.table.0) << 24);
     match version {
@@ -205,9 +259,9 @@ pub(super) fn put_stats(out: &mut BytesMut, version: Version, t: &TableStats) {
             out.put_u32(0);
             put_text(out, &t.name, NAME_SIZE);
             // Wildcards and fields of the standard's match: all.
-            out.put_u32(FIELDS11);
-            out.put_u32(FIELDS11);
-            out.put_u32(INSTRUCTIONS11);
+            out.put_u32(ALL_FIELDS11);
+            out.put_u32(ALL_FIELDS11);
+            out.put_u32(instructions(t.table));
             let actions = standard_actions(version);
             out.put_u32(actions);
             out.put_u32(actions);
@@ -225,7 +279,7 @@ pub(super) fn put_stats(out: &mut BytesMut, version: Version, t: &TableStats) {
             out.put_u64(FIELDS12);
             out.put_u64(u64::MAX);
             out.put_u64(u64::MAX);
-            out.put_u32(INSTRUCTIONS11);
+            out.put_u32(instructions(t.table));
             out.put_u32(t.config);
         }
         _ => {}
@@ -238,10 +292,32 @@ pub(super) fn put_stats(out: &mut BytesMut, version: Version, t: &TableStats) {
     out.put_u64(t.matched_count);
 }
 
-/// The bits of OFPFMF_* (OpenFlow 1.1 section A.3.5.3): every field of the standard's match.
-const FIELDS11: u32 = 0x1fff;
-/// Instructions 1 to 5 (OpenFlow 1.1 and 1.2), a bit each.
-const INSTRUCTIONS11: u32 = 0x3e;
+/// Fields by their bit in OFPFMF_* (OpenFlow 1.1 section A.3.5.3); bit 10, the match's type, is none.
+const FIELDS11: [Field; 16] = [
+    Field::InPort,
+    Field::VlanVid,
+    Field::VlanPcp,
+    Field::EthType,
+    Field::IpTos,
+    Field::IpProto,
+    Field::TcpSrc,
+    Field::TcpDst,
+    Field::MplsLabel,
+    Field::MplsTc,
+    Field::InPort,
+    Field::EthSrc,
+    Field::EthDst,
+    Field::IpSrc,
+    Field::IpDst,
+    Field::Metadata,
+];
+const ALL_FIELDS11: u32 = 0xffff & !(1 << 10);
+
+/// Instructions 1 to 5 (OpenFlow 1.1 and 1.2), a bit each; the last table goes nowhere.
+fn instructions(table: TableId) -> u32 {
+    let is_last = usize::from(table.0) + 1 >= TableId::LEN;
+    if is_last { 0x3c } else { 0x3e }
+}
 /// OXM fields of OpenFlow 1.2, a bit each: `in_port` to `mpls_tc`, without `in_phy_port`, which is
 /// never told from `in_port` here.
 const FIELDS12: u64 = 0xf_ffff_fffd;

@@ -269,6 +269,7 @@ fn common() -> Vec<Body> {
             active_count: 5,
             lookup_count: 7,
             matched_count: 6,
+            ..TableStats::default()
         }])),
         reply(MultipartPart::Port(vec![PortStats {
             port: PortNo(1),
@@ -279,6 +280,7 @@ fn common() -> Vec<Body> {
                 secs: 1,
                 nanos: 1_000_000,
             },
+            custom: vec![("rx_q0_packets".into(), 7), ("tx_q0_packets".into(), 8)],
             ..PortStats::default()
         }])),
         reply(MultipartPart::PortDesc(vec![port(PortNo(1), "p1")])),

@@ -30,7 +30,7 @@ use crate::error::{ERRORS, OfError};
 use crate::key::Match;
 use crate::message::{
     AsyncConfig, Body, Dialect, Duration, FlowFormat, Message, MultipartPart, MultipartReply,
-    MultipartRequest,
+    MultipartRequest, QueueDesc,
 };
 use crate::types::{Version, Xid};
 use crate::wire::{self, HEADER_SIZE, Header};
@@ -205,7 +205,15 @@ fn body(out: &mut String, body: &Body, style: &Style<'_>) {
         Body::RequestForward(forward) => status::requestforward(out, forward, style),
         Body::ControllerStatus(controller) => status::controller_status(out, controller),
         Body::QueueGetConfigRequest(port) => queues::get_config_request(out, *port, style),
-        Body::QueueGetConfigReply { queues, .. } => queues::descs(out, queues, style),
+        Body::QueueGetConfigReply { port, queues } => {
+            // All stand under the port that was asked for, which may be any.
+            let under = |desc: &QueueDesc| QueueDesc {
+                port: *port,
+                ..desc.clone()
+            };
+            let queues: Vec<QueueDesc> = queues.iter().map(under).collect();
+            queues::descs(out, &queues, style);
+        }
         Body::FeaturesRequest
         | Body::GetConfigRequest
         | Body::BarrierRequest

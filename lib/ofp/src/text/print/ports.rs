@@ -215,6 +215,17 @@ pub fn print_port_stats(stats: &PortStats, style: &Style<'_>) -> String {
         print_duration(&mut out, stats.duration);
         out.push('\n');
     }
+    if !stats.custom.is_empty() {
+        out.push_str("           CUSTOM Statistics");
+        for (index, (name, value)) in stats.custom.iter().enumerate() {
+            let gap = match index % 3 {
+                0 => "\n                      ",
+                _ => " ",
+            };
+            let _ = write!(out, "{gap}{name}={value},");
+        }
+        out.push('\n');
+    }
     let bpdus = style.bpdus.iter().find(|bpdus| bpdus.port == stats.port);
     if let Some((rx, tx)) = bpdus.map(BpduStats::totals)
         && rx + tx > 0

@@ -42,9 +42,12 @@ pub(super) fn descs(out: &mut String, queues: &[QueueDesc], style: &Style<'_>) {
     order.sort_by_key(|desc| (desc.port, desc.queue));
     let mut before = None;
     for desc in order {
-        if before.replace(desc.port) != Some(desc.port) {
-            port(out, desc.port, style);
+        if before != Some(desc.port) {
+            // The first one stands behind the message's name.
+            out.push_str(if before.is_none() { " port=" } else { "port=" });
+            print_port(out, desc.port, style.port_names());
             out.push('\n');
+            before = Some(desc.port);
         }
         let _ = write!(out, "queue {}:", desc.queue);
         for (name, rate) in [("min_rate", desc.min_rate), ("max_rate", desc.max_rate)] {

@@ -48,22 +48,16 @@ fn with_dittos<T>(
 const MATCHING10: &str = "    matching:\n      exact match or wildcard: in_port eth_{src,dst,type} vlan_{vid,pcp} ip_{src,dst} nw_{proto,tos} tcp_{src,dst}\n";
 
 pub(super) fn table_stats(out: &mut String, tables: &[TableStats], style: &Style<'_>) {
-    let counters = |t: &TableStats| {
-        (
-            t.active_count,
-            t.lookup_count,
-            t.matched_count,
-            t.max_entries,
-        )
+    let counters = |t: &TableStats| (t.active_count, t.lookup_count, t.matched_count);
+    let alike = |a: &TableStats, b: &TableStats| {
+        let unnamed = custom_name(a).is_none() && custom_name(b).is_none();
+        counters(a) == counters(b) && unnamed && same_features(a, b)
     };
-    let v10 = style.version == Version::V10;
-    // 1.1 and 1.2 have a configuration; what tables can do there is what their version has.
-    let configured = matches!(style.version, Version::V11 | Version::V12);
     with_dittos(
         out,
         tables,
         |t| t.table.0,
-        |a, b| counters(a) == counters(b) && custom_name(a).is_none() && custom_name(b).is_none(),
+        alike,
         |out, table, before| {
             let name = custom_name(table).map_or(String::new(), |n| format!(" (\"{n}\")"));
             let _ = writeln!(out, "  table {}{name}:", table.table);
@@ -72,26 +66,44 @@ pub(super) fn table_stats(out: &mut String, tables: &[TableStats], style: &Style
                 "    active={}, lookup={}, matched={}",
                 table.active_count, table.lookup_count, table.matched_count
             );
-            if configured {
-                let miss = miss_name(table.config);
-                let _ = writeln!(
-                    out,
-                    "    config={miss}\n    max_entries={}",
-                    table.max_entries
-                );
+            if style.version >= Version::V13 {
+                return;
             }
             match before {
-                _ if !v10 => {}
-                Some(before) if before.max_entries == table.max_entries => {
-                    out.push_str("    (same features)\n")
+                Some(before) if same_features(table, before) => {
+                    out.push_str("    (same features)\n");
                 }
-                _ => {
-                    let _ = writeln!(out, "    max_entries={}", table.max_entries);
-                    out.push_str(MATCHING10);
-                }
+                _ => stats_features(out, table, before, style.version),
             }
         },
     );
+}
+
+fn same_features(a: &TableStats, b: &TableStats) -> bool {
+    let features = |t: &TableStats| (t.config, t.max_entries, t.metadata, t.abilities.clone());
+    features(a) == features(b)
+}
+
+/// What versions before 1.3 say of a table beside its counters.
+fn stats_features(out: &mut String, t: &TableStats, before: Option<&TableStats>, version: Version) {
+    if version == Version::V12 {
+        let [matched, written] = t.metadata;
+        let _ = writeln!(out, "    metadata: match={matched:#x} write={written:#x}");
+    }
+    if version > Version::V10 {
+        let _ = writeln!(out, "    config={}", miss_name(t.config));
+    }
+    let _ = writeln!(out, "    max_entries={}", t.max_entries);
+    if version == Version::V10 {
+        out.push_str(MATCHING10);
+    }
+    if let Some(abilities) = &t.abilities {
+        let old = before.and_then(|before| before.abilities.as_ref());
+        let same = old.is_some_and(|old| {
+            (&old.matching, &old.wildcards) == (&abilities.matching, &abilities.wildcards)
+        });
+        print_abilities(out, abilities, false, same);
+    }
 }
 
 /// The name of a table that has one.
@@ -109,15 +121,27 @@ const INSTRUCTIONS: [(u32, &str); 6] = [
     (1, "goto_table"),
 ];
 
-/// Actions of 1.2 and later in the order in which they are printed: bit and name.
-const ACTIONS: [(u32, &str); 18] = [
+/// Actions of 1.1 and later in the order in which they are printed: bit and name.
+const ACTIONS: [(u32, &str); 30] = [
     (0, "output"),
     (22, "group"),
     (25, "set_field"),
+    (1, "set_vlan_vid"),
+    (2, "set_vlan_pcp"),
     (18, "strip_vlan"),
     (17, "push_vlan"),
+    (3, "mod_dl_src"),
+    (4, "mod_dl_dst"),
+    (5, "mod_nw_src"),
+    (6, "mod_nw_dst"),
+    (7, "mod_nw_tos"),
+    (8, "mod_nw_ecn"),
     (23, "mod_nw_ttl"),
+    (9, "mod_tp_src"),
+    (10, "mod_tp_dst"),
     (24, "dec_ttl"),
+    (13, "set_mpls_label"),
+    (14, "set_mpls_tc"),
     (15, "set_mpls_ttl"),
     (16, "dec_mpls_ttl"),
     (19, "push_mpls"),
@@ -178,7 +202,7 @@ pub fn print_table_features(tables: &[TableFeatures], version: Version) -> Strin
             head(out, table, version);
             if let Some(abilities) = &table.abilities {
                 let same = before.is_some_and(|before| same_abilities(table, before));
-                print_abilities(out, abilities, same);
+                print_abilities(out, abilities, same, same);
             }
         },
     );
@@ -213,18 +237,19 @@ fn head(out: &mut String, table: &TableFeatures, version: Version) {
     let _ = writeln!(out, "    max_entries={}", table.max_entries);
 }
 
-fn print_abilities(out: &mut String, t: &TableAbilities, same: bool) {
+/// `same_actions`, `same_matching`: as the table before.
+fn print_abilities(out: &mut String, t: &TableAbilities, same_actions: bool, same_matching: bool) {
     let [other, miss] = &t.doing;
     if other == miss {
         out.push_str("    instructions (table miss and others):\n");
-        doing(out, other, same);
+        doing(out, other, same_actions);
     } else {
         out.push_str("    instructions (other than table miss):\n");
-        doing(out, other, same);
+        doing(out, other, same_actions);
         out.push_str("    instructions (table miss):\n");
-        doing(out, miss, same);
+        doing(out, miss, same_actions);
     }
-    if same {
+    if same_matching {
         return out.push_str("    (same matching)\n");
     }
     out.push_str("    matching:\n");
@@ -264,10 +289,13 @@ fn doing(out: &mut String, d: &TableDoing, same: bool) {
     for (label, actions) in sections {
         let _ = writeln!(
             out,
-            "      {label} features:\n        actions: {}\n        supported on Set-Field: {}",
-            bits(&ACTIONS, actions.actions),
-            field_list(&actions.fields)
+            "      {label} features:\n        actions: {}",
+            bits(&ACTIONS, actions.actions)
         );
+        if !actions.fields.is_empty() {
+            let fields = field_list(&actions.fields);
+            let _ = writeln!(out, "        supported on Set-Field: {fields}");
+        }
     }
 }
 
