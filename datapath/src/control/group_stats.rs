@@ -10,13 +10,17 @@ use super::users::Used;
 use crate::time::Time;
 use ofp::action::Action;
 use ofp::message::{Bucket, GroupDesc, GroupFeatures, GroupStats};
-use ofp::types::GroupId;
+use ofp::types::{GroupId, Version};
 
 /// OFPGFC_*: select groups have weights, watch, forward to groups, and loops of these are refused.
 const CAPABILITIES: u32 = 0b1111;
-/// Actions of buckets by their numbers since OpenFlow 1.1: output; copy TTL out and in (11, 12); the MPLS
-/// and VLAN ones, set_queue, group, the IP TTL ones, set_field (15 to 25); push and pop PBB (26, 27).
-const ACTIONS: u32 = 1 | 0b11 << 11 | 0x1fff << 15;
+/// Actions of buckets by their numbers in OpenFlow 1.0 (Nicira's groups): all from output to enqueue.
+const ACTIONS10: u32 = 0xfff;
+/// In 1.1: all from output to dec_nw_ttl.
+const ACTIONS11: u32 = 0x1ff_ffff;
+/// Since 1.2: output; copy TTL out and in (11, 12); the MPLS and VLAN ones, set_queue, group, the IP TTL
+/// ones, set_field (15 to 25); push and pop PBB (26, 27).
+const ACTIONS12: u32 = 1 | 0b11 << 11 | 0x1fff << 15;
 
 impl Switch {
     /// OFPMP_GROUP.
@@ -60,12 +64,17 @@ impl Switch {
 }
 
 /// OFPMP_GROUP_FEATURES.
-pub(super) fn group_features() -> GroupFeatures {
+pub(super) fn group_features(version: Version) -> GroupFeatures {
+    let actions = match version {
+        Version::V10 => ACTIONS10,
+        Version::V11 => ACTIONS11,
+        _ => ACTIONS12,
+    };
     GroupFeatures {
         kinds: 0b1111,
         capabilities: CAPABILITIES,
         max_groups: [MAX_GROUPS as u32; 4],
-        actions: [ACTIONS; 4],
+        actions: [actions; 4],
     }
 }
 

@@ -133,7 +133,9 @@ impl Switch {
                 );
             }
             MeterFeatures => part(MultipartPart::MeterFeatures(meter_stats::METER_FEATURES)),
-            GroupFeatures => part(MultipartPart::GroupFeatures(group_stats::group_features())),
+            GroupFeatures => part(MultipartPart::GroupFeatures(group_stats::group_features(
+                self.connections[&conn].version,
+            ))),
         }
         if let Some(part) = last {
             reply(MultipartReply { more: false, part });

@@ -189,6 +189,16 @@ fn why_not_action(action: &Action, protocol: Protocol) -> Option<String> {
         Action::WriteActions(_) if v10 => "write_actions needs OpenFlow 1.1 or later",
         Action::ClearActions if v10 => "clear_actions needs OpenFlow 1.1 or later",
         Action::Meter(_) if protocol.version < Version::V13 => "meter needs OpenFlow 1.3 or later",
+        Action::CopyTtlOut | Action::CopyTtlIn if v10 => "copying TTLs needs OpenFlow 1.1 or later",
+        Action::PushPbb(_) | Action::PopPbb if protocol.version < Version::V13 => {
+            "PBB needs OpenFlow 1.3 or later"
+        }
+        Action::Encap(_) | Action::Decap(_) if protocol.version < Version::V13 => {
+            "encap and decap need OpenFlow 1.3 or later"
+        }
+        Action::Bundle(bundle) if bundle.ports.iter().any(far) => {
+            "this action's port numbers have 16 bits"
+        }
         Action::GotoTable(_) if v10 => "goto_table needs OpenFlow 1.1 or later",
         Action::Output { port, .. } | Action::Enqueue { port, .. } if v10 && far(port) => {
             "port numbers have 16 bits"
@@ -211,6 +221,11 @@ fn why_not_action(action: &Action, protocol: Protocol) -> Option<String> {
         Action::SetField { field, .. } if !wire::has_id(*field) => {
             "the field has no number on the wire"
         }
+        Action::Learn(_) | Action::Multipath(_) | Action::CheckPktLarger { .. }
+            if names_unnumbered(action) =>
+        {
+            "the field has no number on the wire"
+        }
         Action::Clone(list) | Action::WriteActions(list) => {
             return list
                 .iter()
@@ -219,6 +234,12 @@ fn why_not_action(action: &Action, protocol: Protocol) -> Option<String> {
         _ => return None,
     };
     Some(why.to_owned())
+}
+
+fn names_unnumbered(action: &Action) -> bool {
+    let mut found = false;
+    action.for_each_field(&mut |field| found |= !wire::has_id(field));
+    found
 }
 
 /// OpenFlow 1.1 and later want the match to make sure of what the actions change.

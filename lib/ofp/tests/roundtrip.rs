@@ -2,7 +2,7 @@
 //! bytes of any kind are read without a panic, and what is read can be written.
 
 use bytes::Bytes;
-use ofp::action::{Action, Bpdu, Controller, FRAGMENT_MTU_MIN, PacketInReason};
+use ofp::action::*;
 use ofp::bpdu::{BpduStats, OuterStats};
 use ofp::error::{ERRORS, OfError};
 use ofp::field::{FIELDS, Field, Subfield};
@@ -88,7 +88,9 @@ prop_compose! {
             let free = m.get(row.place).1 == 0;
             let port = matches!(row.field, Field::InPort | Field::InPortOxm);
             let vlan = matches!(row.field, Field::VlanTci | Field::VlanVid | Field::VlanPcp);
-            if has_id && free && !vlan && row.prereq.holds(&m) && !base.iter().any(|b| b.0 == row.field) {
+            // What a packet is comes first.
+            let late = row.field == Field::PacketType && !m.words().is_empty();
+            if has_id && free && !vlan && !late && row.prereq.holds(&m) && !base.iter().any(|b| b.0 == row.field) {
                 let mask = if masked && row.maskable { mask & full } else { full };
                 let value = value & if port { 0xfe } else { full };
                 m.set(row.place, value.min(row.field.largest()), mask);
@@ -224,11 +226,149 @@ fn simple_action() -> impl Strategy<Value = Action> {
                 }
             }),
         Just(Action::Exit),
+        flow_action(),
+        header_action(),
         (FRAGMENT_MTU_MIN.., any::<bool>())
             .prop_map(|(mtu, ignore_df)| Action::Fragment { mtu, ignore_df }),
         bpdu().prop_map(Action::Bpdu),
         (0..254_u8).prop_map(|table| Action::Reassemble(TableId(table))),
         proptest::collection::vec(any::<u8>(), 0..20).prop_map(Action::Note),
+    ]
+}
+
+fn learn_spec() -> impl Strategy<Value = LearnSpec> {
+    (subfield(true), subfield(false), any::<u128>(), 0..5_u8).prop_map(
+        |(mut to, mut from, value, form)| {
+            let width = to.width.min(from.width);
+            (to.width, from.width) = (width, width);
+            let value = LearnSource::Value(value & ((1 << width) - 1));
+            let (source, target) = match form {
+                0 => (value, LearnTarget::Match(to)),
+                1 => (value, LearnTarget::Load(to)),
+                2 => (LearnSource::Field(from), LearnTarget::Match(to)),
+                3 => (LearnSource::Field(from), LearnTarget::Load(to)),
+                _ => (LearnSource::Field(from), LearnTarget::Output),
+            };
+            LearnSpec {
+                width,
+                source,
+                target,
+            }
+        },
+    )
+}
+
+prop_compose! {
+    fn learn()(
+        numbers in any::<[u16; 5]>(), cookie in any::<u64>(), flags in 0..4_u16, table in 0..254_u8,
+        limit in select(&[0, 1, u32::MAX]), result in proptest::option::of(subfield(true)),
+        specs in proptest::collection::vec(learn_spec(), 0..4),
+    ) -> Learn {
+        let result = result.map(|bits| Subfield { width: 1, ..bits });
+        Learn {
+            idle_timeout_secs: numbers[0], hard_timeout_secs: numbers[1], priority: numbers[2],
+            fin_idle_timeout_secs: numbers[3], fin_hard_timeout_secs: numbers[4],
+            cookie: Cookie(cookie), table: TableId(table), limit, result, specs,
+            flags: flags | if result.is_some() { 4 } else { 0 },
+        }
+    }
+}
+
+/// Actions about flows, and those that choose.
+fn flow_action() -> impl Strategy<Value = Action> {
+    let fields = select(&HashFields::ALL);
+    let ports = proptest::collection::vec(port(), 0..5);
+    prop_oneof![
+        learn().prop_map(|learn| Action::Learn(Box::new(learn))),
+        (any::<u32>(), 2..65_u8, any::<u8>()).prop_map(|(id, n_clauses, clause)| {
+            Action::Conjunction {
+                id,
+                clause: clause % n_clauses,
+                n_clauses,
+            }
+        }),
+        any::<[u16; 2]>().prop_map(|[idle_secs, hard_secs]| Action::FinTimeout {
+            idle_secs,
+            hard_secs
+        }),
+        (
+            fields.clone(),
+            any::<u16>(),
+            select(&MultipathAlgorithm::ALL),
+            1..65537_u32,
+            any::<u32>(),
+            subfield(true)
+        )
+            .prop_map(
+                |(fields, basis, algorithm, n_links, argument, destination)| Action::Multipath(
+                    Multipath {
+                        fields,
+                        basis,
+                        algorithm,
+                        n_links,
+                        argument,
+                        destination,
+                    }
+                )
+            ),
+        (
+            any::<bool>(),
+            fields,
+            any::<u16>(),
+            ports,
+            proptest::option::of(subfield(true))
+        )
+            .prop_map(
+                |(active_backup, fields, basis, ports, destination)| Action::Bundle(Box::new(
+                    PortBundle {
+                        active_backup,
+                        fields,
+                        basis,
+                        ports,
+                        destination,
+                    }
+                ))
+            ),
+        (any::<u16>(), subfield(true)).prop_map(|(size, bits)| Action::CheckPktLarger {
+            size,
+            destination: Subfield { width: 1, ..bits },
+        }),
+        (1_u16.., any::<[u32; 3]>(), port(), 0..3_u8).prop_map(
+            |(probability, ids, sampling_port, direction)| {
+                Action::Sample(Box::new(Sample {
+                    probability,
+                    collector_set: ids[0],
+                    observation_domain: ids[1],
+                    observation_point: ids[2],
+                    sampling_port,
+                    direction,
+                }))
+            }
+        ),
+        select(&[Field::TunMetadata0, Field::TunMetadata63]).prop_map(Action::DeleteField),
+    ]
+}
+
+/// Actions that add, remove and change headers.
+fn header_action() -> impl Strategy<Value = Action> {
+    prop_oneof![
+        select(&[0x8847, 0x8848]).prop_map(Action::PushMpls),
+        any::<u16>().prop_map(Action::PopMpls),
+        (0..0x10_0000_u32).prop_map(Action::SetMplsLabel),
+        (0..8_u8).prop_map(Action::SetMplsTc),
+        any::<u8>().prop_map(Action::SetMplsTtl),
+        Just(Action::DecMplsTtl),
+        Just(Action::CopyTtlOut),
+        Just(Action::CopyTtlIn),
+        Just(Action::PushPbb(0x88e7)),
+        Just(Action::PopPbb),
+        select(vec![PacketType::ETHERNET, PacketType::ether_type(0x8847)]).prop_map(Action::Encap),
+        select(vec![
+            None,
+            Some(PacketType::ETHERNET),
+            Some(PacketType::ether_type(0x0800))
+        ])
+        .prop_map(Action::Decap),
     ]
 }
 
