@@ -14,7 +14,7 @@ use datapath::sim::{Options, Sim};
 use flow::frametext;
 use ofp::action::Action;
 use ofp::field::Field;
-use ofp::message::{self, FlowModCommand, GroupDesc, GroupKind, MeterCommand};
+use ofp::message::{self, FlowMod, FlowModCommand, GroupDesc, GroupKind, MeterCommand};
 use ofp::text::{PortMap, read_actions, read_flow_mod, read_meter_mod};
 use ofp::types::{GroupId, PortNo, TableId};
 use proptest::prelude::*;
@@ -29,6 +29,8 @@ struct Bed {
     /// Of groups and their buckets.
     gauges: Vec<RuleId>,
     meter: Arc<MeterView>,
+    /// What the last packets taught.
+    learnt: Vec<FlowMod>,
 }
 
 impl Bed {
@@ -56,6 +58,7 @@ impl Bed {
             ports,
             gauges,
             meter,
+            learnt: Vec::new(),
         }
     }
     fn answer<O: Observer>(&mut self, port: usize, frame: &[u8], o: &mut O) -> Vec<String> {
@@ -71,8 +74,13 @@ impl Bed {
             );
         }
         for event in self.sim.events() {
-            if let Event::Punt(punt) = event {
-                answer.push(format!("{punt:?}"));
+            match event {
+                Event::Punt(punt) => answer.push(format!("{punt:?}")),
+                Event::Learn(learnt) => {
+                    answer.push(format!("{learnt:?}"));
+                    self.learnt.push(learnt.flow.clone());
+                }
+                _ => {}
             }
         }
         answer
@@ -192,6 +200,11 @@ const ACTIONS: &[&str] = &[
     "encap(mpls)",
     "write_actions(group:1)",
     "write_actions(pop_mpls:0x0800,push_vlan:0x8100,output:2)",
+    // Each has a priority of its own, so that of the flows that they teach one at most fits.
+    "learn(table=1,priority=60001,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],output:NXM_OF_IN_PORT[])",
+    "learn(table=3,priority=60002,NXM_OF_VLAN_TCI[0..11],load:NXM_OF_IN_PORT[]->NXM_NX_REG0[0..15])",
+    "learn(table=0,priority=60003,cookie=7,limit=2,result_dst=NXM_NX_REG0[1],NXM_OF_ETH_SRC[],load:1->NXM_NX_REG0[])",
+    "learn(table=2,priority=60004,eth_type=0x800,NXM_OF_IP_SRC[]=NXM_OF_IP_DST[],output:NXM_OF_IN_PORT[])",
     "fragment(mtu=68)",
     "clone(fragment(mtu=68),mod_dl_src:00:00:00:00:00:08,output:2)",
     // Nothing may follow it: it is put last.
@@ -382,6 +395,7 @@ proptest! {
                     for bed in &mut beds[..2] {
                         prop_assert_eq!(&bed.answer(port, &frame, &mut ()), &oracle, "{}", text);
                     }
+                    learn(&mut beds, &mut live);
                 }
             }
         }
@@ -392,6 +406,36 @@ proptest! {
             prop_assert_eq!(bed.sim.outstanding(), 0);
         }
     }
+}
+
+/// Does what control does with the flows that the last packet taught.
+fn learn(beds: &mut [Bed], live: &mut Vec<Rule>) {
+    let learnt = std::mem::take(&mut beds[0].learnt);
+    for flow in learnt {
+        let taught = Rule {
+            id: RuleId(0),
+            table: flow.table,
+            priority: flow.priority,
+            matching: flow.matching,
+            actions: flow.actions.into(),
+            cookie: flow.cookie,
+        };
+        let is_it = |rule: &Rule| {
+            (rule.table, rule.priority, &rule.matching)
+                == (taught.table, taught.priority, &taught.matching)
+        };
+        let there = live.iter().position(is_it);
+        let before = there.map(|index| Arc::new(live.remove(index)));
+        for bed in beds.iter_mut() {
+            if let Some(before) = &before {
+                bed.sim
+                    .change(Change::RemoveRule(bed.bridge, before.clone()));
+            }
+            bed.sim.add_rule(bed.bridge, taught.clone());
+        }
+        live.push(taught);
+    }
+    beds.iter_mut().for_each(|bed| bed.learnt.clear());
 }
 
 /// Conjunctions, by priority, match and (id, clause, clauses); and what their ids lead to.

@@ -192,11 +192,13 @@ impl Switch {
     ) -> Result<(), OfError> {
         let cause = self.changes.cause;
         let mut outputs = Vec::new();
+        let (sent, last) = (self.packet_outs.sent, self.connection(conn).packet_out);
         self.begin();
         for (Message { xid, body }, raw) in bundle.messages {
             self.changes.cause = Some((conn, xid));
             if let Err(error) = self.change(now, conn, xid, body, &mut outputs) {
                 self.take_back();
+                (self.packet_outs.sent, self.connection(conn).packet_out) = (sent, last);
                 self.changes.cause = cause;
                 out.push(self.error(conn, xid, error, &raw));
                 return Err(OfError::BundleMessageFailed);

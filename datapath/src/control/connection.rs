@@ -40,6 +40,10 @@ pub(super) struct Connection {
     pub(super) limit: Option<Bucket>,
     /// Replies that wait for the workers; later ones wait behind them.
     pub(super) waiting: usize,
+    /// Those of them that wait for packet-outs first, with the last one's number.
+    pub(super) held: VecDeque<(u64, Output)>,
+    /// Number of its last packet-out.
+    pub(super) packet_out: u64,
     /// Long replies that are not finished.
     pub(super) dumps: VecDeque<Dump>,
     pub(super) monitors: Monitors,
@@ -155,6 +159,8 @@ impl Connection {
             controller_id: 0,
             limit: packet_in_limit.map(|l| Bucket::new(l.rate, l.burst, now)),
             waiting: 0,
+            held: VecDeque::new(),
+            packet_out: 0,
             dumps: VecDeque::new(),
             monitors: Monitors::default(),
             bundles: Bundles::default(),

@@ -10,7 +10,7 @@
 use super::bridge::Bridge;
 use super::flow_table::{Flow, FlowIndex, Selection};
 use super::settings::ConnId;
-use super::{Output, Settling, Switch};
+use super::{Output, Switch};
 use crate::time::Time;
 use ofp::action::Action;
 use ofp::message::{Body, FlowStatsRequest, FlowUpdate, Message, MultipartPart, MultipartReply};
@@ -169,8 +169,7 @@ impl Switch {
         let more = self.piece(now, conn, &mut piece);
         for output in piece {
             if waits {
-                self.connections.get_mut(&conn).expect("seen above").waiting += 1;
-                self.when_settled(Settling::Output(output));
+                self.send_settled(conn, output);
             } else {
                 out.push(output);
             }

@@ -203,10 +203,17 @@ impl Switch {
         };
         self.send_settled(conn, Output::Send(conn, message));
     }
-    /// Emits a reply when the workers have passed all changes so far.
+    /// Emits a reply when the workers have run the connection's packet-outs, and passed all changes so far
+    /// and those that these packets taught.
     pub(super) fn send_settled(&mut self, conn: ConnId, output: Output) {
-        self.connection(conn).waiting += 1;
-        self.when_settled(Settling::Output(output));
+        let packet_outs = self.packet_outs;
+        let connection = self.connection(conn);
+        connection.waiting += 1;
+        if packet_outs.have_run(connection.packet_out) {
+            self.when_settled(Settling::Output(output));
+        } else {
+            connection.held.push_back((connection.packet_out, output));
+        }
     }
     pub(super) fn error(&mut self, conn: ConnId, xid: Xid, error: OfError, raw: &[u8]) -> Output {
         use OfError::{BundleMessageTooMany, BundleTimeout, BundleTooMany};

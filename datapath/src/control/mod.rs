@@ -158,6 +158,7 @@ pub struct Switch {
     changes: changes::Changes,
     lessons: learn::Lessons,
     paused: resume::PausedPackets,
+    packet_outs: packet_out::PacketOuts,
     /// While a bundle is committed.
     log: Option<undo::Log>,
 }
@@ -184,6 +185,7 @@ impl Switch {
             changes: changes::Changes::default(),
             lessons: learn::Lessons::default(),
             paused: resume::PausedPackets::default(),
+            packet_outs: packet_out::PacketOuts::default(),
             log: None,
         }
     }

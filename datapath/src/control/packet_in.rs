@@ -38,6 +38,7 @@ impl Switch {
             Event::Punt(punt) => self.packet_in(now, &punt, out),
             Event::Learn(learnt) => self.learnt(now, &learnt),
             Event::Finish(finished) => self.finished(&finished),
+            Event::PacketOuts(number) => self.packet_outs_run(number),
             Event::Resolve { port, ends } => out.push(Output::Resolve(port, ends)),
         }
         self.delete_forsaken(now);

@@ -3,7 +3,7 @@
 
 use super::settings::ConnId;
 use super::users::{Used, for_each_used};
-use super::{Output, Switch};
+use super::{Output, Settling, Switch};
 use crate::model::{BridgeId, event};
 use ofp::action::Action;
 use ofp::check;
@@ -12,6 +12,22 @@ use ofp::field::Field;
 use ofp::key::{Key, Match};
 use ofp::message::PacketOut;
 use ofp::types::{PortNo, TableId, Version};
+
+/// Packet-outs are counted; one worker runs them in order.
+#[derive(Clone, Copy, Default)]
+pub(super) struct PacketOuts {
+    /// So many were sent.
+    pub(super) sent: u64,
+    /// So many are known to have run.
+    run: u64,
+}
+
+impl PacketOuts {
+    /// Whether the one of this number has run.
+    pub(super) fn have_run(self, number: u64) -> bool {
+        number <= self.run
+    }
+}
 
 impl Switch {
     /// OFPT_PACKET_OUT.
@@ -31,9 +47,32 @@ impl Switch {
             actions: packet_out.actions.into(),
             data: packet_out.data.to_vec(),
             paused: None,
+            number: 0,
         };
-        self.when_published(Output::PacketOut(Box::new(command)), out);
+        self.send_packet_out(conn, command, out);
         Ok(())
+    }
+    /// Gives a connection's packet to a worker, when it can meet what was said before.
+    pub(super) fn send_packet_out(
+        &mut self,
+        conn: ConnId,
+        mut command: event::PacketOut,
+        out: &mut Vec<Output>,
+    ) {
+        self.packet_outs.sent += 1;
+        command.number = self.packet_outs.sent;
+        self.connection(conn).packet_out = command.number;
+        self.when_published(Output::PacketOut(Box::new(command)), out);
+    }
+    /// All packet-outs up to this one have run, and what they taught was heard: replies that waited for them
+    /// wait for that to be in force.
+    pub(super) fn packet_outs_run(&mut self, number: u64) {
+        self.packet_outs.run = number;
+        for connection in self.connections.values_mut() {
+            while let Some((_, output)) = connection.held.pop_front_if(|(of, _)| *of <= number) {
+                self.staged.settled.push(Settling::Output(output));
+            }
+        }
     }
     /// Whether the groups and meters that actions name are there.
     pub(super) fn check_used(&self, id: BridgeId, actions: &[Action]) -> Result<(), OfError> {

@@ -168,8 +168,9 @@ impl Switch {
             actions: Box::default(),
             data: given.data.to_vec(),
             paused: Some(waiting.paused),
+            number: 0,
         };
-        self.when_published(Output::PacketOut(Box::new(command)), out);
+        self.send_packet_out(conn, command, out);
         Ok(())
     }
 }

@@ -4,7 +4,8 @@
 //! the flow stays as long as it is taught. Control applies it as a strict FLOW_MOD (modify, or add).
 //! How soon: the worker puts an event into its ring and wakes control by its descriptor at the end of the burst; control adds
 //! the flow and publishes at once. The next burst after that sees it: tens of microseconds later on a machine that is not
-//! overloaded. Packets of the same burst do not, nor do those that arrive before control has run.
+//! overloaded. Packets of the same burst do not, nor do those that arrive before control has run. What a packet-out taught is
+//! in force when a barrier that the same connection sends after it is answered (`tests/learning.rs`).
 //! How often: the same flow is told of once per `PAUSE` by each worker. A worker remembers what it told by a keyed
 //! hash, in a table of fixed size, so that strangers cannot make it large or make two flows meet in it. If the flow is not
 //! there (somebody deleted it, or control had no room), it is told of again after `PAUSE_ABSENT`.

@@ -77,6 +77,9 @@ pub struct Worker<P: Pool> {
     receivers_version: u64,
     commands: rtrb::Consumer<Command<P::Frame>>,
     core: Core<P>,
+    /// The last of the packet-outs that have run, and the last that control was told of: while the ring is
+    /// full it waits to be told.
+    packet_outs: [u64; 2],
     /// Counts polls.
     turn: usize,
     /// Whether the last poll found frames.
@@ -165,6 +168,7 @@ impl<P: Pool> Worker<P> {
                 hashes: [0; BURST],
                 run: Run::default(),
             },
+            packet_outs: [0; 2],
             turn: 0,
             is_busy: false,
             is_stopped: false,
@@ -214,7 +218,8 @@ impl<P: Pool> Worker<P> {
     /// Whether frames wait for something else than a port, so that it has to poll again within
     /// milliseconds.
     pub fn has_waiting(&self) -> bool {
-        !self.core.executor.waiting.is_empty()
+        let [run, told] = self.packet_outs;
+        !self.core.executor.waiting.is_empty() || run != told
     }
     /// Lets go of the snapshot: call it before sleeping, so that publishing does not wait.
     pub fn idle(&mut self) {
@@ -230,6 +235,7 @@ impl<P: Pool> Worker<P> {
         while let Ok(command) = self.commands.pop() {
             self.obey(command, now, o);
         }
+        self.acknowledge();
         let snapshot = self.reader.snapshot();
         let cx = Context { snapshot, now };
         self.core.refresh(snapshot);
@@ -271,6 +277,13 @@ impl<P: Pool> Worker<P> {
         self.core.settle(cx, o);
         self.core.executor.flush();
     }
+    /// Tells control which packet-outs have run, behind all that they made it tell.
+    fn acknowledge(&mut self) {
+        let ([run, told], events) = (&mut self.packet_outs, &mut self.core.executor.events);
+        if run != told && !events.is_full() && events.push(Event::PacketOuts(*run)) {
+            *told = *run;
+        }
+    }
     fn obey<O: Observer>(&mut self, command: Command<P::Frame>, now: Time, o: &mut O) {
         match command {
             Command::AddRx { port, rx } => {
@@ -296,6 +309,7 @@ impl<P: Pool> Worker<P> {
                 self.core.refresh(snapshot);
                 self.core.packet_out(cx, &packet, o);
                 self.core.settle(cx, o);
+                self.packet_outs[0] = self.packet_outs[0].max(packet.number);
             }
             Command::Stop => {
                 self.is_stopped = true;

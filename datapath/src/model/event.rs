@@ -26,6 +26,8 @@ pub enum Event {
     Learn(Arc<Learnt>),
     /// A connection ends, and a rule's timeouts with it.
     Finish(Arc<Finished>),
+    /// All packet-outs up to this number have run, and what they did was told before.
+    PacketOuts(u64),
     /// Packets wait for this tunnel's route or neighbour.
     Resolve {
         /// The tunnel's port.
@@ -123,4 +125,6 @@ pub struct PacketOut {
     pub data: Vec<u8>,
     /// It was paused, and goes on; `actions` are empty.
     pub paused: Option<Paused>,
+    /// Counts control's packet-outs from 1, so that [`Event::PacketOuts`] can tell when this has run; 0: nobody asks.
+    pub number: u64,
 }

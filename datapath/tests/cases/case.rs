@@ -571,7 +571,7 @@ impl<'t> Case<'t> {
         for event in self.sim.events() {
             match event {
                 Event::Punt(punt) => self.punts.push(*punt),
-                Event::Resolve { .. } => {}
+                Event::Resolve { .. } | Event::PacketOuts(_) => {}
                 Event::Learn(learnt) => self.learnt(&learnt),
                 Event::Finish(finished) => self.finished.push(finished),
             }

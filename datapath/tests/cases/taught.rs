@@ -62,6 +62,7 @@ impl<'t> Case<'t> {
                 actions: Box::default(),
                 data,
                 paused: punt.paused,
+                number: 0,
             });
         }
         self.poll();
@@ -98,6 +99,7 @@ impl<'t> Case<'t> {
             actions: actions.map_err(|error| format!("{error:?}"))?.into(),
             data: read(text)?,
             paused: None,
+            number: 0,
         };
         self.before = self.counters();
         self.ingress = String::new();

@@ -131,6 +131,7 @@ impl Daemon {
             data: packet.frame,
             fields: Default::default(),
             paused: None,
+            number: 0,
         }));
     }
 
