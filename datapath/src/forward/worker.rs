@@ -226,20 +226,25 @@ impl<P: Pool> Worker<P> {
         self.reader.release();
     }
     /// Obeys commands, then receives and forwards one burst from each queue. Returns the number of
-    /// frames received.
+    /// frames handled.
     pub fn poll(&mut self, now: Time) -> usize {
         self.poll_explained(now, &mut ())
     }
     /// The same, with an observer.
     pub fn poll_explained<O: Observer>(&mut self, now: Time, o: &mut O) -> usize {
-        while let Ok(command) = self.commands.pop() {
+        // A flood of packet-outs gets its burst, as a receive queue does, and the others get theirs.
+        let mut sent = 0;
+        while sent < BURST
+            && let Ok(command) = self.commands.pop()
+        {
+            sent += usize::from(matches!(command, Command::PacketOut(_)));
             self.obey(command, now, o);
         }
         self.acknowledge();
         let snapshot = self.reader.snapshot();
         let cx = Context { snapshot, now };
         self.core.refresh(snapshot);
-        let mut handled = self.core.open_mail(cx, o);
+        let mut handled = sent + self.core.open_mail(cx, o);
         self.turn = self.turn.wrapping_add(1);
         for (index, receiver) in self.receivers.iter_mut().enumerate() {
             if receiver.is_quiet && self.is_busy && !(self.turn + index).is_multiple_of(RARELY) {

@@ -143,6 +143,8 @@ pub struct Session {
     output: BytesMut,
     next_xid: u32,
     last_heard: Duration,
+    /// When the first bytes of what is in the input came.
+    begun: Duration,
     /// The last probe without reply, and when it was sent.
     probe: Option<(Xid, Duration)>,
     closing: Option<Closed>,
@@ -161,6 +163,7 @@ impl Session {
             output: BytesMut::new(),
             next_xid: 1,
             last_heard: now,
+            begun: now,
             probe: None,
             closing: None,
         };
@@ -240,6 +243,9 @@ impl Session {
     /// than one message (64 KiB) stays buffered.
     pub fn feed(&mut self, now: Duration, bytes: &[u8]) {
         if !bytes.is_empty() && !self.is_closed() {
+            if self.input.is_empty() {
+                self.begun = now;
+            }
             self.last_heard = now;
             self.input.extend_from_slice(bytes);
         }
@@ -269,6 +275,11 @@ impl Session {
     /// Whether a probe was sent since the peer was heard last.
     fn is_probed(&self) -> bool {
         self.probe.is_some_and(|(_, sent)| sent > self.last_heard)
+    }
+
+    /// Since when a message is not complete, if [`next_event`](Session::next_event) has none.
+    pub fn unfinished_since(&self) -> Option<Duration> {
+        (!self.input.is_empty()).then_some(self.begun)
     }
 
     /// When [`tick`](Session::tick) has something to do next.
@@ -317,7 +328,11 @@ impl Session {
             self.closing = Some(Closed::Framing(header.size));
             return None;
         }
-        (self.input.len() >= size).then(|| self.input.split_to(size).freeze())
+        if self.input.len() < size {
+            return None;
+        }
+        self.begun = self.last_heard;
+        Some(self.input.split_to(size).freeze())
     }
 
     /// The first message has to be a hello.

@@ -35,6 +35,8 @@ pub struct Common {
     pub events: mpsc::Sender<Event>,
     /// Gives out connection numbers.
     pub numbers: Arc<AtomicU64>,
+    /// What happens to connections.
+    pub counters: Arc<openflow::Counters>,
 }
 
 /// A controller that is dialled until it is dropped.
@@ -233,6 +235,7 @@ impl Daemon {
             probe: (probe_millis > 0).then(|| Duration::from_millis(probe_millis)),
             events: self.events.clone(),
             numbers: self.numbers.clone(),
+            counters: self.openflow.clone(),
         }
     }
 

@@ -324,6 +324,9 @@ impl Daemon {
         ] {
             text += &format!("{name:<29} {count:>12}\n");
         }
+        for (name, count, about) in self.openflow_counters() {
+            text += &format!("{name:<29} {count:>12}  {about}\n");
+        }
         text
     }
 

@@ -53,6 +53,8 @@ pub const DATABASE: &str = "Open_vSwitch";
 const DATABASE_PORT: u16 = 6640;
 /// Events of one kind handled before the others get their turn.
 const BATCH: usize = 256;
+/// A turn of events ends after this time, too: most are quick, but who asks for all flows may ask often.
+const TURN: Duration = Duration::from_millis(20);
 /// Events that may wait; who has more waits, and its peer.
 const EVENTS: usize = 4096;
 /// Turns that tasks get at the end, for what they still have to write.
@@ -104,6 +106,7 @@ pub struct Daemon {
     /// To this loop, from database connections.
     db_events: mpsc::Sender<net::Event>,
     numbers: Arc<AtomicU64>,
+    openflow: Arc<openflow::Counters>,
     outputs: Vec<Output>,
     /// The host's addresses, and the bridges that were told.
     addresses: Vec<IpAddr>,
@@ -214,6 +217,7 @@ impl Daemon {
             manager_trouble: HashMap::new(),
             db_events,
             numbers: Arc::new(AtomicU64::new(1)),
+            openflow: Arc::default(),
             outputs: Vec::new(),
             addresses: Vec::new(),
             addresses_of: HashSet::new(),
@@ -264,7 +268,9 @@ impl Daemon {
                 }
                 Some(event) = inputs.events.recv() => {
                     self.event(event);
+                    let turn = Instant::now();
                     for _ in 1..BATCH {
+                        if turn.elapsed() > TURN { break }
                         let Ok(event) = inputs.events.try_recv() else { break };
                         self.event(event);
                     }

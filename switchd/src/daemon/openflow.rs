@@ -5,28 +5,41 @@ use super::controllers::Common;
 use super::{Daemon, Event as DaemonEvent};
 use bytes::{Bytes, BytesMut};
 use datapath::control::{ConnId, ConnKind, ConnSettings, RateLimit};
-use ofp::message::Message;
+use ofp::message::{Body, Message};
 use ofp::session::{Event as SessionEvent, Session, Settings, Side, Versions};
 use ofp::types::Version;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 /// A peer that leaves more than this unread is not listened to, and gets no more, until it reads.
 const UNREAD_PAUSE_BYTES: usize = 1 << 20;
-/// Packet-ins are dropped, and counted, while this many messages wait.
+/// Packet-ins are dropped, and counted, while this many messages wait, or so many bytes.
 const WAITING_PACKET_INS: usize = 4096;
-/// A peer that lets this many messages wait is hung up on; one message holds at most 64 KiB.
+const WAITING_PACKET_IN_BYTES: usize = 16 << 20;
+/// A peer that lets this many messages wait, or so many bytes, is hung up on.
 const WAITING_LIMIT: usize = 1 << 18;
+const WAITING_BYTES: usize = 256 << 20;
+/// What a message takes in a queue if its size is not looked at.
+const MESSAGE_BYTES: usize = 256;
+/// Messages of one connection that the daemon has not yet handled: at least, and at most. A connection's
+/// share grows with each message that was handled quickly, and shrinks with each that was not, so that
+/// who asks for much does not stand in front of the others for long.
+const SHARE: std::ops::RangeInclusive<usize> = 8..=512;
+/// A message that takes longer to handle is slow: a hundred times what a flow takes.
+const SLOW: Duration = Duration::from_millis(1);
 /// A long reply goes on when a peer has read all but this much.
 const ROOM_BYTES: usize = 256 << 10;
 /// Flow monitors are paused while this many messages wait.
 const WAITING_UPDATES: usize = 256;
-/// Requests that wait for a long reply to end. Its connection is not read meanwhile, so these came with it.
-const HELD_LIMIT: usize = 1 << 16;
+/// Requests that wait for a long reply to end. Its connection is not read meanwhile, so these came with it:
+/// a share, and what follows before the connection's task knows.
+const HELD_LIMIT: usize = 4096;
+/// Who begins a message ends it within this time, or is gone.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// What ends a connection is said to a peer for this long; one that reads nothing has it no better.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// A peer says hello within this time, or is gone.
@@ -85,19 +98,71 @@ pub struct Opened {
 }
 
 /// Messages on their way to the peer.
-#[derive(Clone)]
 struct Queue {
     sender: mpsc::UnboundedSender<Message>,
     state: Arc<State>,
 }
 
+impl Drop for Queue {
+    /// Nobody gives back what was taken of the share any more: who waits for it need not.
+    fn drop(&mut self) {
+        self.state.share.close();
+    }
+}
+
 /// What a connection's task and the daemon both know.
-#[derive(Default)]
 struct State {
     /// Messages in the queue.
     waiting: AtomicUsize,
+    /// Their bytes, about.
+    bytes: AtomicUsize,
     /// A reply is not finished: the task says when there is room, and reads no requests.
     has_more: AtomicBool,
+    /// What of the connection's share is left.
+    share: Semaphore,
+    /// The task is to look again: there is no more.
+    look: Notify,
+}
+
+impl State {
+    fn new() -> State {
+        State {
+            waiting: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            has_more: AtomicBool::new(false),
+            share: Semaphore::new(*SHARE.start()),
+            look: Notify::new(),
+        }
+    }
+}
+
+/// About what a message takes while it waits: packets are looked at, replies in pieces are as long as they may be.
+fn size_of(message: &Message) -> usize {
+    match &message.body {
+        Body::PacketIn(packet_in) => MESSAGE_BYTES + packet_in.data.len(),
+        Body::MultipartReply(_) => 64 << 10,
+        Body::Error(error) => MESSAGE_BYTES + error.data.len(),
+        _ => MESSAGE_BYTES,
+    }
+}
+
+/// What the rim did to connections, since the start.
+#[derive(Default)]
+pub struct Counters {
+    /// Packet-ins dropped because the peer does not read.
+    packet_ins_unread: AtomicU64,
+    /// Messages that could not be read; each was answered by an error.
+    malformed: AtomicU64,
+    /// How often a connection was not listened to until its peer had read.
+    held_back: AtomicU64,
+    /// Connections ended by the switch as the peer said no hello, stalled, or did not read.
+    hung_up: AtomicU64,
+}
+
+impl Counters {
+    fn add(counter: &AtomicU64) {
+        counter.fetch_add(1, Relaxed);
+    }
 }
 
 /// The daemon's end of a connection.
@@ -110,6 +175,21 @@ pub struct Conn {
     dropped: u64,
     /// Requests behind one whose reply is not finished.
     held: VecDeque<(Message, Bytes)>,
+    /// See [`SHARE`].
+    share: usize,
+}
+
+impl Conn {
+    /// A message was handled in this time: the connection may send the next.
+    fn handled(&mut self, took: Duration) {
+        let (grows, shrinks) = match took < SLOW {
+            true => (self.share < *SHARE.end(), false),
+            false => (false, self.share > *SHARE.start()),
+        };
+        self.share = self.share + usize::from(grows) - usize::from(shrinks);
+        let permits = 1 + usize::from(grows) - usize::from(shrinks);
+        self.queue.state.share.add_permits(permits);
+    }
 }
 
 impl Daemon {
@@ -153,6 +233,7 @@ impl Daemon {
                 _hang_up: hang_up,
                 dropped: 0,
                 held: VecDeque::new(),
+                share: *SHARE.start(),
             },
         );
         self.follow_controllers();
@@ -165,13 +246,17 @@ impl Daemon {
         };
         if !conn.held.is_empty() || self.switch.is_dumping(id) {
             conn.held.push_back((message, bytes));
+            conn.handled(Duration::ZERO);
             if conn.held.len() > HELD_LIMIT {
+                Counters::add(&self.openflow.hung_up);
                 self.closed(id, "it asks for more than it reads");
             }
             return;
         }
+        let started = Instant::now();
         self.switch
             .message(self.clock.now(), id, message, &bytes, &mut self.outputs);
+        conn.handled(started.elapsed());
     }
 
     /// A reply goes on when the peer has read what there is of it.
@@ -189,6 +274,7 @@ impl Daemon {
             return;
         };
         conn.queue.state.has_more.store(more, Release);
+        conn.queue.state.look.notify_one();
         while !self.switch.is_dumping(id)
             && let Some(conn) = self.conns.get_mut(&id)
             && let Some((message, bytes)) = conn.held.pop_front()
@@ -239,8 +325,11 @@ impl Daemon {
         let Some(conn) = self.conns.get(&id) else {
             return;
         };
-        let waiting = conn.queue.state.waiting.fetch_add(1, Relaxed);
-        if waiting > WAITING_LIMIT {
+        let state = &conn.queue.state;
+        let waiting = state.waiting.fetch_add(1, Relaxed);
+        let bytes = state.bytes.fetch_add(size_of(&message), Relaxed);
+        if waiting > WAITING_LIMIT || bytes > WAITING_BYTES {
+            Counters::add(&self.openflow.hung_up);
             self.closed(id, "it does not read what it asked for");
             return;
         }
@@ -255,11 +344,60 @@ impl Daemon {
         let Some(conn) = self.conns.get_mut(&id) else {
             return;
         };
-        if conn.queue.state.waiting.load(Relaxed) > WAITING_PACKET_INS {
+        let state = &conn.queue.state;
+        if state.waiting.load(Relaxed) > WAITING_PACKET_INS
+            || state.bytes.load(Relaxed) > WAITING_PACKET_IN_BYTES
+        {
             conn.dropped += 1;
+            Counters::add(&self.openflow.packet_ins_unread);
             return;
         }
         self.send(id, message);
+    }
+
+    /// Names, numbers and meanings, for `coverage/show`: what waits now, and what happened.
+    pub(super) fn openflow_counters(&self) -> [(&'static str, u64, &'static str); 8] {
+        let sum = |of: fn(&Conn) -> usize| self.conns.values().map(of).sum::<usize>() as u64;
+        let since = |counter: &AtomicU64| counter.load(Relaxed);
+        let counters = &self.openflow;
+        [
+            ("openflow_connections", self.conns.len() as u64, "open now"),
+            (
+                "openflow_waiting",
+                sum(|conn| conn.queue.state.waiting.load(Relaxed)),
+                "messages that wait now for peers to read",
+            ),
+            (
+                "openflow_waiting_bytes",
+                sum(|conn| conn.queue.state.bytes.load(Relaxed)),
+                "their bytes, about",
+            ),
+            (
+                "openflow_held",
+                sum(|conn| conn.held.len()),
+                "requests that wait now behind a long reply",
+            ),
+            (
+                "openflow_packet_ins_unread",
+                since(&counters.packet_ins_unread),
+                "packet-ins dropped: the peer does not read",
+            ),
+            (
+                "openflow_malformed",
+                since(&counters.malformed),
+                "messages that could not be read, answered by errors",
+            ),
+            (
+                "openflow_held_back",
+                since(&counters.held_back),
+                "times that a peer was not listened to until it had read",
+            ),
+            (
+                "openflow_hung_up",
+                since(&counters.hung_up),
+                "connections ended: no hello, a stall, or nothing read",
+            ),
+        ]
     }
 }
 
@@ -273,7 +411,7 @@ pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     let (sender, queued) = mpsc::unbounded_channel();
     let queue = Queue {
         sender,
-        state: Arc::default(),
+        state: Arc::new(State::new()),
     };
     let (hang_up, hung_up) = oneshot::channel();
     let settings = Settings {
@@ -289,6 +427,7 @@ pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         started,
         state: queue.state.clone(),
         has_asked: false,
+        is_held_back: false,
         announce: Some((peer, queue, hang_up)),
     };
     talk.run(stream, queued, hung_up).await
@@ -302,6 +441,8 @@ struct Talk {
     state: Arc<State>,
     /// The daemon knows that there is room.
     has_asked: bool,
+    /// It is not listened to.
+    is_held_back: bool,
     /// Given to the daemon when the session is up.
     announce: Option<(Peer, Queue, oneshot::Sender<()>)>,
 }
@@ -322,16 +463,13 @@ impl Talk {
                 let _ = tokio::time::timeout(LAST_WORDS, words).await;
                 break reason;
             }
-            let deadline = match self.announce {
-                Some(_) => Some(HELLO_TIMEOUT),
-                None => self.session.deadline(),
-            };
             self.ask_for_more().await;
+            let may_read = self.may_listen();
+            let (deadline, stalls) = self.deadline(may_read);
             let timer = sleep_until(self.started, deadline);
-            let has_more = self.state.has_more.load(Acquire);
+            let state = self.state.clone();
             let output = self.session.output();
             let (is_writing, has_room) = (!output.is_empty(), output.len() < UNREAD_PAUSE_BYTES);
-            let may_read = has_room && !has_more;
             tokio::select! {
                 read = reader.read_buf(&mut input), if may_read => match read {
                     Ok(0) => break "closed by the peer".to_owned(),
@@ -351,8 +489,12 @@ impl Talk {
                     Some(message) => self.take(message, &mut queued),
                     None => break "closed by the switch".to_owned(),
                 },
-                () = timer => match self.announce {
-                    Some(_) => break "said no hello".to_owned(),
+                () = state.look.notified() => {}
+                () = timer => match stalls {
+                    Some(stalled) => {
+                        Counters::add(&self.common.counters.hung_up);
+                        break stalled.to_owned();
+                    }
                     None => self.session.tick(self.started.elapsed()),
                 },
                 _ = &mut hung_up, if self.announce.is_none() => break "closed by the switch".to_owned(),
@@ -365,17 +507,46 @@ impl Talk {
         reason
     }
 
+    /// Whether the peer may be listened to: it reads what it asked for.
+    fn may_listen(&mut self) -> bool {
+        let may = self.session.output().len() < UNREAD_PAUSE_BYTES
+            && self.state.bytes.load(Relaxed) < UNREAD_PAUSE_BYTES
+            && !self.state.has_more.load(Acquire);
+        if !may && !self.is_held_back {
+            Counters::add(&self.common.counters.held_back);
+        }
+        self.is_held_back = !may;
+        may
+    }
+
+    /// When the peer has to have said something; and what ends the connection then, if that ends it.
+    fn deadline(&self, may_read: bool) -> (Option<Duration>, Option<&'static str>) {
+        if self.announce.is_some() {
+            return (Some(HELLO_TIMEOUT), Some("said no hello"));
+        }
+        let probe = self.session.deadline();
+        let begun = self.session.unfinished_since().filter(|_| may_read);
+        match begun.map(|begun| begun + STALL_TIMEOUT) {
+            Some(stall) if probe.is_none_or(|probe| stall < probe) => {
+                (Some(stall), Some("stopped in the middle of a message"))
+            }
+            _ => (probe, None),
+        }
+    }
+
     /// Encodes what waits, up to the limit of what is written at a time.
     fn take(&mut self, first: Message, queued: &mut mpsc::UnboundedReceiver<Message>) {
         self.session.send_message(&first);
-        let mut taken = 1;
+        let (mut taken, mut bytes) = (1, size_of(&first));
         while self.session.output().len() < UNREAD_PAUSE_BYTES
             && let Ok(message) = queued.try_recv()
         {
             self.session.send_message(&message);
             taken += 1;
+            bytes += size_of(&message);
         }
         self.state.waiting.fetch_sub(taken, Relaxed);
+        self.state.bytes.fetch_sub(bytes, Relaxed);
         self.has_asked = false;
     }
 
@@ -393,9 +564,12 @@ impl Talk {
         }
     }
 
-    /// Hands on what the session has received; returns why it is over, if it is.
+    /// Hands on what the session has received, as long as there is room for the replies; returns why it is
+    /// over, if it is.
     async fn events(&mut self) -> Option<String> {
-        while let Some(event) = self.session.next_event() {
+        while self.may_listen()
+            && let Some(event) = self.session.next_event()
+        {
             let event = match event {
                 SessionEvent::Up(version) => {
                     let (peer, queue, hang_up) = self.announce.take()?;
@@ -409,9 +583,16 @@ impl Talk {
                         hang_up,
                     }))
                 }
-                SessionEvent::Message(message, bytes) => Event::Received(self.conn, message, bytes),
+                SessionEvent::Message(message, bytes) => {
+                    // The daemon gives back what it takes of the share, or ends the connection.
+                    if let Ok(permit) = self.state.share.acquire().await {
+                        permit.forget();
+                    }
+                    Event::Received(self.conn, message, bytes)
+                }
                 // The session has answered it.
                 SessionEvent::Malformed(error, _) => {
+                    Counters::add(&self.common.counters.malformed);
                     tracing::debug!(bridge = %self.common.bridge, %error, "malformed OpenFlow message");
                     continue;
                 }
