@@ -45,6 +45,9 @@ impl Switch {
             FlowModCommand::Delete | FlowModCommand::DeleteStrict
         ) {
             self.check_used(bridge, &flow_mod.actions)?;
+            if let Some(first) = self.bridges[&bridge].config.first_egress {
+                check_egress(first, add_table(flow_mod), &flow_mod.actions)?;
+            }
             self.check_tlvs(bridge, &flow_mod.matching, &[])?;
         }
         use FlowModCommand::*;
@@ -312,6 +315,20 @@ pub(super) fn check(flow_mod: &FlowMod, version: Version) -> Result<(), OfError>
     }
     let table = add_table(flow_mod);
     super::packet_out::check_actions(&flow_mod.actions, &flow_mod.matching, table, version)
+}
+
+/// OpenFlow 1.5.1 section 5.1.3: a goto leads from ingress tables to ingress tables only, from egress tables to egress
+/// tables. Section 5.10: the action set of the egress tables has the output that began it, and can have no other one and no group.
+fn check_egress(first: TableId, table: TableId, actions: &[Action]) -> Result<(), OfError> {
+    let is_egress = table >= first;
+    let chooses = |action: &Action| matches!(action, Action::Output { .. } | Action::Group(_));
+    actions.iter().try_for_each(|action| match action {
+        Action::GotoTable(to) if (*to >= first) != is_egress => Err(OfError::InstructionTableId),
+        Action::WriteActions(set) if is_egress && set.iter().any(chooses) => {
+            Err(OfError::ActionType)
+        }
+        _ => Ok(()),
+    })
 }
 
 /// The rule as workers run it. OpenFlow 1.3.5 section 7.4.1: what a table-miss entry (section 5.4: of

@@ -15,7 +15,7 @@ use super::trace::Observer;
 use crate::model::{BridgeView, Rule};
 use ofp::action::Action;
 use ofp::key::{Key, Match, word};
-use ofp::types::{Cookie, TableId};
+use ofp::types::{Cookie, PortNo, TableId};
 use packet::bpdu;
 use std::ops::Range;
 use std::sync::Arc;
@@ -67,6 +67,10 @@ pub struct Continuation {
 }
 
 impl Continuation {
+    /// Its number.
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
     /// What it is remembered by, if programs that begin with it may be kept for this bridge.
     #[inline]
     pub(super) fn cached_as(&self, view: &BridgeView) -> Option<u64> {
@@ -100,6 +104,14 @@ impl Continuation {
         };
         levels.push(top);
         then.levels = levels.into();
+        then
+    }
+    /// The same with an output to this port at the end, and an id of its own.
+    pub(super) fn towards(&self, port: PortNo) -> Continuation {
+        let mut then = self.clone();
+        then.id = next_id();
+        then.ports = then.ports >> 32 << 32 | u64::from(port.0);
+        then.set = Box::new([Action::Output { port, max_len: 0 }]);
         then
     }
     /// Bytes of memory that it takes, roughly.
@@ -150,15 +162,33 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
         let last = self.egress_left();
         let set = std::mem::take(&mut self.set).in_order().cloned();
         Arc::new(Continuation {
-            id: next_id(),
-            plan: (!self.packet_out).then_some(self.view.plan.generation),
-            table,
-            at: (self.table, self.cookie),
             levels: levels.into(),
             set: set.chain(last).collect(),
             is_egress,
             in_set: self.in_set.is_some(),
             is_set_done,
+            ..self.entrance(table)
+        })
+    }
+    /// The way through the egress tables from `table` on, of what NORMAL sends: see [`Continuation::towards`].
+    pub(super) fn beyond(&self, table: TableId) -> Arc<Continuation> {
+        Arc::new(Continuation {
+            is_egress: true,
+            ..self.entrance(Some(table))
+        })
+    }
+    /// A table is entered with everything of the key that is not the packet's.
+    fn entrance(&self, table: Option<TableId>) -> Continuation {
+        Continuation {
+            id: next_id(),
+            plan: (!self.packet_out).then_some(self.view.plan.generation),
+            table,
+            at: (self.table, self.cookie),
+            levels: Box::default(),
+            set: Box::default(),
+            is_egress: false,
+            in_set: false,
+            is_set_done: false,
             in_group: self.in_group,
             ports: self.key.0[word::IN_PORT],
             words: std::array::from_fn(|index| self.key.0[WORDS.start + index]),
@@ -168,7 +198,7 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
             depth: self.depth,
             lookups: self.lookups,
             bpdu: self.program.bpdu,
-        })
+        }
     }
     /// Goes on; the walk's key has been laid over.
     pub fn resume(self, then: &'s Continuation) {
@@ -204,7 +234,12 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
         self.reserved = then.reserved;
         (self.depth, self.lookups) = (then.depth, then.lookups);
         if let Some(table) = then.table {
+            let len = self.levels.len();
             self.enter(table, None, Entry::Ordinary, false)?;
+            if then.is_egress && self.levels.len() == len {
+                // A miss takes the output away.
+                self.set.clear();
+            }
         }
         match then.is_set_done {
             true => self.run(0),

@@ -2,7 +2,8 @@
 //! on before it leaves, with `actset_output` and an action set of its own that outputs there.
 //!
 //! It is a clone: nothing of it is left for what follows. Within it, outputs go straight to their ports. A miss drops the
-//! packet for that port. FLOOD and ALL are as many outputs; NORMAL is no part of the OpenFlow pipeline and sends directly.
+//! packet for that port. FLOOD and ALL are as many outputs. Where NORMAL sends to is only known when the program runs: each of its
+//! outputs goes on with a continuation, with the VLAN tag that its port wants.
 
 use super::pipeline::{Entry, Level, Outcome, Scope, Walk, refusal};
 use super::trace::Observer;
@@ -49,6 +50,13 @@ impl<O: Observer> Walk<'_, '_, O> {
         self.run(len)?;
         (self.table, self.cookie) = at;
         Ok(())
+    }
+    /// Whether a table has a next one. Only outputs lead from the ingress tables to the egress tables.
+    pub(super) fn has_next(&self, table: TableId) -> bool {
+        let next = usize::from(table.0) + 1;
+        let first_egress = self.view.config.first_egress;
+        let crosses = first_egress.is_some_and(|first| usize::from(first.0) == next);
+        next < TableId::LEN && !crosses
     }
     /// The egress tables are done with the packet: it leaves.
     pub(super) fn end_egress(&mut self) -> Outcome {

@@ -4,6 +4,7 @@
 use super::continuation::Continuation;
 use super::learn::Teacher;
 use super::mail::Mailbox;
+use super::normal::Ways;
 use super::pipeline::refusal;
 use super::prepared::Prepared;
 use super::program::{Overlay, Step};
@@ -32,6 +33,7 @@ use ofp::key::{Key, word};
 use ofp::message::port_config;
 use ofp::types::PortNo;
 use packet::{Wire, bpdu, ethernet};
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// Bridges and tunnels, one inside the other, that a packet may go through.
@@ -162,6 +164,8 @@ pub(super) struct Executor<P: Pool> {
     pub mailbox: Mailbox<P::Frame>,
     pub reassembly: Reassembly<P::Frame>,
     pub teacher: Teacher,
+    /// NORMAL's ways through egress tables, by the step's and the port.
+    pub egress: FxHashMap<(u64, PortId), Arc<Continuation>>,
 }
 
 impl<P: Pool> Executor<P> {
@@ -202,6 +206,7 @@ impl<P: Pool> Executor<P> {
             splitter: Splitter::new(Ids::new(secret, index, workers)),
             parts: Vec::with_capacity(FRAGMENTS_MAX),
             teacher: Teacher::default(),
+            egress: FxHashMap::default(),
         }
     }
     pub fn add_queue(&mut self, port: PortId, tx: Box<dyn Tx<P::Frame>>) {
@@ -320,9 +325,12 @@ impl<P: Pool> Executor<P> {
                     in_port,
                     reserved,
                     tunnel,
+                    then,
                 } => {
                     let from = (*in_port, *reserved);
-                    match self.normal(cx, at, from, tunnel, frame, is_last, o) {
+                    let egress = then.as_deref();
+                    let ways = Ways { tunnel, egress };
+                    match self.normal(cx, at, from, ways, frame, is_last, o) {
                         Some(kept) => frame = kept,
                         None => return,
                     }

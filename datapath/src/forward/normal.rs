@@ -1,6 +1,7 @@
 //! NORMAL: the learning switch, with Open vSwitch's VLAN modes (ovs-vswitchd.conf.db(5), Port table,
 //! and ovs-actions(7), "The OVS Normal Pipeline"). A run-time step: what was learnt decides.
 
+use super::continuation::Continuation;
 use super::execute::{Context, Executor, Place};
 use super::pipeline::refusal;
 use super::program::Overlay;
@@ -15,6 +16,18 @@ use ofp::message::port_config;
 use ofp::types::PortNo;
 use packet::{MacAddr, Wire, ethernet, ethertype, vlan};
 use std::sync::Arc;
+
+/// Ways through egress tables that a worker keeps.
+const EGRESS_LEN: usize = 1024;
+
+/// How a frame leaves.
+#[derive(Clone, Copy)]
+pub struct Ways<'s> {
+    /// What actions wrote to the tunnel's words.
+    pub tunnel: &'s Overlay,
+    /// Through the egress tables, if there are any.
+    pub egress: Option<&'s Continuation>,
+}
 
 /// What NORMAL looks at.
 struct Headers {
@@ -92,7 +105,7 @@ impl<P: Pool> Executor<P> {
         cx: Context<'_>,
         at: &Place<'_>,
         (in_port, reserved): (PortNo, bool),
-        tunnel: &Overlay,
+        ways: Ways<'_>,
         frame: P::Frame,
         is_last: bool,
         o: &mut O,
@@ -133,11 +146,11 @@ impl<P: Pool> Executor<P> {
                     port.name
                 ));
                 if is_last {
-                    self.leave(cx, at, port, tags, tunnel, frame, o);
+                    self.leave(cx, at, port, tags, ways, frame, o);
                     return None;
                 }
                 if let Some(copy) = self.copy(&frame, o) {
-                    self.leave(cx, at, port, tags, tunnel, copy, o);
+                    self.leave(cx, at, port, tags, ways, copy, o);
                 }
                 Some(frame)
             }
@@ -162,11 +175,11 @@ impl<P: Pool> Executor<P> {
                 }
                 while let Some(port) = targets.next() {
                     if is_last && targets.peek().is_none() {
-                        self.leave(cx, at, port, tags, tunnel, frame, o);
+                        self.leave(cx, at, port, tags, ways, frame, o);
                         return None;
                     }
                     if let Some(copy) = self.copy(&frame, o) {
-                        self.leave(cx, at, port, tags, tunnel, copy, o);
+                        self.leave(cx, at, port, tags, ways, copy, o);
                     }
                 }
                 Some(frame)
@@ -197,7 +210,7 @@ impl<P: Pool> Executor<P> {
         at: &Place<'_>,
         port: &PortView,
         (vlan, tci): (u16, Option<u16>),
-        tunnel: &Overlay,
+        ways: Ways<'_>,
         mut frame: P::Frame,
         o: &mut O,
     ) {
@@ -222,7 +235,22 @@ impl<P: Pool> Executor<P> {
         if !has_room {
             return self.drop(frame, DropReason::NoMemory, o);
         }
-        self.emit(cx, at, port.id, tunnel, u32::MAX, frame, o);
+        match ways.egress {
+            None => self.emit(cx, at, port.id, ways.tunnel, u32::MAX, frame, o),
+            Some(egress) => {
+                let then = self.egress(egress, port);
+                self.continue_with(at.item(frame, Some(&then)), o);
+            }
+        }
+    }
+    /// The way of what NORMAL sends to a port. It is kept, so that the programs of its packets can be.
+    fn egress(&mut self, egress: &Continuation, port: &PortView) -> Arc<Continuation> {
+        if self.egress.len() >= EGRESS_LEN {
+            self.egress.clear();
+        }
+        let of_port = self.egress.entry((egress.id(), port.id));
+        let towards = || Arc::new(egress.towards(port.number));
+        of_port.or_insert_with(towards).clone()
     }
 }
 

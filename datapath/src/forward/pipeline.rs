@@ -392,8 +392,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         self.observer.miss(!drops);
         match miss {
             Miss::Controller if !silent => {}
-            // The last table has no next one.
-            Miss::Continue if usize::from(table.0) + 1 < TableId::LEN => {
+            Miss::Continue if self.has_next(table) => {
                 return self.enter(TableId(table.0 + 1), None, Entry::Ordinary, false);
             }
             _ => return Ok(()),
@@ -632,11 +631,15 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             PortNo::NORMAL | PortNo::FLOOD | PortNo::ALL if !self.is_ethernet() => {
                 self.suppress(DropReason::NotEthernet)
             }
-            PortNo::NORMAL => self.push(Step::Normal {
-                in_port,
-                reserved: self.reserved,
-                tunnel: self.tunnel.clone(),
-            }),
+            PortNo::NORMAL => {
+                let then = self.egress_table().map(|table| self.beyond(table));
+                self.push(Step::Normal {
+                    in_port,
+                    reserved: self.reserved,
+                    tunnel: self.tunnel.clone(),
+                    then,
+                })
+            }
             PortNo::FLOOD | PortNo::ALL if self.egress_table().is_some() => {
                 self.flood_by_port(port == PortNo::ALL)
             }

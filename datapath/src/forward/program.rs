@@ -51,7 +51,7 @@ impl Program {
             Step::Effect(effect) => effect.memory(),
             Step::Fragment { then, .. } | Step::Reassemble { then } => then.memory(),
             Step::Select(select) => select.memory(),
-            Step::Meter { then, .. } => then.as_ref().map_or(0, |then| then.memory()),
+            Step::Meter { then, .. } | Step::Normal { then, .. } => then.as_ref().map_or(0, |then| then.memory()),
             Step::Reshape { how, then } => how.memory() + then.memory(),
             _ => 0,
         });
@@ -146,6 +146,8 @@ pub enum Step {
         reserved: bool,
         /// As above.
         tunnel: Overlay,
+        /// Each output goes on with this, in the egress tables.
+        then: Option<Arc<Continuation>>,
     },
     /// A copy to the controllers.
     Punt {

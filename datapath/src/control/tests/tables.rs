@@ -307,6 +307,26 @@ fn names_and_egress_tables_can_be_changed_and_nothing_else() {
     assert_eq!(say(&mut bed, both), Ok(expected));
     let config = &bed.switch.bridges[&bed.bridge].config;
     assert_eq!(config.first_egress, Some(TableId(9)));
+    // Between ingress and egress tables there is no way but an output.
+    let mut flow = |table: u8, action: Action| {
+        let flow = FlowMod {
+            table: TableId(table),
+            ..add(1, vec![action])
+        };
+        match bed.ask(2, Body::FlowMod(Box::new(flow))).pop() {
+            Some(Body::Error(error)) => Err(error.error),
+            _ => Ok(()),
+        }
+    };
+    let refused = Err(OfError::InstructionTableId);
+    assert_eq!(flow(1, Action::GotoTable(TableId(8))), Ok(()));
+    assert_eq!(flow(1, Action::GotoTable(TableId(9))), refused);
+    assert_eq!(flow(9, Action::GotoTable(TableId(10))), Ok(()));
+    assert_eq!(flow(9, Action::GotoTable(TableId(8))), refused);
+    let write = |action| Action::WriteActions(vec![action]);
+    assert_eq!(flow(8, write(output(1))), Ok(()));
+    assert_eq!(flow(9, write(Action::SetQueue(1))), Ok(()));
+    assert_eq!(flow(9, write(output(1))), Err(OfError::ActionType));
     // All of a request or nothing.
     let twice = vec![change(1, 0, "x"), change(1, 0, "y")];
     assert_eq!(say(&mut bed, twice), Err(OfError::TableFeaturesDuplicate));
