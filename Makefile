@@ -8,7 +8,7 @@ ifneq ($(AS_ROOT),)
 export CARGO_TARGET_$(TRIPLE)_RUNNER := $(AS_ROOT)
 endif
 
-.PHONY: help setup build demo test bench fmt lint unit system fuzz clean
+.PHONY: help setup build demo test bench docs fmt lint unit system fuzz clean
 
 help: ## print this
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -36,6 +36,9 @@ unit: setup
 
 system: build
 	$(AS_ROOT) .venv/bin/pytest -q tests/system
+
+docs: ## write the pages of docs/reference from the tables of the code
+	TSUNAGI_WRITE_DOCS=1 cargo test --locked -q -p house --test reference
 
 bench: build ## compare with Open vSwitch with DPDK on this machine
 	$(AS_ROOT) bench/run

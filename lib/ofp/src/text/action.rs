@@ -108,6 +108,11 @@ const ACTIONS: &[(&str, Reader)] = &[
 /// Actions of Open vSwitch that are refused by name.
 const UNSUPPORTED: &[&str] = &["ct", "ct_clear", "nat", "dec_nsh_ttl"];
 
+/// The names of actions as text; those of Open vSwitch's that are refused by name.
+pub fn action_names() -> (impl Iterator<Item = &'static str>, &'static [&'static str]) {
+    (ACTIONS.iter().map(|row| row.0), UNSUPPORTED)
+}
+
 /// Reads a whole list: what follows `actions=`. `drop` and nothing are the empty list.
 pub(super) fn read_list(
     text: Word<'_>,

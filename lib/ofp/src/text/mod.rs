@@ -20,7 +20,7 @@ mod spread;
 mod tlv;
 mod value;
 
-pub use action::read_actions;
+pub use action::{action_names, read_actions};
 pub use flow::{
     packet_bytes, read_flow_mod, read_flow_mod_leniently, read_flow_stats_request,
     read_flow_stats_request_leniently, read_packet_out,

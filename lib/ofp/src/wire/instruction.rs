@@ -7,25 +7,51 @@ use crate::action::Action;
 use crate::error::OfError;
 use crate::types::{MeterId, TableId, Version};
 
-/// The place of each instruction in the order of section 5.9: meter, apply, clear, write, metadata, goto.
-const ORDER: [u16; 6] = [
-    number::METER,
-    number::APPLY_ACTIONS,
-    number::CLEAR_ACTIONS,
-    number::WRITE_ACTIONS,
-    number::WRITE_METADATA,
-    number::GOTO_TABLE,
+/// The specification's name, number, first and last version of each instruction, in the order of section 5.9.
+/// OpenFlow 1.5 has an action in the meter's place.
+pub const INSTRUCTIONS: [(&str, u16, Version, Version); 6] = [
+    ("OFPIT_METER", number::METER, Version::V13, Version::V14),
+    (
+        "OFPIT_APPLY_ACTIONS",
+        number::APPLY_ACTIONS,
+        Version::V11,
+        Version::V15,
+    ),
+    (
+        "OFPIT_CLEAR_ACTIONS",
+        number::CLEAR_ACTIONS,
+        Version::V11,
+        Version::V15,
+    ),
+    (
+        "OFPIT_WRITE_ACTIONS",
+        number::WRITE_ACTIONS,
+        Version::V11,
+        Version::V15,
+    ),
+    (
+        "OFPIT_WRITE_METADATA",
+        number::WRITE_METADATA,
+        Version::V11,
+        Version::V15,
+    ),
+    (
+        "OFPIT_GOTO_TABLE",
+        number::GOTO_TABLE,
+        Version::V11,
+        Version::V15,
+    ),
 ];
 
 /// Reads a list of instructions.
 pub(crate) fn get_instructions(bytes: &[u8], context: Context) -> Result<Vec<Action>, OfError> {
-    let mut found: [Option<Vec<Action>>; ORDER.len()] = Default::default();
+    let mut found: [Option<Vec<Action>>; INSTRUCTIONS.len()] = Default::default();
     for element in Tlv::new(bytes, Layout::Aligned, OfError::InstructionLength) {
         let element = element?;
-        // OpenFlow 1.5 has an action in its place.
-        let meters = (Version::V13..=Version::V14).contains(&context.version);
-        let known = |kind: &u16| *kind == element.kind && (*kind != number::METER || meters);
-        let place = ORDER
+        let known = |row: &(_, u16, _, _)| {
+            row.1 == element.kind && (row.2..=row.3).contains(&context.version)
+        };
+        let place = INSTRUCTIONS
             .iter()
             .position(known)
             .ok_or(if element.kind == 0xffff {

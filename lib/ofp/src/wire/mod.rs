@@ -35,6 +35,7 @@ mod tlv;
 pub use group::check_buckets;
 pub(crate) use group::unsayable_selection;
 pub(crate) use header::ENCAPS;
+pub use instruction::INSTRUCTIONS;
 pub(crate) use oxm::{from_wire, to_wire};
 pub(crate) use put_action::is_experimenter;
 pub use rows::{Code, MESSAGES, Row, name, row};
