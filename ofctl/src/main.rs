@@ -9,6 +9,7 @@ mod failure;
 mod json;
 mod lenient;
 mod lint;
+mod manual;
 mod options;
 mod stamp;
 mod target;
@@ -29,6 +30,10 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::from(error.use_stderr()));
         }
     };
+    if let Some(text) = manual::text(&options) {
+        print!("{text}");
+        return ExitCode::SUCCESS;
+    }
     match command::run(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,

@@ -115,6 +115,12 @@ pub struct Options {
     /// bpdu: print a tunnel port's counters as the gpwstats program does.
     #[arg(long)]
     pub gpwstats: bool,
+    /// Print the man page.
+    #[arg(long)]
+    pub man: bool,
+    /// Print the completions for a shell: bash, zsh or fish.
+    #[arg(long, value_name = "SHELL", value_parser = ::manual::SHELLS)]
+    pub completions: Option<String>,
     /// The command and its arguments.
     #[arg(value_name = "COMMAND", allow_hyphen_values = false)]
     pub words: Vec<String>,

@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use std::path::PathBuf;
 
 const AFTER_HELP: &str = "\
@@ -34,7 +34,40 @@ pub struct Args {
     /// What to log, e.g. info, debug, switchd=trace (see also RUST_LOG).
     #[arg(long, default_value = "info", env = "RUST_LOG")]
     pub log: String,
+    /// Print the man page and end.
+    #[arg(long)]
+    pub man: bool,
+    /// Print the completions for a shell and end: bash, zsh or fish.
+    #[arg(long, value_name = "SHELL", value_parser = manual::SHELLS)]
+    pub completions: Option<String>,
     /// Log JSON objects instead of text.
     #[arg(long)]
     pub log_json: bool,
+}
+
+impl Args {
+    /// What `--man` and `--completions` print; `None`: neither is given.
+    pub fn manual(&self) -> Option<String> {
+        let program = || {
+            manual::Program {
+            name: "switchd",
+            about: "an OpenFlow switch over DPDK, configured like Open vSwitch",
+            usage: "[OPTION]...",
+            options: manual::flags(Args::command()),
+            commands: Vec::new(),
+            notes: vec![
+                ("NOTES", AFTER_HELP.to_owned()),
+                (
+                    "ENVIRONMENT",
+                    "OVS_RUNDIR, OVS_DBDIR, RUST_LOG: what --rundir, --dbdir and --log are by default.".to_owned(),
+                ),
+                ("SEE ALSO", "vsctl(8), ofctl(8)".to_owned()),
+            ],
+        }
+        };
+        match &self.completions {
+            Some(shell) => manual::completions(&program(), shell),
+            None => self.man.then(|| manual::page(&program())),
+        }
+    }
 }

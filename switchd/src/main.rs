@@ -27,6 +27,10 @@ const DATABASE_FILE: &str = "conf.db";
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    if let Some(text) = args.manual() {
+        print!("{text}");
+        return ExitCode::SUCCESS;
+    }
     init_log(&args);
     match start(args) {
         Ok(()) => ExitCode::SUCCESS,

@@ -13,7 +13,48 @@ pub fn text(print: Print) -> String {
             .iter()
             .map(|c| format!("{},{},{}\n", brackets(c), c.name, c.args))
             .collect(),
+        Print::Man => manual::page(&program()),
+        Print::Completions(shell) => manual::completions(&program(), shell).unwrap_or_default(),
         Print::Options => FLAGS.iter().map(option_lines).collect(),
+    }
+}
+
+/// The program, for its man page and completions.
+fn program() -> manual::Program {
+    let flag = |flag: &crate::options::Flag| manual::Flag {
+        long: flag.long.to_owned(),
+        short: flag.short,
+        value: match flag.value {
+            Value::No => manual::Value::No,
+            Value::Maybe(name) => manual::Value::Maybe(name.to_owned()),
+            Value::Yes(name) => manual::Value::Yes(name.to_owned()),
+        },
+        doc: match flag.doc {
+            "" => "accepted, so that existing scripts run".to_owned(),
+            doc => doc.to_owned(),
+        },
+    };
+    let command = |command: &Command| manual::Command {
+        name: command.name,
+        arguments: command.args,
+        options: command.options,
+        doc: command.doc,
+    };
+    manual::Program {
+        name: "vsctl",
+        about: "configures the switch through its database",
+        usage: "[OPTION]... [--] [OPTION]... COMMAND [ARGUMENT]... [-- [OPTION]... COMMAND [ARGUMENT]...]...",
+        options: FLAGS.iter().map(flag).collect(),
+        commands: COMMANDS.iter().map(command).collect(),
+        notes: vec![
+            ("TRANSACTIONS", "All commands of a line are one transaction: all of them happen, or none.".to_owned()),
+            (
+                "EXIT STATUS",
+                "0: done. 1: refused, nothing is changed. 2: br-exists says no. 65: stored and applied, but a port or listener does not work."
+                    .to_owned(),
+            ),
+            ("SEE ALSO", "switchd(8), ofctl(8). The database is that of ovs-vswitchd.conf.db(5).".to_owned()),
+        ],
     }
 }
 

@@ -43,6 +43,10 @@ pub enum Print {
     Commands,
     /// `--options`
     Options,
+    /// `--man`
+    Man,
+    /// `--completions`, for bash, zsh and fish.
+    Completions(&'static str),
 }
 
 /// One option.
@@ -291,6 +295,29 @@ pub const FLAGS: &[Flag] = &[
             Ok(())
         },
         "print all options",
+    ),
+    flag(
+        "man",
+        None,
+        Value::No,
+        |o, _| {
+            o.print = Some(Print::Man);
+            Ok(())
+        },
+        "print the man page",
+    ),
+    flag(
+        "completions",
+        None,
+        Value::Yes("SHELL"),
+        |o, v| {
+            let Some(shell) = manual::SHELLS.into_iter().find(|shell| *shell == v) else {
+                fail!("--completions: \"{v}\" is not bash, zsh or fish");
+            };
+            o.print = Some(Print::Completions(shell));
+            Ok(())
+        },
+        "print the completions for a shell: bash, zsh or fish",
     ),
     flag(
         "help",

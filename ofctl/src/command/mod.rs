@@ -524,6 +524,17 @@ const COMMANDS: &[Command] = &[
     row("help", "", help, "this list"),
 ];
 
+/// The table, for man pages and completions.
+pub(crate) fn described() -> Vec<::manual::Command> {
+    let describe = |command: &Command| ::manual::Command {
+        name: command.name,
+        arguments: command.arguments,
+        options: &[],
+        doc: command.help,
+    };
+    COMMANDS.iter().map(describe).collect()
+}
+
 impl Command {
     /// A command that changes something.
     const fn writes(mut self) -> Command {

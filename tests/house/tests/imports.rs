@@ -9,6 +9,7 @@ const CRATES: &[(&str, &str, &[&str])] = &[
     ("ofp", "lib/ofp", &["packet"]),
     ("flow", "lib/flow", &["packet", "ofp"]),
     ("tls", "lib/tls", &[]),
+    ("manual", "lib/manual", &[]),
     ("ovsdb", "lib/ovsdb", &["tls"]),
     ("dpdk-sys", "lib/dpdk-sys", &[]),
     ("datapath", "datapath", &["packet", "ofp", "flow"]),
@@ -16,10 +17,16 @@ const CRATES: &[(&str, &str, &[&str])] = &[
     (
         "switchd",
         "switchd",
-        &["packet", "ofp", "ovsdb", "tls", "datapath", "dpdk"],
+        &[
+            "packet", "ofp", "ovsdb", "tls", "manual", "datapath", "dpdk",
+        ],
     ),
-    ("ofctl", "ofctl", &["packet", "ofp", "flow", "tls"]),
-    ("vsctl", "vsctl", &["ovsdb", "tls"]),
+    (
+        "ofctl",
+        "ofctl",
+        &["packet", "ofp", "flow", "tls", "manual"],
+    ),
+    ("vsctl", "vsctl", &["ovsdb", "tls", "manual"]),
     ("house", "tests/house", &["ofp", "datapath", "dpdk"]),
 ];
 
