@@ -151,6 +151,7 @@ fn run(name: &str, len: u32, idle_timeout_secs: u16) {
             version: Version::V13,
             packet_in_limit: None,
             events: true,
+            auxiliary: None,
         },
     );
     let out = Vec::new();

@@ -80,6 +80,7 @@ fn switch() -> (Control, TestWorker) {
         version: Version::V13,
         packet_in_limit: None,
         events: false,
+        auxiliary: None,
     };
     switch.connect(now, CONN, connection);
     let (out, wires, said) = (Vec::new(), Vec::new(), Vec::new());
@@ -178,9 +179,8 @@ impl Control {
 
 /// From one of the hosts behind the three ports to another.
 fn frame(from: usize, to: usize) -> Vec<u8> {
-    let text = format!(
-        "eth(dst=..0{to},src=..0{from}) ipv4(10.0.0.{from}->10.0.0.{to}) udp(5->6) \"hi\""
-    );
+    let text =
+        format!("eth(dst=..0{to},src=..0{from}) ipv4(10.0.0.{from}->10.0.0.{to}) udp(5->6) \"hi\"");
     frametext::read(&text).expect("a frame")
 }
 

@@ -67,7 +67,6 @@ BAD_COMMANDS = [
 BAD_VALUES = [
     (["set", "Bridge", "br0", "fail_mode=foo"], "foo"),
     (["set", "Bridge", "br0", "protocols=OpenFlow99"], "OpenFlow99"),
-    (["set", "Bridge", "br0", "protocols=OpenFlow14"], "OpenFlow14"),
     (["set", "Bridge", "br0", "other_config:hwaddr=zz"], "zz"),
     (["set", "Bridge", "br0", "other_config:datapath-id=xyz"], "xyz"),
     (["set", "Bridge", "br0", "other_config:mac-aging-time=abc"], "abc"),

@@ -3,13 +3,15 @@
 use super::bundle::Bundles;
 use super::dump::Dump;
 use super::monitor::Monitors;
-use super::settings::{ConnId, ConnKind, ConnSettings};
+use super::settings::{Auxiliary, ConnId, ConnKind, ConnSettings};
 use super::{Output, Switch};
 use crate::model::BridgeId;
 use crate::time::Time;
 use ofp::message::{AsyncConfig, Body, Message, PacketInFormat, SwitchConfig};
 use ofp::types::{Version, Xid};
+use rustc_hash::FxHasher;
 use std::collections::VecDeque;
+use std::hash::Hasher;
 
 /// OFP_DEFAULT_MISS_SEND_LEN.
 pub(super) const DEFAULT_MISS_SEND_LEN: u16 = 128;
@@ -48,6 +50,9 @@ pub(super) struct Connection {
     pub(super) dumps: VecDeque<Dump>,
     pub(super) monitors: Monitors,
     pub(super) bundles: Bundles,
+    pub(super) auxiliary: Option<Auxiliary>,
+    /// Of a main connection: its auxiliary ones.
+    auxiliaries: Vec<ConnId>,
 }
 
 /// A token bucket; a token is a packet.
@@ -138,6 +143,7 @@ impl Connection {
             version,
             packet_in_limit,
             events,
+            auxiliary,
         } = settings;
         let miss_send_len = match kind {
             ConnKind::Controller => DEFAULT_MISS_SEND_LEN,
@@ -164,11 +170,31 @@ impl Connection {
             dumps: VecDeque::new(),
             monitors: Monitors::default(),
             bundles: Bundles::default(),
+            auxiliary,
+            auxiliaries: Vec::new(),
         }
     }
-    /// Whether it gets events at all.
+    /// Which connection takes a packet to the controller: the main one, `conn`, or an auxiliary, so that those of
+    /// one pair of stations stay in order.
+    pub(super) fn carrier(&self, conn: ConnId, packet: &[u8]) -> ConnId {
+        if self.auxiliaries.is_empty() {
+            return conn;
+        }
+        let mut hasher = FxHasher::default();
+        hasher.write(&packet[..packet.len().min(2 * 6)]);
+        // The high bits of the hash are the good ones.
+        let all = self.auxiliaries.len() as u64 + 1;
+        let choice = ((hasher.finish() >> 32) * all) >> 32;
+        match choice.checked_sub(1) {
+            Some(index) => self.auxiliaries[index as usize],
+            None => conn,
+        }
+    }
+    /// Whether it gets events at all. Auxiliary connections get packets, see [`Connection::carrier`].
     pub(super) fn has_events(&self) -> bool {
-        self.events && (self.kind == ConnKind::Controller || self.config.miss_send_len > 0)
+        self.events
+            && self.auxiliary.is_none()
+            && (self.kind == ConnKind::Controller || self.config.miss_send_len > 0)
     }
     /// Whether it wants an event; `reason` is the wire's number.
     pub(super) fn wants(&self, kind: EventKind, reason: u32) -> bool {
@@ -193,15 +219,35 @@ impl Connection {
 impl Switch {
     /// A connection is up: versions are negotiated.
     pub fn connect(&mut self, now: Time, conn: ConnId, settings: ConnSettings) {
-        if self.bridges.contains_key(&settings.bridge) {
-            self.connections
-                .insert(conn, Connection::new(now, settings));
-            self.update_miss(settings.bridge);
+        if !self.bridges.contains_key(&settings.bridge) {
+            return;
         }
+        if let Some(Auxiliary { main, .. }) = settings.auxiliary {
+            let Some(main) = self.connections.get_mut(&main) else {
+                return;
+            };
+            main.auxiliaries.push(conn);
+        }
+        self.connections
+            .insert(conn, Connection::new(now, settings));
+        self.update_miss(settings.bridge);
     }
-    /// A connection is gone. What still waits for it is emitted nevertheless, for nobody.
+    /// The connection that has a connection's role and settings: an auxiliary one's is the main one.
+    pub(super) fn main_of(&self, conn: ConnId) -> ConnId {
+        let auxiliary = self.connections.get(&conn).and_then(|c| c.auxiliary);
+        auxiliary.map_or(conn, |auxiliary| auxiliary.main)
+    }
+    /// A connection is gone, and its auxiliary ones with it. What still waits for it is emitted nevertheless,
+    /// for nobody.
     pub fn disconnect(&mut self, conn: ConnId) {
         if let Some(connection) = self.connections.remove(&conn) {
+            for auxiliary in &connection.auxiliaries {
+                self.connections.remove(auxiliary);
+            }
+            let main = connection.auxiliary.map(|auxiliary| auxiliary.main);
+            if let Some(main) = main.and_then(|main| self.connections.get_mut(&main)) {
+                main.auxiliaries.retain(|auxiliary| *auxiliary != conn);
+            }
             self.count_monitors(connection.bridge);
             self.update_miss(connection.bridge);
         }

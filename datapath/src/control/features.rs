@@ -34,7 +34,7 @@ impl Switch {
             datapath_id: bridge.settings.datapath_id,
             n_buffers: 0,
             n_tables: TableId::LEN as u8,
-            auxiliary_id: 0,
+            auxiliary_id: connection.auxiliary.map_or(0, |auxiliary| auxiliary.id),
             capabilities: capability::FLOW_STATS
                 | capability::TABLE_STATS
                 | capability::PORT_STATS

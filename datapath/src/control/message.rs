@@ -32,7 +32,8 @@ impl Switch {
         let waits = connection.waiting > 0;
         let xid = message.xid;
         let mut outputs = Vec::new();
-        let result = if connection.role == ConnRole::Secondary && changes_state(&message.body) {
+        let role = self.connections[&self.main_of(conn)].role;
+        let result = if role == ConnRole::Secondary && changes_state(&message.body) {
             Err(OfError::IsSecondary)
         } else {
             self.changes.cause = Some((conn, xid));
@@ -83,6 +84,7 @@ impl Switch {
         raw: &[u8],
         out: &mut Vec<Output>,
     ) -> Result<(), OfError> {
+        let main = self.main_of(conn);
         let mut reply = |body| out.push(Output::Send(conn, Message { xid, body }));
         match body {
             Body::Hello(_) | Body::EchoReply(_) | Body::Error(_) => {}
@@ -90,8 +92,8 @@ impl Switch {
             Body::SetFlowFormat(_) | Body::FlowModTableId(_) => {}
             Body::EchoRequest(data) => reply(Body::EchoReply(data)),
             Body::FeaturesRequest => reply(Body::FeaturesReply(self.features_request(conn))),
-            Body::GetConfigRequest => reply(Body::GetConfigReply(self.get_config_request(conn))),
-            Body::SetConfig(config) => self.set_config(conn, config)?,
+            Body::GetConfigRequest => reply(Body::GetConfigReply(self.get_config_request(main))),
+            Body::SetConfig(config) => self.set_config(main, config)?,
             Body::PacketOut(_)
             | Body::FlowMod(_)
             | Body::GroupMod(_)
@@ -110,12 +112,12 @@ impl Switch {
             }
             Body::RoleRequest(role) => {
                 // The others are told first.
-                let role = self.role_request(conn, role, out)?;
+                let role = self.role_request(main, role, out)?;
                 let body = Body::RoleReply(role);
                 out.push(Output::Send(conn, Message { xid, body }));
             }
-            Body::GetAsyncRequest => reply(Body::GetAsyncReply(self.get_async_request(conn))),
-            Body::SetAsync(wanted) => self.set_async(conn, wanted)?,
+            Body::GetAsyncRequest => reply(Body::GetAsyncReply(self.get_async_request(main))),
+            Body::SetAsync(wanted) => self.set_async(main, wanted)?,
             Body::MultipartRequest(MultipartRequest::Flow(request)) => {
                 self.flow_stats(now, conn, xid, request, out)?;
             }
@@ -140,11 +142,11 @@ impl Switch {
                     reply(Body::MultipartReply(part));
                 })?;
             }
-            Body::SetPacketInFormat(format) => self.connection(conn).packet_in_format = format,
+            Body::SetPacketInFormat(format) => self.connection(main).packet_in_format = format,
             Body::TlvTableMod(change) => self.tlv_table_mod(conn, &change)?,
             Body::TlvTableRequest => reply(Body::TlvTableReply(self.tlv_table_request(conn))),
             Body::Resume(packet_in) => self.resume(now, conn, &packet_in, out)?,
-            Body::SetControllerId(id) => self.set_controller_id(conn, id),
+            Body::SetControllerId(id) => self.set_controller_id(main, id),
             // What only a switch says.
             Body::FeaturesReply(_)
             | Body::GetConfigReply(_)

@@ -97,7 +97,9 @@ impl Switch {
                 continuation: continuation.clone(),
             };
             let body = Body::PacketIn(Box::new(packet_in));
-            out.push(Output::SendPacketIn(*conn, Message { xid: Xid(0), body }));
+            let carrier = connection.carrier(*conn, &punt.data);
+            let message = Message { xid: Xid(0), body };
+            out.push(Output::SendPacketIn(carrier, message));
         }
     }
 }

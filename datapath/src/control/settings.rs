@@ -185,6 +185,15 @@ pub struct ControllerSettings {
     pub conn: Option<ConnId>,
 }
 
+/// What makes a connection an auxiliary one (OpenFlow 1.3.5 section 6.3.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Auxiliary {
+    /// The main connection, which has its role and its settings.
+    pub main: ConnId,
+    /// From 1.
+    pub id: u8,
+}
+
 /// A connection's settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnSettings {
@@ -198,6 +207,8 @@ pub struct ConnSettings {
     pub packet_in_limit: Option<RateLimit>,
     /// Whether it gets events at all (`enable_async_messages`).
     pub events: bool,
+    /// `None`: a main connection.
+    pub auxiliary: Option<Auxiliary>,
 }
 
 /// A learnt address as `fdb/show` prints it.

@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 /// A controller that comes back is to take over within a second: dialled at least twice a second,
 /// unless `max_backoff` says otherwise.
 const MAX_BACKOFF_MILLIS: u64 = 500;
+/// Auxiliary connections to one controller: each takes a place of the controller's, too.
+const MAX_AUXILIARIES: u64 = 16;
 
 /// What a bridge does while its controllers are away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,6 +79,8 @@ pub struct Controller {
     pub events: bool,
     /// `controller_rate_limit`, `controller_burst_limit`.
     pub packet_in_limit: Option<RateLimit>,
+    /// `other_config:aux-connections`: connections beside the main one.
+    pub auxiliaries: u8,
 }
 
 impl Bridge {
@@ -218,8 +222,18 @@ fn controllers(
                     rate,
                     burst: number("controller_burst_limit").unwrap_or(rate / 4),
                 };
+                let mut options = row.map("other_config");
+                let auxiliaries = options.number("aux-connections", 0..=MAX_AUXILIARIES, problems);
+                let auxiliaries = auxiliaries.unwrap_or(0) as u8;
+                if auxiliaries > 0 && target.is_passive() {
+                    let text = format!(
+                        "aux-connections={auxiliaries}: the switch does not dial {text:?}, who comes there may come more often"
+                    );
+                    row.problem(problems, text);
+                }
                 let controller = Controller {
                     uuid,
+                    auxiliaries,
                     is_primary: match row.string("type") {
                         "" => !target.is_passive(),
                         word => word == "primary",

@@ -70,6 +70,11 @@ const SETTINGS: &[(&str, &str, Effect)] = &[
     ("Controller", "target", Effect::Whole),
     ("Controller", "max_backoff", Effect::Whole),
     ("Controller", "inactivity_probe", Effect::Whole),
+    (
+        "Controller",
+        "other_config",
+        Effect::Keys(&["aux-connections"]),
+    ),
     ("Controller", "connection_mode", Effect::None),
     ("Controller", "controller_queue_size", Effect::None),
 ];

@@ -6,14 +6,14 @@ use super::{Daemon, Event};
 use crate::config::bridge::{Bridge, Controller};
 use crate::stream::{self, Tls};
 use crate::target::Target;
-use datapath::control::{ConnKind, ControllerSettings};
+use datapath::control::{ConnId, ConnKind, ControllerSettings};
 use ofp::types::Version;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
 
 /// OpenFlow's port (IANA).
 const PORT: u16 = 6653;
@@ -154,10 +154,37 @@ impl Daemon {
             conn: None,
             since: Instant::now(),
             trouble: None,
-            task: tokio::spawn(dial(id, controller.clone(), common, self.tls.clone()))
-                .abort_handle(),
+            task: tokio::spawn(dial(
+                Origin::Dialed(id),
+                controller.clone(),
+                common,
+                self.tls.clone(),
+            ))
+            .abort_handle(),
         };
         self.dialers.insert(id, dialer);
+    }
+
+    /// The auxiliary connections that go with a main one (OpenFlow 1.3.5 section 6.3.6): of its version, to the
+    /// same place, as long as what is returned lives.
+    pub fn dial_auxiliaries(&self, main: ConnId, version: Version, origin: &Origin) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        let dialer = match origin {
+            Origin::Dialed(id) if version >= Version::V13 => self.dialers.get(id),
+            _ => None,
+        };
+        if let Some(Dialer {
+            controller, bridge, ..
+        }) = dialer
+        {
+            for id in 1..=controller.auxiliaries {
+                let probe = controller.inactivity_probe_millis;
+                let common = self.common(bridge, &[version], probe);
+                let origin = Origin::Auxiliary(main, id);
+                tasks.spawn(dial(origin, controller.clone(), common, self.tls.clone()));
+            }
+        }
+        tasks
     }
 
     /// Ends the connections to a bridge's controllers. They are dialled again.
@@ -272,11 +299,11 @@ impl Daemon {
 }
 
 /// Dials for ever.
-async fn dial(id: DialerId, controller: Controller, common: Common, tls: Tls) {
+async fn dial(origin: Origin, controller: Controller, common: Common, tls: Tls) {
     let backoff_max = Duration::from_millis(controller.max_backoff_millis);
     let mut backoff = BACKOFF_MIN;
     loop {
-        let peer = Peer::new(Origin::Dialed(id), Some(&controller));
+        let peer = Peer::new(origin.clone(), Some(&controller));
         let trouble = match stream::connect(&controller.target, PORT, &tls).await {
             Ok(stream) => {
                 let started = Instant::now();
@@ -288,9 +315,14 @@ async fn dial(id: DialerId, controller: Controller, common: Common, tls: Tls) {
             }
             Err(error) => error,
         };
-        let event = openflow::Event::Trouble(id, trouble);
-        if common.events.send(Event::OpenFlow(event)).await.is_err() {
-            return;
+        match origin {
+            Origin::Dialed(id) => {
+                let event = openflow::Event::Trouble(id, trouble);
+                if common.events.send(Event::OpenFlow(event)).await.is_err() {
+                    return;
+                }
+            }
+            _ => tracing::debug!(bridge = %common.bridge, trouble, "no auxiliary connection"),
         }
         tokio::time::sleep(backoff).await;
         backoff = (backoff * 2).min(backoff_max);

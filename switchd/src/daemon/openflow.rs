@@ -4,7 +4,7 @@
 use super::controllers::Common;
 use super::{Daemon, Event as DaemonEvent};
 use bytes::{Bytes, BytesMut};
-use datapath::control::{ConnId, ConnKind, ConnSettings, RateLimit};
+use datapath::control::{Auxiliary, ConnId, ConnKind, ConnSettings, RateLimit};
 use ofp::message::{Body, Message};
 use ofp::session::{Event as SessionEvent, Session, Settings, Side, Versions};
 use ofp::types::Version;
@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
 
 /// A peer that leaves more than this unread is not listened to, and gets no more, until it reads.
 const UNREAD_PAUSE_BYTES: usize = 1 << 20;
@@ -54,6 +55,8 @@ pub struct DialerId(pub u64);
 pub enum Origin {
     /// The switch dialled.
     Dialed(DialerId),
+    /// The switch dialled beside a main connection: that one, and the auxiliary's number.
+    Auxiliary(ConnId, u8),
     /// The peer came to the socket of this target, which a row asks for.
     Accepted(Arc<str>),
     /// It came to the bridge's management socket.
@@ -177,6 +180,8 @@ pub struct Conn {
     held: VecDeque<(Message, Bytes)>,
     /// See [`SHARE`].
     share: usize,
+    /// They end with it.
+    _auxiliaries: JoinSet<()>,
 }
 
 impl Conn {
@@ -216,7 +221,16 @@ impl Daemon {
             let target = &dialer.controller.target;
             tracing::info!(%bridge, %target, version = version.name(), "controller connected");
         }
+        let auxiliary = match peer.origin {
+            Origin::Auxiliary(main, id) => Some(Auxiliary { main, id }),
+            _ => None,
+        };
+        // So may the main connection.
+        if auxiliary.is_some_and(|auxiliary| !self.conns.contains_key(&auxiliary.main)) {
+            return;
+        }
         let settings = ConnSettings {
+            auxiliary,
             bridge: live.id,
             kind: peer.kind,
             version,
@@ -225,6 +239,7 @@ impl Daemon {
         };
         self.report |= peer.origin != Origin::Management;
         self.switch.connect(self.clock.now(), conn, settings);
+        let auxiliaries = self.dial_auxiliaries(conn, version, &peer.origin);
         self.conns.insert(
             conn,
             Conn {
@@ -234,6 +249,7 @@ impl Daemon {
                 dropped: 0,
                 held: VecDeque::new(),
                 share: *SHARE.start(),
+                _auxiliaries: auxiliaries,
             },
         );
         self.follow_controllers();
@@ -289,6 +305,8 @@ impl Daemon {
             return;
         };
         self.switch.disconnect(conn);
+        let is_of = |c: &Conn| matches!(c.peer.origin, Origin::Auxiliary(main, _) if main == conn);
+        self.conns.retain(|_, other| !is_of(other));
         self.report |= closed.peer.origin != Origin::Management;
         if closed.dropped > 0 {
             tracing::warn!(

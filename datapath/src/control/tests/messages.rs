@@ -343,6 +343,7 @@ fn packet_ins_keep_their_rate() {
         version: Version::V13,
         packet_in_limit: Some(RateLimit { rate: 10, burst: 3 }),
         events: true,
+        auxiliary: None,
     };
     bed.switch.connect(bed.now, conn(1), settings);
     let burst = |bed: &mut Bed| {
@@ -482,4 +483,63 @@ fn packet_ins_have_the_format_that_was_asked_for() {
         .event(bed.now, punt(&bed, Controller::default(), 5), &mut bed.out);
     let packets = bed.sent(1);
     assert!(matches!(&packets[..], [Body::PacketIn(p)] if p.format == PacketInFormat::Nxt2));
+}
+
+#[test]
+fn auxiliary_connections_share_the_main_ones_role_and_its_packets() {
+    let mut bed = Bed::new();
+    bed.connect(1, ConnKind::Controller, Version::V13);
+    for id in [1, 2] {
+        let settings = ConnSettings {
+            bridge: bed.bridge,
+            kind: ConnKind::Controller,
+            version: Version::V13,
+            packet_in_limit: None,
+            events: true,
+            auxiliary: Some(Auxiliary { main: conn(1), id }),
+        };
+        let number = 10 + u64::from(id);
+        bed.switch.connect(bed.now, conn(number), settings);
+        let replies = bed.ask(number, Body::FeaturesRequest);
+        let [Body::FeaturesReply(features)] = &replies[..] else {
+            panic!("{replies:?}")
+        };
+        assert_eq!(features.auxiliary_id, id);
+    }
+    // Each packet goes to one of them; those of one pair of stations to the same.
+    for station in 0..60_u8 {
+        let Event::Punt(mut packet) = punt(&bed, Controller::default(), 60) else {
+            unreachable!()
+        };
+        packet.data[5] = station;
+        for _ in 0..2 {
+            let event = Event::Punt(packet.clone());
+            bed.switch.event(bed.now, event, &mut bed.out);
+        }
+    }
+    let outputs = bed.outputs();
+    let counts = [1, 11, 12].map(|number| {
+        let goes = |o: &&Output| matches!(o, Output::SendPacketIn(to, _) if *to == conn(number));
+        outputs.iter().filter(goes).count()
+    });
+    assert_eq!(counts.iter().sum::<usize>(), 120);
+    assert!(
+        counts.iter().all(|count| *count > 10 && count % 2 == 0),
+        "{counts:?}"
+    );
+    // What one of them says of the role is true for all.
+    let secondary = Role {
+        role: 3,
+        generation_id: Some(1),
+        short_id: None,
+    };
+    let role = bed.ask(11, Body::RoleRequest(secondary));
+    assert!(matches!(&role[..], [Body::RoleReply(Role { role: 3, .. })]));
+    for number in [1, 11, 12] {
+        let refused = bed.ask(number, Body::FlowMod(Box::default()));
+        assert_eq!(error(refused).error, OfError::IsSecondary);
+    }
+    // They end with the main connection.
+    bed.switch.disconnect(conn(1));
+    assert_eq!(bed.ask(12, Body::FeaturesRequest), []);
 }

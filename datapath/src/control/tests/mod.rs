@@ -85,6 +85,7 @@ impl Bed {
             version,
             packet_in_limit: None,
             events: true,
+            auxiliary: None,
         };
         self.switch.connect(self.now, conn(number), settings);
     }
