@@ -122,3 +122,13 @@ def test_without_keys_nothing_listens_and_the_row_says_why(lan):
     until(lambda: "set-ssl" in lan.vsctl("--columns=status", "list", "Manager").stdout, "the reason in its status")
     lan.vsctl("set-controller", "br0", f"ssl:{ADDRESS}:6653")
     until(lambda: "set-ssl" in lan.vsctl("get", "Controller", "br0", "status").stdout, "the reason in its status")
+
+
+def test_ping_probe_and_benchmark(tls, pki):
+    tls.vsctl("set-controller", "br0", f"pssl:6653:{ADDRESS}", f"ptcp:6654:{ADDRESS}")
+    for name in "ofctl", "ovs-ofctl":
+        for target in f"ssl:{ADDRESS}:6653", f"tcp:{ADDRESS}:6654", "br0":
+            words = options(pki, "tool") if target.startswith("ssl") else []
+            assert "64 bytes from" in tool(tls, name, *words, "ping", target, "64").stdout
+            tool(tls, name, *words, "-t", "5", "probe", target)
+            assert "packets/s" in tool(tls, name, *words, "benchmark", target, "100", "50").stdout
