@@ -51,7 +51,9 @@ impl Program {
             Step::Effect(effect) => effect.memory(),
             Step::Fragment { then, .. } | Step::Reassemble { then } => then.memory(),
             Step::Select(select) => select.memory(),
-            Step::Meter { then, .. } | Step::Normal { then, .. } => then.as_ref().map_or(0, |then| then.memory()),
+            Step::Meter { then, .. } | Step::Normal { then, .. } => {
+                then.as_ref().map_or(0, |then| then.memory())
+            }
             Step::Reshape { how, then } => how.memory() + then.memory(),
             _ => 0,
         });
@@ -205,9 +207,6 @@ pub enum Step {
         then: Arc<Continuation>,
     },
 }
-
-/// Programs are read for each packet: what is larger and rare is boxed.
-const _: () = assert!(size_of::<Step>() <= size_of::<Write>());
 
 /// What actions wrote to the key's tunnel words: laid over those that the packet came with. Free if that is nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -387,5 +386,16 @@ impl Spot {
     #[inline]
     pub const fn row(self) -> &'static SpotRow {
         &SPOTS[self as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Programs are read for each packet: what is larger and rare is boxed.
+    #[test]
+    fn steps_are_small() {
+        assert!(size_of::<Step>() <= size_of::<Write>());
     }
 }
