@@ -159,7 +159,7 @@ const SESSION: &[Line] = &[
     (
         "Tunnel option map",
         Messages(&["TLV_TABLE_MOD", "TLV_TABLE_REQUEST", "TLV_TABLE_REPLY"]),
-        "64 fields of at most 16 bytes, 128 bytes in all",
+        "64 fields of at most 16 bytes, 120 bytes in all",
     ),
     (
         "IPFIX statistics",
@@ -170,7 +170,7 @@ const SESSION: &[Line] = &[
     (
         "Connections",
         Yes,
-        "`tcp:`, `ssl:`, `unix:`, `ptcp:`, `pssl:`, `punix:`; several controllers; backoff, probes, rate limits; `BRIDGE.mgmt` and `BRIDGE.snoop`",
+        "`tcp:`, `ssl:`, `unix:`, `ptcp:`, `pssl:`, `punix:`; several controllers; backoff, probes, rate limits; `BRIDGE.mgmt`",
     ),
     (
         "TLS",
@@ -182,6 +182,7 @@ const SESSION: &[Line] = &[
         No("`connection_mode` has no effect, and is named so"),
         "",
     ),
+    ("`BRIDGE.snoop`", No("there is no such socket"), ""),
     ("Fail modes", Yes, "standalone and secure"),
 ];
 
