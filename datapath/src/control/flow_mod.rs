@@ -2,6 +2,7 @@
 //! anything is changed.
 
 use super::connection::Connection;
+use super::dump::actions_size;
 use super::expiry::Ended;
 use super::flow_table::{Flow, FlowIndex, Selection};
 use super::settings::ConnId;
@@ -11,7 +12,7 @@ use crate::model::{BridgeId, Change, Rule, RuleId};
 use crate::time::Time;
 use ofp::action::{Action, Controller, PacketInReason};
 use ofp::error::OfError;
-use ofp::message::{FlowEvent, FlowMod, FlowModCommand, FlowRemovedReason, flow_flag};
+use ofp::message::{FlowEvent, FlowMod, FlowModCommand, FlowRemovedReason, FlowStats, flow_flag};
 use ofp::types::{Cookie, PortNo, TableId, Version};
 use std::sync::Arc;
 
@@ -313,8 +314,33 @@ pub(super) fn check(flow_mod: &FlowMod, version: Version) -> Result<(), OfError>
     if flow_mod.buffer_id != u32::MAX {
         return Err(OfError::BufferUnknown);
     }
+    if !fits_replies(flow_mod) {
+        return Err(OfError::ActionTooMany);
+    }
     let table = add_table(flow_mod);
     super::packet_out::check_actions(&flow_mod.actions, &flow_mod.matching, table, version)
+}
+
+/// Bytes of a match in a message at most: a third of the words of a key in full, each with a mask.
+const MATCH_MAX: usize = 2048;
+
+/// Whether dumps in every version can show the flow: what is short in one may be long in another.
+fn fits_replies(flow_mod: &FlowMod) -> bool {
+    // Only what comes near needs a closer look.
+    if actions_size(&flow_mod.actions) < usize::from(u16::MAX) / 4 {
+        return true;
+    }
+    // The flows that are modified have matches of their own.
+    let more = match flow_mod.command {
+        FlowModCommand::Add => 0,
+        _ => MATCH_MAX,
+    };
+    let flow = FlowStats {
+        matching: flow_mod.matching.clone(),
+        actions: flow_mod.actions.clone(),
+        ..FlowStats::default()
+    };
+    ofp::wire::fits_replies(&flow, more)
 }
 
 /// OpenFlow 1.5.1 section 5.1.3: a goto leads from ingress tables to ingress tables only, from egress tables to egress

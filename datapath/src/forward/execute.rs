@@ -672,6 +672,7 @@ impl<P: Pool> Executor<P> {
             key.0[Overlay::WORDS].copy_from_slice(words);
             if let Some(paused) = &mut punt.paused {
                 paused.words = Some(words.as_slice().into());
+                paused.options = self.options_of(at.words).copied().map(Box::new);
             }
         }
         tunnel.lay(&mut key.0, 0);

@@ -7,6 +7,7 @@ use crate::edge::{Frame, Pool};
 use crate::fragment::Fragment;
 use crate::model::DropReason;
 use crate::model::id::PortId;
+use crate::model::tlv::OptionWords;
 use crate::tunnel::Tunnelled;
 use packet::bpdu;
 
@@ -30,6 +31,8 @@ pub(super) enum What {
         fragment: Fragment,
         /// Of the tunnel that it came through, if `then` says that there are any.
         words: TunnelWords,
+        /// The same of its mapped options.
+        options: Option<Box<OptionWords>>,
         then: Then,
     },
     /// It is put to the other part of a pseudowire's frame.
@@ -152,6 +155,7 @@ impl<P: Pool> Executor<P> {
             What::Fragment {
                 fragment,
                 words,
+                options,
                 mut then,
             } => {
                 if let Some(item) = then.item() {
@@ -159,6 +163,7 @@ impl<P: Pool> Executor<P> {
                     if item.words != NO_WORDS {
                         item.words = self.words.len() as u32;
                         self.words.push(words);
+                        self.options.extend(options.map(|of| (item.words, *of)));
                     }
                 }
                 self.insert(cx, &fragment, then, frame, o);

@@ -21,7 +21,11 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
             max_len: WHOLE_PACKET,
             ..controller.clone()
         };
-        let paused = Paused { way, words: None };
+        let paused = Paused {
+            way,
+            words: None,
+            options: None,
+        };
         self.punt_with(controller, Some(paused))
     }
     /// Sets fields that are not the packet's, before the walk begins or goes on.

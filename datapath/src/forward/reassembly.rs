@@ -5,7 +5,7 @@
 //! Counters: each outcome by its name (`fragment::OUTCOMES`); and each frame that was dropped, as `reassembly`.
 
 use super::continuation::Continuation;
-use super::execute::{Context, Executor, Item, Place, TunnelWords};
+use super::execute::{Context, Executor, Item, NO_WORDS, Place, TunnelWords};
 use super::mail::{Mail, Then, What};
 use super::trace::Observer;
 use crate::edge::{Frame, Pool};
@@ -102,8 +102,10 @@ impl<P: Pool> Executor<P> {
     ) -> Option<P::Frame> {
         let vid = outer_vid(frame.head());
         let (mut vlan, mut words) = (vid, TunnelWords::default());
+        let mut came_by = NO_WORDS;
         if let Some(item) = then.item() {
             vlan = vlan_of(cx, item, vid);
+            came_by = item.words;
             let came = self.words.get(item.words as usize);
             words = came.copied().unwrap_or_default();
         }
@@ -131,6 +133,7 @@ impl<P: Pool> Executor<P> {
         let what = What::Fragment {
             fragment,
             words,
+            options: self.options_of(came_by).copied().map(Box::new),
             then,
         };
         self.post(owner, Mail { frame, what }, o);

@@ -3,6 +3,7 @@
 use super::id::BridgeId;
 use super::id::PortId;
 use super::learnt::{Finished, Learnt};
+use super::tlv::OptionWords;
 use super::tunnel::Ends;
 use crate::edge::{Rx, Tx};
 use ofp::action::{Action, Controller};
@@ -67,11 +68,15 @@ pub struct Paused {
     pub way: Arc<dyn Any + Send + Sync>,
     /// What the packet says of the tunnel that it came through.
     pub words: Option<Box<[u64]>>,
+    /// The same of its mapped options.
+    pub options: Option<Box<OptionWords>>,
 }
 
 impl PartialEq for Paused {
     fn eq(&self, other: &Paused) -> bool {
-        Arc::ptr_eq(&self.way, &other.way) && self.words == other.words
+        Arc::ptr_eq(&self.way, &other.way)
+            && self.words == other.words
+            && self.options == other.options
     }
 }
 

@@ -475,3 +475,83 @@ fn a_rule_for_misses_says_so_to_the_workers_and_not_in_dumps() {
     bed.flow_mod(1, command(FlowModCommand::Delete)).unwrap();
     assert_eq!(bed.all_flows(), []);
 }
+
+/// Nothing may be missing from a dump because it is too long in the reader's version.
+#[test]
+fn a_flow_that_no_dump_could_show_is_refused() {
+    let mut bed = bed13();
+    let actions = |len: usize| {
+        let set = |n: usize| Action::SetIpv4Dst((n as u32).into());
+        (0..len).map(set).collect::<Vec<_>>()
+    };
+    let mut flow = add(1, actions(3500));
+    flow.matching.set(Field::EthType.place(), 0x800, u128::MAX);
+    assert_eq!(bed.flow_mod(1, flow.clone()), Ok(()));
+    // Eight bytes each in OpenFlow 1.0, sixteen in 1.3.
+    flow.priority = 2;
+    flow.actions = actions(4096);
+    assert_eq!(bed.flow_mod(1, flow.clone()), Err(OfError::ActionTooMany));
+    flow.command = FlowModCommand::Modify;
+    assert_eq!(bed.flow_mod(1, flow), Err(OfError::ActionTooMany));
+    for version in Version::SUPPORTED {
+        let dialect = Dialect::new(*version);
+        let part = MultipartPart::Flow {
+            flows: bed.all_flows(),
+            nicira: false,
+        };
+        let body = Body::MultipartReply(MultipartReply { more: false, part });
+        let message = Message { xid: Xid(1), body };
+        let mut bytes = bytes::BytesMut::new();
+        message.encode(&dialect, &mut bytes);
+        assert!(bytes.len() > 8 * 3500, "{version:?}");
+    }
+}
+
+/// What a command about very many flows takes; it delays other messages, never forwarding.
+#[test]
+fn wide_commands_are_fast() {
+    const FLOWS: u32 = 20_000;
+    let mut bed = bed13();
+    for n in 0..FLOWS {
+        let mut flow = add(1, vec![output(1)]);
+        flow.matching.set(Field::EthType.place(), 0x800, u128::MAX);
+        flow.matching.set(Field::IpDst.place(), n.into(), u128::MAX);
+        bed.say(1, Body::FlowMod(Box::new(flow)));
+    }
+    bed.publish();
+    let mut timed = |what: &str, body: Body| {
+        let started = std::time::Instant::now();
+        let replies = bed.ask(1, body);
+        println!("{what}: {:?}", started.elapsed());
+        replies
+    };
+    let all = FlowStatsRequest {
+        table: TableId::ALL,
+        out_port: PortNo::ANY,
+        out_group: ofp::types::GroupId::ANY,
+        cookie: Cookie(0),
+        cookie_mask: 0,
+        matching: Default::default(),
+        nicira: false,
+    };
+    let request = MultipartRequest::Aggregate(Box::new(all));
+    let replies = timed("aggregate", Body::MultipartRequest(request));
+    assert!(matches!(
+        replies.as_slice(),
+        [Body::MultipartReply(MultipartReply {
+            part: MultipartPart::Aggregate { flows: FLOWS, .. },
+            ..
+        })]
+    ));
+    for (what, command) in [
+        ("modify", FlowModCommand::Modify),
+        ("delete", FlowModCommand::Delete),
+    ] {
+        let flow = FlowMod {
+            command,
+            ..add(1, vec![output(2)])
+        };
+        assert_eq!(timed(what, Body::FlowMod(Box::new(flow))), []);
+    }
+    assert_eq!(bed.all_flows(), []);
+}

@@ -16,7 +16,11 @@ fn paused(bridge: BridgeId) -> Event {
         in_port: PortNo(7),
         total_len: 60,
         data: vec![1; 60],
-        paused: Some(Paused { way, words: None }),
+        paused: Some(Paused {
+            way,
+            words: None,
+            options: None,
+        }),
     }))
 }
 

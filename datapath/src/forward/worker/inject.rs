@@ -90,6 +90,8 @@ impl<P: Pool> Core<P> {
         self.executor.words.clear();
         self.executor.options.clear();
         self.executor.words.extend(words);
+        let options = paused.and_then(|paused| paused.options.as_deref());
+        self.executor.options.extend(options.map(|of| (0, *of)));
         let mut key = Key::default();
         begin(&mut key, packet.in_port, words.as_ref());
         if let Some(then) = &then {

@@ -40,7 +40,7 @@ pub(crate) use oxm::{from_wire, to_wire};
 pub(crate) use put_action::is_experimenter;
 pub use rows::{Code, MESSAGES, Row, name, row};
 pub(crate) use spread::BUNDLE_MAX;
-pub use stream::ReplyStream;
+pub use stream::{ReplyStream, fits_replies};
 
 use crate::error::OfError;
 use crate::field::{FIELDS, Field, NICIRA, ONF, TSUNAGI};

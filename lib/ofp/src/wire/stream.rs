@@ -14,6 +14,21 @@ use bytes::{BufMut, BytesMut};
 /// Bytes of a message at most.
 const MAX_SIZE: usize = u16::MAX as usize;
 
+/// Room for what replies of another kind, and flow updates, say beside a flow's match and actions.
+const ROOM: usize = 256;
+
+/// Whether a flow, and `more` bytes, fit each message that tells of it, in every version.
+pub fn fits_replies(flow: &FlowStats, more: usize) -> bool {
+    let mut message = BytesMut::new();
+    Version::SUPPORTED.iter().all(|version| {
+        [false, true].iter().all(|nicira| {
+            message.clear();
+            flow_stats::put_flow(&mut message, *version, *nicira, flow);
+            message.len() + ROOM + more <= MAX_SIZE
+        })
+    })
+}
+
 /// A reply being written. Finished messages are appended to the caller's buffer one by one, so that
 /// the caller can send them before it asks for the next entries: a reply is never in memory whole.
 #[derive(Debug)]
@@ -58,7 +73,7 @@ impl ReplyStream {
         self.entry(out, |o| flow_stats::put_flow(o, version, nicira, flow));
     }
 
-    /// Adds an entry. One that fills a message alone is left out: none that came in by a message is so long.
+    /// Adds an entry. One that fills a message alone is left out: the switch refuses flows ([`fits_replies`]) and groups that would.
     fn entry(&mut self, out: &mut BytesMut, write: impl FnOnce(&mut BytesMut)) {
         let before = self.message.len();
         write(&mut self.message);
