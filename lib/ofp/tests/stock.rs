@@ -15,6 +15,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 const V10: Dialect = Dialect::new(Version::V10);
+const V11: Dialect = Dialect::new(Version::V11);
 const V13: Dialect = Dialect::new(Version::V13);
 const TABLE: Dialect = Dialect {
     flow_mod_table_id: true,
@@ -47,6 +48,11 @@ const SENT: &[(&str, Dialect, &str)] = &[
         "mod-flows cookie=5/7,cookie=9,table=1,tcp,actions=drop",
         NXM,
         "0104005000000006000023200000000d00000000000000090101000000008000ffffffffffff0000001f00000000000000000602080000000c010600013d100000000000000005000000000000000700",
+    ),
+    (
+        "--strict mod-flows cookie=5,actions=drop",
+        V11,
+        "020e008800000001000000000000000500000000000000000002000000008000ffffffffffffffffffffffff000000000000005800000000000003ff000000000000ffffffffffff000000000000ffffffffffff000000000000000000000000ffffffff00000000ffffffff0000000000000000000000000000000000000000ffffffffffffffff",
     ),
     (
         "mod-flows cookie=5/7,tcp,actions=drop",

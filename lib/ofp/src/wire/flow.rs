@@ -149,9 +149,11 @@ pub(super) fn flow_mod(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, OfEr
                 m.flags |= flow_flag::RESET_COUNTS;
             }
         }
-        FlowModCommand::Modify if c.version == Version::V11 && m.cookie_mask == 0 => {}
         FlowModCommand::Modify | FlowModCommand::ModifyStrict if m.cookie_mask == 0 => {
-            m.cookie = KEEP;
+            // What is not there to be modified is added by 1.1, with this cookie.
+            if c.version > Version::V11 {
+                m.cookie = KEEP;
+            }
         }
         _ => m.cookie.0 &= m.cookie_mask,
     }
