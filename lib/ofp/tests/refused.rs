@@ -103,6 +103,16 @@ fn cases() -> Vec<(String, OfError)> {
             ),
             OfError::SetFieldArgument,
         ),
+        // Only 1.5's set-field takes a mask.
+        (
+            flow13(
+                "",
+                "000400200000000000190018 8000070c 000000000001 0000000000ff 00000000"
+                    .replace(' ', "")
+                    .as_str(),
+            ),
+            OfError::SetFieldMask,
+        ),
         (flow10("0063000800000000"), OfError::ActionType),
         (flow10("0001000810000000"), OfError::ActionArgument),
         (

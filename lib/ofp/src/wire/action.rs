@@ -111,7 +111,7 @@ rows! {
     GROUP          "OFPAT_GROUP"         V11_UP, 22, 8 fixed,   |r, _| Ok(Action::Group(GroupId(r.u32()?)));
     SET_NW_TTL     "OFPAT_SET_NW_TTL"    V11_UP, 23, 8 fixed,   |r, _| Ok(Action::SetIpTtl(r.u8()?));
     DEC_NW_TTL     "OFPAT_DEC_NW_TTL"    V11_UP, 24, 8 fixed,   |_, _| Ok(Action::DecTtl(Vec::new()));
-    SET_FIELD      "OFPAT_SET_FIELD"     V12_UP, 25, 8 longer,  set_field;
+    SET_FIELD      "OFPAT_SET_FIELD"     V12_UP, 25, 8 longer,  standard_set_field;
     PUSH_PBB       "OFPAT_PUSH_PBB"      V13_UP, 26, 8 fixed,   |r, _| header::push_pbb(r.u16()?);
     POP_PBB        "OFPAT_POP_PBB"       V13_UP, 27, 8 fixed,   |_, _| Ok(Action::PopPbb);
     COPY_FIELD15   "OFPAT_COPY_FIELD"    V15, 28, 24 longer,    |r, _| copy_field(r, true);
@@ -310,6 +310,15 @@ fn push_vlan(tpid: u16) -> Result<Action, OfError> {
         0x8100 | 0x88a8 => Ok(Action::PushVlan(tpid)),
         _ => Err(OfError::ActionArgument),
     }
+}
+
+/// OFPAT_SET_FIELD, which takes a mask since 1.5.
+fn standard_set_field(r: &mut Reader<'_>, context: Context) -> Result<Action, OfError> {
+    let header = oxm::get_header(&mut r.clone());
+    if context.version < Version::V15 && header.is_ok_and(|header| header.masked) {
+        return Err(OfError::SetFieldMask);
+    }
+    set_field(r, context)
 }
 
 /// OFPAT_SET_FIELD and NXAST_REG_LOAD2: one entry, then zeros.
