@@ -171,6 +171,92 @@ fn fields_of_the_wrong_size_are_said_to_be_so() {
     }
 }
 
+/// A FLOW_MOD of 1.1 with these fields of its match, all others wildcards: wildcard bits to clear, and bytes at
+/// places of the match.
+fn flow11(given: u32, at: &[(usize, u8)]) -> String {
+    let head = format!(
+        "{:032x}{:048x}",
+        0, 0xffff_ffff_ffff_ffff_ffff_ffff_0000_0000_u128
+    );
+    let mut fields = [0; 88];
+    fields[2..4].copy_from_slice(&88_u16.to_be_bytes());
+    fields[8..12].copy_from_slice(&(0x3ff & !given).to_be_bytes());
+    for masks in [18..24, 30..36, 48..52, 56..60, 80..88] {
+        fields[masks].fill(0xff);
+    }
+    at.iter().for_each(|(at, byte)| fields[*at] = *byte);
+    let fields: String = fields.iter().map(|b| format!("{b:02x}")).collect();
+    whole(2, 14, &format!("{head}{fields}"))
+}
+
+/// The same in 1.0.
+fn flow10_match(given: u32, at: &[(usize, u8)]) -> String {
+    let mut fields = [0; 40];
+    fields[..4].copy_from_slice(&(0x38_20ff & !given).to_be_bytes());
+    at.iter().for_each(|(at, byte)| fields[*at] = *byte);
+    let fields: String = fields.iter().map(|b| format!("{b:02x}")).collect();
+    let rest = format!("{:016x}{:08x}{:08x}ffffffffffff0000", 0, 0, 0x8000);
+    whole(1, 14, &format!("{fields}{rest}"))
+}
+
+/// The stock switch cuts most of these.
+#[test]
+fn numbers_too_large_for_a_field_are_not_cut() {
+    let mpls = [(40, 0x88), (41, 0x47)];
+    let icmp = [(22, 0x08), (23, 0x00), (25, 1)];
+    for (what, hex, fits) in [
+        ("1.1 dl_vlan_pcp", flow11(6, &[(37, 5), (38, 7)]), true),
+        ("1.1 dl_vlan_pcp", flow11(6, &[(37, 5), (38, 8)]), false),
+        (
+            "1.1 mpls_label",
+            flow11(0x108, &[mpls[0], mpls[1], (65, 0x0f)]),
+            true,
+        ),
+        (
+            "1.1 mpls_label",
+            flow11(0x108, &[mpls[0], mpls[1], (65, 0x10)]),
+            false,
+        ),
+        (
+            "1.1 mpls_tc",
+            flow11(0x208, &[mpls[0], mpls[1], (68, 7)]),
+            true,
+        ),
+        (
+            "1.1 mpls_tc",
+            flow11(0x208, &[mpls[0], mpls[1], (68, 8)]),
+            false,
+        ),
+        ("1.0 dl_vlan", flow10_match(2, &[(18, 0x0f)]), true),
+        ("1.0 dl_vlan", flow10_match(2, &[(18, 0x10)]), false),
+        ("1.0 dl_vlan_pcp", flow10_match(1 << 20, &[(20, 7)]), true),
+        ("1.0 dl_vlan_pcp", flow10_match(1 << 20, &[(20, 8)]), false),
+        (
+            "1.0 icmp_type",
+            flow10_match(0x70, &[icmp[0], icmp[1], icmp[2], (37, 8)]),
+            true,
+        ),
+        (
+            "1.0 icmp_type",
+            flow10_match(0x70, &[icmp[0], icmp[1], icmp[2], (36, 1)]),
+            false,
+        ),
+    ] {
+        let message = bytes(&hex);
+        let version = Version::from_wire(message[0]).unwrap();
+        let got = Message::decode(&message, &Dialect::new(version)).map(|_| ());
+        assert_eq!(
+            got,
+            if fits {
+                Ok(())
+            } else {
+                Err(OfError::MatchValue)
+            },
+            "{what}: {hex}"
+        );
+    }
+}
+
 #[test]
 fn malformed_messages_get_the_right_error() {
     let mut wrong = Vec::new();

@@ -55,8 +55,13 @@ pub(super) fn network(matching: &Match) -> Option<(Field, Field, Field)> {
     }
 }
 
-fn exact(matching: &mut Match, field: Field, value: u128) {
+/// Says a whole field; a number that has no room in it is an error.
+pub(super) fn exact(matching: &mut Match, field: Field, value: u128) -> Result<(), OfError> {
+    if value & !field.full_mask() != 0 {
+        return Err(OfError::MatchValue);
+    }
     matching.set(field.place(), value, field.full_mask());
+    Ok(())
 }
 
 /// Reads a match. Fields whose prerequisite is missing are ignored, as the standard says.
@@ -79,31 +84,35 @@ pub(crate) fn get(r: &mut Reader<'_>) -> Result<Match, OfError> {
             &mut m,
             Field::InPort,
             u128::from(PortNo::from_v10(in_port).0),
-        );
+        )?;
     }
     if given(DL_SRC) {
-        exact(&mut m, Field::EthSrc, u128::from(source.to_u64()));
+        exact(&mut m, Field::EthSrc, u128::from(source.to_u64()))?;
     }
     if given(DL_DST) {
-        exact(&mut m, Field::EthDst, u128::from(destination.to_u64()));
+        exact(&mut m, Field::EthDst, u128::from(destination.to_u64()))?;
     }
     let mut tci_mask = 0;
     if given(DL_VLAN) && vlan == VLAN_NONE {
-        exact(&mut m, Field::VlanTci, 0);
+        exact(&mut m, Field::VlanTci, 0)?;
     } else {
-        let tag = u128::from(vlan) & VID | u128::from(pcp) << 13 & PCP | PRESENT;
+        let (vlan, pcp) = (u128::from(vlan), u128::from(pcp));
+        if given(DL_VLAN) && vlan > VID || given(DL_VLAN_PCP) && pcp > PCP >> 13 {
+            return Err(OfError::MatchValue);
+        }
+        let tag = vlan & VID | pcp << 13 & PCP | PRESENT;
         tci_mask |= if given(DL_VLAN) { VID | PRESENT } else { 0 };
         tci_mask |= if given(DL_VLAN_PCP) { PCP | PRESENT } else { 0 };
         m.set(Field::VlanTci.place(), tag, tci_mask);
     }
     if given(DL_TYPE) {
-        exact(&mut m, Field::EthType, u128::from(eth_type));
+        exact(&mut m, Field::EthType, u128::from(eth_type))?;
     }
     let Some((src, dst, proto)) = network(&m) else {
         // OpenFlow 1.0 knows nothing of IPv6, but Open vSwitch lets its protocol and ports be matched.
         if Prereq::Ipv6.holds(&m) && given(NW_PROTO) {
-            exact(&mut m, Field::IpProto, u128::from(protocol));
-            ports(&mut m, wildcards, tp_src, tp_dst);
+            exact(&mut m, Field::IpProto, u128::from(protocol))?;
+            ports(&mut m, wildcards, tp_src, tp_dst)?;
         }
         return Ok(m);
     };
@@ -115,23 +124,25 @@ pub(crate) fn get(r: &mut Reader<'_>) -> Result<Match, OfError> {
     m.set(src.place(), u128::from(nw_src), prefix(NW_SRC_SHIFT));
     m.set(dst.place(), u128::from(nw_dst), prefix(NW_DST_SHIFT));
     if given(NW_TOS) && proto == Field::IpProto {
-        exact(&mut m, Field::IpTos, u128::from(tos) & 0xfc);
+        // The lower two bits are not of the field; controllers send them as they come in packets.
+        exact(&mut m, Field::IpTos, u128::from(tos) & 0xfc)?;
     }
     if given(NW_PROTO) {
-        exact(&mut m, proto, u128::from(protocol));
+        exact(&mut m, proto, u128::from(protocol))?;
     }
-    ports(&mut m, wildcards, tp_src, tp_dst);
+    ports(&mut m, wildcards, tp_src, tp_dst)?;
     Ok(m)
 }
 
-fn ports(m: &mut Match, wildcards: u32, tp_src: u16, tp_dst: u16) {
+fn ports(m: &mut Match, wildcards: u32, tp_src: u16, tp_dst: u16) -> Result<(), OfError> {
     if let Some((source, destination)) = transport(m) {
         for (bit, field, value) in [(TP_SRC, source, tp_src), (TP_DST, destination, tp_dst)] {
             if wildcards & bit == 0 {
-                exact(m, field, u128::from(value) & field.full_mask());
+                exact(m, field, u128::from(value))?;
             }
         }
     }
+    Ok(())
 }
 
 /// Writes a match; what this form cannot say is left out.

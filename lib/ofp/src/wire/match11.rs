@@ -8,7 +8,7 @@
 //! ```
 
 use super::cursor::{Reader, put_uint};
-use super::match10::{network, transport};
+use super::match10::{exact, network, transport};
 use crate::error::OfError;
 use crate::field::{Field, Prereq};
 use crate::key::{Match, VLAN_PRESENT};
@@ -68,6 +68,9 @@ pub(super) fn get(r: &mut Reader<'_>) -> Result<Match, OfError> {
         };
         set(Field::VlanTci, tci.0, tci.1);
         if given(DL_VLAN_PCP) && vlan != VLAN_NONE {
+            if pcp > 7 {
+                return Err(OfError::MatchValue);
+            }
             set(Field::VlanTci, u128::from(pcp) << 13, PCP);
         }
     }
@@ -97,10 +100,7 @@ pub(super) fn get(r: &mut Reader<'_>) -> Result<Match, OfError> {
     if let Some((src, dst)) = transport(&m).filter(|_| Prereq::Ipv4.holds(&m)) {
         for (bit, field, value) in [(TP_SRC, src, ports[0]), (TP_DST, dst, ports[1])] {
             if given(bit) {
-                if u128::from(value) & !field.full_mask() != 0 {
-                    return Err(OfError::MatchValue);
-                }
-                m.set(field.place(), value.into(), field.full_mask());
+                exact(&mut m, field, value.into())?;
             }
         }
     }
@@ -110,7 +110,7 @@ pub(super) fn get(r: &mut Reader<'_>) -> Result<Match, OfError> {
             (MPLS_TC, Field::MplsTc, tc.into()),
         ] {
             if given(bit) {
-                m.set(field.place(), value.into(), field.full_mask());
+                exact(&mut m, field, value.into())?;
             }
         }
     }
