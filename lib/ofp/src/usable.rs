@@ -102,6 +102,11 @@ pub fn usable(flow: &FlowMod) -> Usable {
     Usable(Protocol::ALL.iter().map(why).collect())
 }
 
+/// Whether a protocol can say a flow_mod.
+pub fn can_say(flow: &FlowMod, protocol: Protocol) -> bool {
+    why_not(flow, protocol).is_none()
+}
+
 /// Which protocols can say a group_mod; in OpenFlow 1.0 Nicira's message does, whatever the form of flows.
 pub fn usable_group(m: &GroupMod) -> Usable {
     let why = |protocol: &Protocol| (*protocol, why_not_group(m, *protocol));

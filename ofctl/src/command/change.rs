@@ -8,6 +8,7 @@ use crate::lenient::Reading;
 use crate::transmit::{Transmission, has_bundles};
 use ofp::message::{Body, FlowFormat, FlowModCommand};
 use ofp::types::Version;
+use ofp::usable::can_say;
 
 pub(super) fn add_flow(context: &Context<'_>) -> Result<()> {
     change(context, Source::argument(context.arg(1))?, None)
@@ -61,8 +62,8 @@ fn change(context: &Context<'_>, source: Source, command: Option<FlowModCommand>
     let mut standard = Vec::new();
     for (place, line) in source.lines() {
         let flow = ports.or_failure(read(&place, line, command, &ports, reading))?;
-        let usable = restrict(&mut versions, &flow, &place)?;
-        standard.push(usable.contains(STANDARD10));
+        restrict(&mut versions, &flow, &place)?;
+        standard.push(versions.contains(&Version::V10) && can_say(&flow, STANDARD10));
     }
     let mut connection = context.connect_with(&versions)?;
     if connection.version() == Version::V10 {

@@ -17,7 +17,7 @@ use ofp::message::{
 };
 use ofp::text::{PortMap, PortNames, Style, print_actions, print_match};
 use ofp::types::{Cookie, GroupId, PortNo, TableId, Version, Xid};
-use ofp::usable::usable;
+use ofp::usable::can_say;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -145,7 +145,7 @@ fn as_sent(flows: Flows, version: Version) -> Flows {
     let sent = |(identity, content): (Identity, Content)| {
         let place = content.place.clone();
         let flow = content.to_mod(&identity, FlowModCommand::Add);
-        let dialect = flow_dialect(version, usable(&flow).contains(STANDARD10));
+        let dialect = flow_dialect(version, can_say(&flow, STANDARD10));
         let message = Message {
             xid: Xid(0),
             body: Body::FlowMod(Box::new(flow)),
@@ -371,7 +371,7 @@ fn send(
 
 fn transmit(mut transmission: Transmission<'_>, changes: Vec<(FlowMod, Place)>) -> Result<()> {
     for (flow, place) in changes {
-        let standard = usable(&flow).contains(STANDARD10);
+        let standard = can_say(&flow, STANDARD10);
         transmission.add(Body::FlowMod(Box::new(flow)), standard, place)?;
     }
     transmission.finish()

@@ -13,7 +13,7 @@ use std::io::Read;
 
 /// Prints a flow as it would arrive.
 fn print_flow(xid: u32, flow: FlowMod, version: Version) -> Result<()> {
-    let standard = ofp::usable::usable(&flow).contains(STANDARD10);
+    let standard = ofp::usable::can_say(&flow, STANDARD10);
     let dialect = flow_dialect(version, standard);
     let bytes = Message {
         xid: Xid(xid),

@@ -5,7 +5,7 @@ use crate::lenient::{self, Reading};
 use ofp::message::{FlowMod, FlowModCommand};
 use ofp::text::{PortNames, read_flow_mod};
 use ofp::types::{TableId, Version};
-use ofp::usable::{Protocol, Usable, usable};
+use ofp::usable::{Protocol, Usable, can_say, usable};
 use std::io::Read;
 
 /// File and line of a text.
@@ -86,14 +86,17 @@ pub(super) fn read(
 }
 
 /// Keeps the versions that can say the flow; an error, with the reasons, if none can.
-pub(super) fn restrict(
-    versions: &mut Vec<Version>,
-    flow: &FlowMod,
-    place: &Place,
-) -> Result<Usable> {
-    let usable = usable(flow);
-    keep(versions, &usable, "flow", place)?;
-    Ok(usable)
+pub(super) fn restrict(versions: &mut Vec<Version>, flow: &FlowMod, place: &Place) -> Result<()> {
+    let can = |version: &Version| {
+        let mut forms = Protocol::ALL.iter().filter(|p| p.version == *version);
+        forms.any(|protocol| can_say(flow, *protocol))
+    };
+    let left: Vec<Version> = versions.iter().copied().filter(can).collect();
+    if left.is_empty() {
+        return keep(versions, &usable(flow), "flow", place);
+    }
+    *versions = left;
+    Ok(())
 }
 
 /// Keeps the versions that can say something; an error, with the reasons, if none can.

@@ -349,6 +349,10 @@ pub(crate) fn unsayable(matching: &Match, version: Version, nxm: bool) -> Option
             }
         });
     }
+    // Nearly always; what follows looks at every field that there is.
+    if said == *matching {
+        return None;
+    }
     // A frame without a tag has no priority to match.
     let (tag, mask) = matching.get(Field::VlanTci.place());
     let present = u128::from(VLAN_PRESENT);
