@@ -148,6 +148,8 @@ pub struct Session {
     /// The last probe without reply, and when it was sent.
     probe: Option<(Xid, Duration)>,
     closing: Option<Closed>,
+    /// Copies of messages that the session dealt with itself, if the owner wants them.
+    handled: Option<Vec<Bytes>>,
 }
 
 impl Session {
@@ -166,6 +168,7 @@ impl Session {
             begun: now,
             probe: None,
             closing: None,
+            handled: None,
         };
         // OpenFlow 1.0 knows no elements, so a peer of that version is not bothered with one.
         let only_v10 = settings.versions == Versions::of(&[Version::V10]);
@@ -192,6 +195,18 @@ impl Session {
     /// Whether nothing more will come.
     pub fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)
+    }
+
+    /// Keeps, or not, copies of the messages that are no event: hellos, echoes.
+    pub fn keep_handled(&mut self, keep: bool) {
+        self.handled = keep.then(|| self.handled.take().unwrap_or_default());
+    }
+    /// Takes those copies: they came after the last event, and before the next.
+    pub fn take_handled(&mut self) -> Vec<Bytes> {
+        self.handled
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
     }
 
     /// A transaction id that this session has not used lately.
@@ -304,10 +319,15 @@ impl Session {
                 return Some(Event::Closed(reason));
             }
             let bytes = self.next_message()?;
+            let copy = self.handled.is_some().then(|| bytes.clone());
             let event = match self.state {
                 State::Hello => self.negotiate(&bytes),
                 _ => self.receive(bytes),
             };
+            let carried = matches!(event, Some(Event::Message(..) | Event::Malformed(..)));
+            if let (Some(handled), Some(copy), false) = (&mut self.handled, copy, carried) {
+                handled.push(copy);
+            }
             if event.is_some() {
                 return event;
             }

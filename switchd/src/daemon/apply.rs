@@ -4,6 +4,7 @@
 use super::Daemon;
 use super::controllers::Listener;
 use super::ports::{LivePort, stable_mac};
+use super::snoop::{Snoop, Tap};
 use crate::config::Config;
 use crate::config::bridge::{Bridge, FailMode};
 use crate::config::port::{Kind, Port as PortConfig};
@@ -28,6 +29,10 @@ pub struct LiveBridge {
     pub datapath_id: u64,
     /// Sockets on which it listens, by target.
     pub listeners: BTreeMap<String, Listener>,
+    /// Its controllers' conversations.
+    pub tap: Arc<Tap>,
+    /// The socket where they can be read.
+    pub snoop: Option<Snoop>,
     /// Why a listener is not there.
     pub error: Option<String>,
 }
@@ -143,6 +148,8 @@ impl Daemon {
                     mac,
                     datapath_id,
                     listeners,
+                    tap: Arc::default(),
+                    snoop: None,
                     error: None,
                 };
                 self.bridges.insert(bridge.name.clone(), live);

@@ -2,6 +2,7 @@
 
 use super::apply::LiveBridge;
 use super::openflow::{self, DialerId, Origin, Peer};
+use super::snoop::{Snoop, Tap};
 use super::{Daemon, Event};
 use crate::config::bridge::{Bridge, Controller};
 use crate::stream::{self, Tls};
@@ -31,6 +32,8 @@ pub struct Common {
     pub versions: Arc<[Version]>,
     /// Echo after this much silence; `None`: never.
     pub probe: Option<Duration>,
+    /// Who snoops.
+    pub tap: Arc<Tap>,
     /// To the daemon.
     pub events: mpsc::Sender<Event>,
     /// Gives out connection numbers.
@@ -211,6 +214,7 @@ impl Daemon {
 
     fn set_listeners(&mut self, bridge: &Bridge) {
         let management = self.rundir.file(&format!("{}.mgmt", bridge.name));
+        let snoop = self.rundir.file(&format!("{}.snoop", bridge.name));
         let text = format!("punix:{}", management.display());
         let mut wanted = BTreeMap::from([(text, (Target::PassiveUnix(management), None))]);
         let passive = bridge.controllers.iter();
@@ -245,6 +249,12 @@ impl Daemon {
                 }
             }
         }
+        if live.snoop.is_none() {
+            match stream::Listener::bind(&Target::PassiveUnix(snoop), PORT, &tls) {
+                Ok(listener) => live.snoop = Some(Snoop::start(listener, live.tap.clone())),
+                Err(error) => live.error = Some(format!("cannot listen on {error}")),
+            }
+        }
         if let Some(error) = live.error.as_ref().filter(|_| live.error != before) {
             tracing::error!(bridge = bridge.name, error, "a socket is missing");
         }
@@ -256,10 +266,12 @@ impl Daemon {
         } else {
             versions
         };
+        let tap = self.bridges.get(bridge).map(|live| live.tap.clone());
         Common {
             bridge: bridge.into(),
             versions: versions.into(),
             probe: (probe_millis > 0).then(|| Duration::from_millis(probe_millis)),
+            tap: tap.unwrap_or_default(),
             events: self.events.clone(),
             numbers: self.numbers.clone(),
             counters: self.openflow.clone(),

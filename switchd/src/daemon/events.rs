@@ -292,6 +292,12 @@ impl Daemon {
             "tunnel_unclaimed",
             self.stats.unclaimed()
         );
+        let snoopers = self.bridges.values().map(|bridge| bridge.tap.lost());
+        text += &format!(
+            "{:<29} {:>12}  OpenFlow messages not copied to a snooper that did not read\n",
+            "snoop_lost",
+            snoopers.sum::<u64>()
+        );
         for (host, live) in &self.hosts {
             let Ok(open) = live else { continue };
             let name = host.to_string().replace(' ', "_");

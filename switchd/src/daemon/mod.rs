@@ -11,6 +11,7 @@ mod managers;
 mod openflow;
 mod ports;
 mod show;
+mod snoop;
 mod status;
 mod trace;
 

@@ -2,6 +2,7 @@
 //! gets whole messages and hands the switch's answers back.
 
 use super::controllers::Common;
+use super::snoop::Tap;
 use super::{Daemon, Event as DaemonEvent};
 use bytes::{Bytes, BytesMut};
 use datapath::control::{Auxiliary, ConnId, ConnKind, ConnSettings, RateLimit};
@@ -438,8 +439,11 @@ pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         inactivity_probe: common.probe,
     };
     let started = Instant::now();
+    let is_watched = peer.origin != Origin::Management;
     let talk = Talk {
         conn,
+        tap: is_watched.then(|| common.tap.clone()),
+        copied: 0,
         common,
         session: Session::new(settings, Duration::ZERO),
         started,
@@ -453,6 +457,10 @@ pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
 
 struct Talk {
     conn: ConnId,
+    /// Who snoops on it; nobody snoops on those who only manage.
+    tap: Option<Arc<Tap>>,
+    /// Bytes of the output that were copied there.
+    copied: usize,
     common: Common,
     session: Session,
     started: Instant,
@@ -475,7 +483,9 @@ impl Talk {
         let (mut reader, mut writer) = tokio::io::split(stream);
         let mut input = BytesMut::with_capacity(64 << 10);
         let reason = loop {
-            if let Some(reason) = self.events().await {
+            let over = self.events().await;
+            self.copy_output();
+            if let Some(reason) = over {
                 // The last words: an error message that says what was wrong.
                 let words = writer.write_all(self.session.output());
                 let _ = tokio::time::timeout(LAST_WORDS, words).await;
@@ -498,9 +508,13 @@ impl Talk {
                     Err(error) => break error.to_string(),
                 },
                 written = writer.write_buf(output), if is_writing => match written {
-                    // Who is not listened to is not asked for signs of life, either.
-                    Ok(_) if !may_read => self.session.alive(self.started.elapsed()),
-                    Ok(_) => {}
+                    Ok(n) => {
+                        self.copied -= n;
+                        // Who is not listened to is not asked for signs of life, either.
+                        if !may_read {
+                            self.session.alive(self.started.elapsed());
+                        }
+                    }
                     Err(error) => break error.to_string(),
                 },
                 message = queued.recv(), if has_room => match message {
@@ -582,13 +596,36 @@ impl Talk {
         }
     }
 
+    /// What was added to the output since, to those who snoop.
+    fn copy_output(&mut self) {
+        let output = self.session.output();
+        let fresh = std::mem::replace(&mut self.copied, output.len());
+        if let Some(tap) = self.tap.as_ref().filter(|tap| tap.is_open()) {
+            tap.copy(&output[fresh..]);
+        }
+    }
+
+    /// The same for what came in: before an event, what the session dealt with itself.
+    fn copy_input(&mut self, event: Option<&SessionEvent>) {
+        let Some(tap) = &self.tap else {
+            return;
+        };
+        for bytes in self.session.take_handled() {
+            tap.copy(&bytes);
+        }
+        if let Some(SessionEvent::Message(_, bytes) | SessionEvent::Malformed(_, bytes)) = event {
+            tap.copy(bytes);
+        }
+        self.session.keep_handled(tap.is_open());
+    }
+
     /// Hands on what the session has received, as long as there is room for the replies; returns why it is
     /// over, if it is.
     async fn events(&mut self) -> Option<String> {
-        while self.may_listen()
-            && let Some(event) = self.session.next_event()
-        {
-            let event = match event {
+        while self.may_listen() {
+            let event = self.session.next_event();
+            self.copy_input(event.as_ref());
+            let event = match event? {
                 SessionEvent::Up(version) => {
                     let (peer, queue, hang_up) = self.announce.take()?;
                     let (conn, bridge) = (self.conn, self.common.bridge.clone());
