@@ -9,7 +9,7 @@ use ofp::message::{
     Body, Dialect, ErrorBody, FlowFormat, FlowMod, Hello, Message, MultipartPart, MultipartRequest,
 };
 use ofp::text::{PortMap, Style, print};
-use ofp::types::{PortNo, Version, Xid};
+use ofp::types::{PortNo, TableId, Version, Xid};
 use ofp::usable::Protocol;
 use ofp::wire::{HEADER_SIZE, Header};
 use std::io::{self, Read, Write};
@@ -438,6 +438,34 @@ impl Connection {
             map.insert(desc.port, &desc.name);
         }
         Ok(map)
+    }
+
+    /// Adds the names of the switch's tables, if it says them.
+    pub fn add_table_names(&mut self, map: &mut PortMap) -> Result<()> {
+        let request = match self.version() {
+            version if version >= Version::V13 => MultipartRequest::TableFeatures(Vec::new()),
+            _ => MultipartRequest::Table,
+        };
+        let mut add = |table: TableId, name: &str| {
+            // What the stock switch calls tables that nobody named.
+            if name != format!("table{table}") && name != "classifier" {
+                map.insert_table(table, name);
+            }
+        };
+        self.ask_parts(request, |message| {
+            if let Body::MultipartReply(reply) = &message.body {
+                match &reply.part {
+                    MultipartPart::TableFeatures(tables) => {
+                        tables.iter().for_each(|t| add(t.table, &t.name));
+                    }
+                    MultipartPart::Table(tables) => {
+                        tables.iter().for_each(|t| add(t.table, &t.name));
+                    }
+                    _ => {}
+                }
+            }
+            Ok(())
+        })
     }
 
     /// The switch's ports.

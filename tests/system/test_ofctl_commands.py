@@ -4,7 +4,8 @@ import json
 import subprocess
 
 import pytest
-from lab import flows
+from lab import BIN, flows, stop, until
+from wire import OpenFlow
 
 VERSIONS = ["OpenFlow10", "OpenFlow11", "OpenFlow12", "OpenFlow13", "OpenFlow14", "OpenFlow15"]
 ARP = "ffffffffffff5054000000050806000108000604000150540000000501020304000000000000010203050000"
@@ -173,3 +174,56 @@ def test_watch_and_lint(site, tmp_path):
     assert json.loads(site.ofctl("--json", "lint", str(file), check=False).stdout)[0]["kind"] == "unreachable"
     file.write_text("priority=9,tcp,actions=output:1\npriority=5,ip,actions=output:2\n")
     assert site.ofctl("lint", str(file)).stdout == ""
+
+
+@pytest.mark.parametrize("version", [1, 4, 6])
+def test_snoop(site, version):
+    """Both tools see what the bridge and a controller say to each other, and nothing of who only manages."""
+    path = site.rundir / "snooped.sock"
+    site.vsctl("set-controller", "br0", f"punix:{path}")
+    until(path.exists, "the controller's socket")
+    logs, snoopers = [], []
+    try:
+        for tool in "ovs-ofctl", BIN / "ofctl":
+            logs.append(site.rundir / f"snoop{len(logs)}.out")
+            snoopers.append(site.namespace.start(
+                tool, "snoop", "br0", env=site.env, stdout=open(logs[-1], "wb"), stderr=subprocess.STDOUT))
+
+        def speak():
+            controller = OpenFlow(path, version)
+            controller.send(controller.ECHO, b"tsunagi")
+            controller.expect(3)
+            controller.send(5)
+            controller.expect(6)
+            controller.send(99)
+            controller.expect(controller.ERROR)
+            controller.close()
+            site.ofctl("dump-desc", "br0")
+            return all("OFPT_ERROR" in log.read_text() for log in logs)
+        until(speak, "both see all that is said")
+        for log in logs:
+            text = log.read_text()
+            for part in "OFPT_HELLO", "OFPT_ECHO_REQUEST", "OFPT_ECHO_REPLY", "OFPT_FEATURES_REQUEST", "OFPT_FEATURES_REPLY":
+                assert part in text
+            assert "OFPST_DESC" not in text
+    finally:
+        for snooper in snoopers:
+            stop(snooper)
+        site.vsctl("del-controller", "br0")
+
+
+@pytest.mark.parametrize("version", ["OpenFlow13", "OpenFlow14", "OpenFlow15"])
+def test_names_of_tables(site, version):
+    """Each tool gives a table a name; both print it, and take it where a number stands."""
+    for tool, name in (site.ofctl, "gate"), (site.stock_ofctl, "yard"):
+        tool("-O", version, "mod-table", "br0", "7", f"name:{name}")
+        for add in site.ofctl, site.stock_ofctl:
+            add("-O", version, "add-flow", "br0", f"table={name},priority=3,actions=drop")
+            add("-O", version, "add-flow", "br0", f"priority=4,ip,actions=resubmit(,{name}),goto_table:{name}")
+        ours, stock = both(site, "-O", version, "--names", "--no-stats", "dump-flows", "br0")
+        assert ours == stock and name in "".join(ours)
+        ours, stock = both(site, "-O", version, "--no-names", "--no-stats", "dump-flows", "br0")
+        assert ours == stock and name not in "".join(ours)
+        assert name in "".join(both(site, "-O", version, "dump-table-features", "br0")[0])
+        site.ofctl("del-flows", "br0")
+    site.ofctl("mod-table", "br0", "7", "name:")

@@ -37,7 +37,7 @@ pub(super) fn dump_flows(context: &Context<'_>) -> Result<()> {
     let mut connection = connect_for_stats(context, &mut select)?;
     let paint = options.show_colors()?;
     let raw = order.is_empty() && !options.show_names() && options.show_stats() && !options.json;
-    let ports = context.names_to_show(&mut connection)?;
+    let ports = context.all_names_to_show(&mut connection)?;
     let mut style = context.style(connection.version(), &ports);
     let mut out = BufWriter::new(std::io::stdout().lock());
     let request = MultipartRequest::Flow(Box::new(select));

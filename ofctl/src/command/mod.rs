@@ -34,7 +34,7 @@ use crate::options::Options;
 use ofp::message::{Body, MultipartPart, MultipartRequest};
 use ofp::text::print::print_message;
 use ofp::text::{PortMap, PortNames, Style, nearest};
-use ofp::types::{PortNo, Version};
+use ofp::types::{PortNo, TableId, Version};
 use std::cell::{OnceCell, RefCell};
 use std::io::Write;
 use std::time::Instant;
@@ -100,7 +100,7 @@ const COMMANDS: &[Command] = &[
         "mod-table",
         "SWITCH TABLE SETTING",
         table::mod_table,
-        "drop, continue or controller (1.1, 1.2); evict, noevict, vacancy:LOW,HIGH, novacancy (1.4)",
+        "drop, continue or controller (1.1, 1.2); name:NAME (1.3); evict, noevict, vacancy:LOW,HIGH, novacancy (1.4)",
     )
     .writes(),
     row(
@@ -634,6 +634,7 @@ impl Context<'_> {
         LazyPorts {
             context: self,
             map: OnceCell::new(),
+            tables: OnceCell::new(),
             failure: RefCell::new(None),
         }
     }
@@ -644,6 +645,14 @@ impl Context<'_> {
         } else {
             Ok(PortMap::default())
         }
+    }
+    /// The same with names of tables.
+    fn all_names_to_show(&self, connection: &mut Connection) -> Result<PortMap> {
+        let mut names = self.names_to_show(connection)?;
+        if self.options.show_names() {
+            connection.add_table_names(&mut names)?;
+        }
+        Ok(names)
     }
     /// How to print.
     fn style<'p>(&self, version: Version, ports: &'p PortMap) -> Style<'p> {
@@ -661,6 +670,7 @@ impl Context<'_> {
 pub(crate) struct LazyPorts<'a> {
     context: &'a Context<'a>,
     map: OnceCell<PortMap>,
+    tables: OnceCell<PortMap>,
     failure: RefCell<Option<Failure>>,
 }
 
@@ -669,15 +679,14 @@ impl LazyPorts<'_> {
         if self.context.options.no_names {
             return self.map.get_or_init(PortMap::default);
         }
-        self.map.get_or_init(
-            || match self.context.connect().and_then(|mut c| c.ports()) {
-                Ok(map) => map,
-                Err(failure) => {
-                    *self.failure.borrow_mut() = Some(failure);
-                    PortMap::default()
-                }
-            },
-        )
+        self.map.get_or_init(|| self.fetch(Connection::ports))
+    }
+    fn fetch(&self, ask: impl Fn(&mut Connection) -> Result<PortMap>) -> PortMap {
+        let fetched = self.context.connect().and_then(|mut c| ask(&mut c));
+        fetched.unwrap_or_else(|failure| {
+            *self.failure.borrow_mut() = Some(failure);
+            PortMap::default()
+        })
     }
     /// If the names could not be fetched, that is the failure to report.
     fn or_failure<T>(&self, result: Result<T>) -> Result<T> {
@@ -694,6 +703,18 @@ impl PortNames for LazyPorts<'_> {
     }
     fn names(&self) -> Vec<String> {
         self.map().names()
+    }
+    fn table(&self, name: &str) -> Option<TableId> {
+        if self.context.options.no_names {
+            return None;
+        }
+        let tables = self.tables.get_or_init(|| {
+            self.fetch(|connection| {
+                let mut map = PortMap::default();
+                connection.add_table_names(&mut map).map(|()| map)
+            })
+        });
+        tables.table(name)
     }
 }
 

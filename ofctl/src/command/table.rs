@@ -6,8 +6,8 @@ use crate::connection::Connection;
 use crate::failure::{Failure, Result};
 use crate::json;
 use ofp::message::{
-    Body, Message, MultipartPart, MultipartReply, MultipartRequest, TableDesc, TableFeatures,
-    TableMod, Vacancy, table_config,
+    Abilities, Body, Message, MultipartPart, MultipartReply, MultipartRequest, TableDesc,
+    TableFeatures, TableFeaturesChange, TableMod, Vacancy, table_config, table_features_command,
 };
 use ofp::text::nearest;
 use ofp::text::print::print_message;
@@ -81,6 +81,7 @@ const SETTINGS: &[&str] = &[
     "drop",
     "continue",
     "controller",
+    "name:NAME",
     "evict",
     "noevict",
     "vacancy:LOW,HIGH",
@@ -98,11 +99,6 @@ impl Setting {
             "novacancy" => Setting::Vacancy(None),
             word => match word.strip_prefix("vacancy:") {
                 Some(range) => Setting::Vacancy(Some(vacancy(range)?)),
-                None if word.starts_with("name:") => {
-                    return Err(Failure::plain(
-                        "mod-table: tables get names in the database: vsctl, table Flow_Table, column name",
-                    ));
-                }
                 None => {
                     let hint = nearest(word, SETTINGS.iter().copied()).map_or_else(
                         || SETTINGS.join(", "),
@@ -154,6 +150,48 @@ impl Setting {
     }
 }
 
+/// Bytes of a name: 32 with the zero behind it.
+const NAME_SIZE: usize = 31;
+
+fn name(text: &str) -> Result<String> {
+    let digit = text.starts_with(|c: char| c.is_ascii_digit());
+    match text {
+        long if long.len() > NAME_SIZE => Err(Failure::plain(format!(
+            "mod-table: name:{long}: a name has at most {NAME_SIZE} bytes"
+        ))),
+        number if digit => Err(Failure::plain(format!(
+            "mod-table: name:{number}: a name does not begin with a digit"
+        ))),
+        name => Ok(name.to_owned()),
+    }
+}
+
+/// Sends a table's features back with another name.
+fn rename(context: &Context<'_>, table: TableId, name: &str) -> Result<()> {
+    let versions = context.versions_that(|v| *v >= Version::V13, "mod-table name:NAME")?;
+    let mut connection = context.connect_with(&versions)?;
+    let whole = gather(&mut connection, MultipartRequest::TableFeatures(Vec::new()))?;
+    let Some(Body::MultipartReply(MultipartReply {
+        part: MultipartPart::TableFeatures(tables),
+        ..
+    })) = whole.map(|message| message.body)
+    else {
+        return Err(wrong_reply(context));
+    };
+    let Some(mut features) = tables.into_iter().find(|t| t.table == table) else {
+        let switch = context.switch();
+        return Err(Failure::plain(format!("{switch}: no table {table}")));
+    };
+    features.name = name.to_owned();
+    let change = TableFeaturesChange {
+        command: table_features_command::MODIFY,
+        features,
+        abilities: Abilities::Unsaid,
+    };
+    let request = MultipartRequest::TableFeatures(vec![change]);
+    connection.ask_parts(request, |_| Ok(()))
+}
+
 fn vacancy(range: &str) -> Result<(u8, u8)> {
     let percent = |word: &str| {
         let number = word.trim().parse::<u8>().ok().filter(|n| *n <= 100);
@@ -185,6 +223,12 @@ pub(super) fn mod_table(context: &Context<'_>) -> Result<()> {
             "mod-table: \"{word}\" is not a table: 0 to 254, or all"
         ))
     })?);
+    if let Some(text) = context.args[2].strip_prefix("name:") {
+        return match table {
+            TableId::ALL => Err(Failure::plain("mod-table: one name is for one table")),
+            table => rename(context, table, &name(text)?),
+        };
+    }
     let setting = Setting::read(&context.args[2])?;
     let versions = context.versions_that(
         |version| setting.is_of(version),

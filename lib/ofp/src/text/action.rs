@@ -1,14 +1,14 @@
 //! Actions as text, read: one table of names and readers. What it yields prints back the same
 //! ([`print_actions`](super::print::print_actions)).
 
-use super::ports::{PortNames, read_port, reserved_or_number};
+use super::ports::{PortNames, read_port, read_table, reserved_or_number};
 use super::scan::{Item, Result, TextError, Word};
 use super::value::{ethernet, field_named, field_names, ipv4, read_subfield, read_value};
 use super::{experimenter, header, learn, spread};
 use crate::action::{Action, Controller, PacketInReason, WHOLE_PACKET};
 use crate::check::fits_action_set;
 use crate::field::{Field, Subfield};
-use crate::types::{GroupId, MeterId, PortNo, TableId};
+use crate::types::{GroupId, MeterId, PortNo};
 use packet::MacAddr;
 use std::net::Ipv4Addr;
 
@@ -102,7 +102,9 @@ const ACTIONS: &[(&str, Reader)] = &[
     ("clear_actions", |a| a.nothing(Action::ClearActions)),
     ("write_actions", write_actions),
     ("write_metadata", write_metadata),
-    ("goto_table", |a| Ok(Action::GotoTable(table(a.need()?)?))),
+    ("goto_table", |a| {
+        Ok(Action::GotoTable(read_table(a.need()?, 254, a.ports)?))
+    }),
 ];
 
 /// Actions of Open vSwitch that are refused by name.
@@ -541,12 +543,6 @@ fn set_tunnel(arg: &Arg<'_, '_>) -> Result<Action> {
     })
 }
 
-fn table(word: Word<'_>) -> Result<TableId> {
-    word.number(254)
-        .map(|t| TableId(t as u8))
-        .map_err(|e| e.help("a table is 0 to 254"))
-}
-
 fn resubmit(arg: &Arg<'_, '_>) -> Result<Action> {
     let (port, to) = match arg.item.value {
         Some(value) if arg.item.parenthesised => match value.split_once(",") {
@@ -579,7 +575,7 @@ fn resubmit(arg: &Arg<'_, '_>) -> Result<Action> {
     }
     Ok(Action::Resubmit {
         in_port,
-        table: to.map(table).transpose()?,
+        table: to.map(|to| read_table(to, 254, arg.ports)).transpose()?,
     })
 }
 

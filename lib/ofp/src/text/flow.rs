@@ -3,7 +3,7 @@
 use super::action::read_list;
 use super::lenient::Judge;
 use super::matching::{MatchReader, match_names, meets_prerequisite, prerequisite_words};
-use super::ports::{PortNames, read_port};
+use super::ports::{PortNames, read_port, read_table};
 use super::scan::{Item, Result, TextError, Word};
 use crate::action::Action;
 use crate::field::Field;
@@ -251,7 +251,7 @@ impl<'a, 'p> Fields<'a, 'p> {
             }
         };
         match name {
-            "table" => self.flow.table = table(value, !self.allowed.actions)?,
+            "table" => self.flow.table = table(value, !self.allowed.actions, self.ports)?,
             "priority" => {
                 refuse(self.allowed.priority)
                     .map_err(|e| e.help("only --strict compares priorities"))?;
@@ -306,15 +306,11 @@ impl<'a, 'p> Fields<'a, 'p> {
     }
 }
 
-fn table(word: Word<'_>, or_all: bool) -> Result<TableId> {
-    let help = "a table is 0 to 254";
+fn table(word: Word<'_>, or_all: bool, names: &dyn PortNames) -> Result<TableId> {
     if or_all && word.text.eq_ignore_ascii_case("all") {
         return Ok(TableId::ALL);
     }
-    let most = if or_all { 255 } else { 254 };
-    word.number(most)
-        .map(|t| TableId(t as u8))
-        .map_err(|e| e.help(help))
+    read_table(word, if or_all { 255 } else { 254 }, names)
 }
 
 /// What an action writes or reads, and whether the match makes sure that it is there.

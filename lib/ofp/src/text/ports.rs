@@ -1,7 +1,7 @@
-//! Names of ports: the reserved ones of OpenFlow, and those of a switch.
+//! Names of ports: the reserved ones of OpenFlow, and those of a switch; and of a switch's tables.
 
 use super::scan::{Result, Word, nearest};
-use crate::types::PortNo;
+use crate::types::{PortNo, TableId};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
@@ -19,7 +19,7 @@ pub const RESERVED: &[(&str, PortNo)] = &[
     ("UNSET", PortNo::UNSET),
 ];
 
-/// Finds a port by its name.
+/// Finds a port, or a table, by its name.
 pub trait PortNames {
     /// The port's number.
     fn number(&self, name: &str) -> Option<PortNo>;
@@ -27,11 +27,16 @@ pub trait PortNames {
     fn names(&self) -> Vec<String> {
         Vec::new()
     }
+    /// The number of the table of this name.
+    fn table(&self, _name: &str) -> Option<TableId> {
+        None
+    }
 }
 
-/// The ports of a switch.
+/// The ports of a switch, and those of its tables that have names.
 #[derive(Clone, Debug, Default)]
 pub struct PortMap {
+    tables: BTreeMap<TableId, String>,
     by_name: HashMap<String, PortNo>,
     by_number: BTreeMap<PortNo, String>,
 }
@@ -47,6 +52,17 @@ impl PortMap {
         }
         self.by_number.insert(number, name.to_owned());
     }
+    /// Gives a table a name; an empty one is none, and a number is none that could be told from others.
+    pub fn insert_table(&mut self, table: TableId, name: &str) {
+        if name.starts_with(|c: char| !c.is_ascii_digit()) {
+            self.tables.insert(table, name.to_owned());
+        }
+    }
+    /// The table's name; it has none of its own if another table has the same one.
+    pub fn table_name(&self, table: TableId) -> Option<&str> {
+        let name = self.tables.get(&table)?;
+        (self.table(name) == Some(table)).then_some(name)
+    }
     /// The port's name.
     pub fn name(&self, number: PortNo) -> Option<&str> {
         self.by_number.get(&number).map(String::as_str)
@@ -60,6 +76,30 @@ impl PortNames for PortMap {
     fn names(&self) -> Vec<String> {
         self.by_name.keys().cloned().collect()
     }
+    fn table(&self, name: &str) -> Option<TableId> {
+        let mut found = self.tables.iter().filter(|(_, other)| *other == name);
+        match (found.next(), found.next()) {
+            (Some((table, _)), None) => Some(*table),
+            _ => None,
+        }
+    }
+}
+
+/// Reads a table: a number up to `most`, or a name of the switch's, quoted if odd.
+pub(super) fn read_table(word: Word<'_>, most: u128, names: &dyn PortNames) -> Result<TableId> {
+    if !word.text.starts_with(|c: char| c.is_ascii_digit())
+        && let Some(table) = names.table(&unquote(word.text))
+    {
+        return Ok(table);
+    }
+    let number = word.number(most).map(|t| TableId(t as u8));
+    number.map_err(|e| e.help("a table is 0 to 254, or a name of the switch's"))
+}
+
+/// A table: its name if `names` has it, or its number.
+pub(super) fn shown_table(table: TableId, names: Option<&PortMap>) -> String {
+    let name = names.and_then(|map| map.table_name(table));
+    name.map_or_else(|| table.to_string(), quoted)
 }
 
 /// Reads a port: a number, a reserved name in any case, or a name of the switch's, quoted if odd.

@@ -4,7 +4,7 @@ use super::Style;
 use crate::action::{Action, Controller, PacketInReason, WHOLE_PACKET};
 use crate::field::Subfield;
 use crate::text::action::reason_name;
-use crate::text::ports::print_port;
+use crate::text::ports::{print_port, shown_table};
 use crate::text::value::{print_subfield, print_value};
 use crate::text::{experimenter, header, learn, spread};
 use crate::types::{PortNo, Version};
@@ -180,7 +180,9 @@ fn control(out: &mut String, action: &Action, style: &Style<'_>) -> Option<()> {
         } => put(out, format_args!("resubmit:{}", port(*to, style))),
         Action::Resubmit { in_port, table } => {
             let to = in_port.map_or(String::new(), |to| port(to, style));
-            let table = table.map_or(String::new(), |table| table.to_string());
+            let table = table.map_or(String::new(), |table| {
+                shown_table(table, style.port_names())
+            });
             put(out, format_args!("resubmit({to},{table})"))
         }
         Action::Exit => put(out, format_args!("exit")),
@@ -192,7 +194,10 @@ fn control(out: &mut String, action: &Action, style: &Style<'_>) -> Option<()> {
             out,
             format_args!("write_actions({})", print_actions(inner, style)),
         ),
-        Action::GotoTable(table) => put(out, format_args!("goto_table:{table}")),
+        Action::GotoTable(table) => {
+            let table = shown_table(*table, style.port_names());
+            put(out, format_args!("goto_table:{table}"))
+        }
         _ => None,
     }
 }

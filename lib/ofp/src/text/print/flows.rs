@@ -12,7 +12,7 @@ use crate::message::{
 use crate::text::action::reason_name;
 use crate::text::flow::FLAGS;
 use crate::text::matching::print_match;
-use crate::text::ports::print_port;
+use crate::text::ports::{print_port, shown_table};
 use crate::types::{PortNo, TableId, Version};
 use std::fmt::Write;
 
@@ -60,7 +60,8 @@ pub fn print_flow_mod(flow: &FlowMod, style: &Style<'_>) -> String {
     .to_owned();
     let add = flow.command == FlowModCommand::Add;
     if flow.table.0 != 0 && !(add && flow.table == TableId::ALL) {
-        let _ = write!(out, " table:{}", flow.table);
+        let table = shown_table(flow.table, style.port_names());
+        let _ = write!(out, " table:{table}");
     }
     out.push(' ');
     priority_and_match(&mut out, flow.priority, &flow.matching, style);
@@ -115,10 +116,13 @@ pub fn print_flow_stats(flow: &FlowStats, style: &Style<'_>) -> String {
         let _ = write!(
             out,
             ", table={}, n_packets={}, n_bytes={}, ",
-            flow.table, flow.packets, flow.bytes
+            shown_table(flow.table, style.port_names()),
+            flow.packets,
+            flow.bytes
         );
     } else if flow.table.0 != 0 {
-        let _ = write!(out, "table={}, ", flow.table);
+        let table = shown_table(flow.table, style.port_names());
+        let _ = write!(out, "table={table}, ");
     }
     for (name, value) in [
         ("idle_timeout", flow.idle_timeout_secs),
