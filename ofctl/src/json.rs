@@ -8,8 +8,9 @@ pub use groups::{
 
 use ofp::bpdu::BpduStats;
 use ofp::message::{
-    Features, FlowStats, MultipartPart, PortDesc, PortStats, QueueDesc, QueueStats, SwitchDesc,
-    TableDesc, TableFeatures, TableStats, table_config,
+    BundleFeatures, Features, FlowCounts, FlowStats, MultipartPart, PortDesc, PortStats, QueueDesc,
+    QueueStats, RFC2819, SwitchDesc, TableDesc, TableFeatures, TableStats, bundle_flag,
+    table_config,
 };
 use ofp::text::{Style, print_actions, print_match};
 use ofp::types::PortNo;
@@ -64,6 +65,34 @@ fn one_flow(flow: &FlowStats, style: &Style<'_>) -> Value {
     })
 }
 
+/// Flows without their actions.
+pub fn flow_counts(flows: &[FlowCounts], style: &Style<'_>) -> Value {
+    let one = |flow: &FlowCounts| {
+        json!({
+            "table": flow.table.0,
+            "priority": flow.priority,
+            "match": print_match(&flow.matching, style),
+            "reason": if flow.triggered { "stat_trigger" } else { "request" },
+            "duration": flow.stats.duration.map(seconds),
+            "idle_time": flow.stats.idle_time.map(seconds),
+            "n_flows": flow.stats.flow_count,
+            "n_packets": flow.stats.packet_count,
+            "n_bytes": flow.stats.byte_count,
+        })
+    };
+    flows.iter().map(one).collect()
+}
+
+/// What bundles can be.
+pub fn bundle_features(f: &BundleFeatures) -> Value {
+    let can = |bit: u16| f.capabilities & bit != 0;
+    json!({
+        "atomic": can(bundle_flag::ATOMIC),
+        "ordered": can(bundle_flag::ORDERED),
+        "time": can(bundle_flag::TIME),
+    })
+}
+
 /// The sum of flows' counters.
 pub fn aggregate(part: &MultipartPart) -> Value {
     match part {
@@ -95,9 +124,21 @@ pub fn port_stats(stats: &[PortStats], bpdus: &[BpduStats]) -> Value {
             "tx": { "packets": count(s.tx_packets), "bytes": count(s.tx_bytes), "drop": count(s.tx_dropped),
                     "errs": count(s.tx_errors), "coll": count(s.collisions) },
             "duration": seconds(s.duration),
+            "rfc2819": s.rfc2819.as_ref().map(|counters| rfc2819(&counters[..])),
         })
     };
     stats.iter().map(one).collect()
+}
+
+/// Frames by size, and errors, by direction.
+fn rfc2819(counters: &[u64]) -> Value {
+    let of = |sent: bool| {
+        let rows = RFC2819.iter().zip(counters);
+        let rows = rows.filter(|((_, tx), _)| *tx == sent);
+        rows.map(|((name, _), value)| ((*name).to_owned(), count(*value)))
+            .collect::<Value>()
+    };
+    json!({ "rx": of(false), "tx": of(true) })
 }
 
 /// BPDUs by port and kind; what a tunnel port counts by gpw's names.
@@ -242,6 +283,8 @@ pub fn table_features(tables: &[TableFeatures]) -> Value {
             "metadata_match": format!("{:#x}", t.metadata_match),
             "metadata_write": format!("{:#x}", t.metadata_write),
             "next_tables": t.next_tables.iter().map(|n| n.0).collect::<Vec<u8>>(),
+            "packet_types": t.abilities.iter().flat_map(|a| &a.packet_types)
+                .map(|p| format!("({},{:#x})", p.namespace, p.kind)).collect::<Vec<_>>(),
         })
     };
     tables.iter().map(one).collect()

@@ -35,6 +35,8 @@ pub(super) struct Dump {
 /// What is reported.
 pub(super) enum What {
     Flows(Box<FlowStatsRequest>),
+    /// Their counters alone.
+    Counts(Box<FlowStatsRequest>),
     /// The flows that these new monitors see.
     Initial(Vec<u32>),
     /// What changed while monitors were paused, since this moment ([`Flow::changed`]).
@@ -56,7 +58,7 @@ impl Dump {
     /// Whether the state of a flow at this place will still be reported for a monitor.
     pub(super) fn will_report(&self, monitor: u32, place: FlowIndex) -> bool {
         let concerns = match &self.what {
-            What::Flows(_) => false,
+            What::Flows(_) | What::Counts(_) => false,
             What::Initial(ids) => ids.contains(&monitor),
             What::Missed(_) => true,
         };
@@ -93,6 +95,7 @@ pub(super) fn selection(request: &FlowStatsRequest) -> Selection<'_> {
 /// Entries of a message being made.
 enum Part {
     Flows(Vec<ofp::message::FlowStats>, bool),
+    Counts(Vec<ofp::message::FlowCounts>),
     Updates(Vec<FlowUpdate>),
 }
 
@@ -100,33 +103,40 @@ impl Part {
     fn of(what: &What) -> Part {
         match what {
             What::Flows(request) => Part::Flows(Vec::new(), request.nicira),
-            _ => Part::Updates(Vec::new()),
+            What::Counts(_) => Part::Counts(Vec::new()),
+            What::Initial(_) | What::Missed(_) => Part::Updates(Vec::new()),
         }
     }
     fn part(self) -> MultipartPart {
         match self {
             Part::Flows(flows, nicira) => MultipartPart::Flow { flows, nicira },
+            Part::Counts(flows) => MultipartPart::FlowCounts(flows),
             Part::Updates(updates) => MultipartPart::FlowMonitor(updates),
         }
     }
 }
 
 impl Switch {
-    /// OFPMP_FLOW.
+    /// OFPMP_FLOW, and OFPMP_FLOW_STATS of 1.5.
     pub(super) fn flow_stats(
         &mut self,
         now: Time,
         conn: ConnId,
         xid: Xid,
-        request: Box<FlowStatsRequest>,
+        what: What,
         out: &mut Vec<Output>,
     ) -> Result<(), ofp::error::OfError> {
         let flows = &self.bridges[&self.connections[&conn].bridge].flows;
-        let rest = match flows.select_sorted(&selection(&request), SORTED) {
+        let short = match &what {
+            What::Flows(request) | What::Counts(request) => {
+                flows.select_sorted(&selection(request), SORTED)
+            }
+            What::Initial(_) | What::Missed(_) => None,
+        };
+        let rest = match short {
             Some(list) => Rest::Listed(list.into_iter()),
             None => Rest::Places(flows.places()),
         };
-        let what = What::Flows(request);
         self.start_dump(now, conn, Dump { xid, what, rest }, out)
     }
     /// Makes the first piece of a reply, or lets it wait behind others.
@@ -229,6 +239,12 @@ impl Switch {
                 (What::Flows(request), Part::Flows(list, _)) => {
                     if selection(request).covers(&flow.rule) {
                         list.push(self.stats_of(now, flow));
+                        size += encoded_size(flow);
+                    }
+                }
+                (What::Counts(request), Part::Counts(list)) => {
+                    if selection(request).covers(&flow.rule) {
+                        list.push(self.counts_of(now, flow));
                         size += encoded_size(flow);
                     }
                 }

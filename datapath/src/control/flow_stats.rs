@@ -6,7 +6,9 @@ use super::flow_table::Flow;
 use super::settings::ConnId;
 use crate::model::stats::Stats;
 use crate::time::Time;
-use ofp::message::{Duration, FlowStats, FlowStatsRequest, MultipartPart};
+use ofp::message::{
+    Duration, FlowCounters, FlowCounts, FlowStats, FlowStatsRequest, MultipartPart,
+};
 
 /// A span as messages say it.
 pub(super) fn duration(span: Time) -> Duration {
@@ -50,6 +52,24 @@ impl Switch {
             bytes: totals.bytes.wrapping_sub(bytes),
             matching: flow.rule.matching.clone(),
             actions: flow.rule.actions.to_vec(),
+        }
+    }
+    /// A flow as OFPMP_FLOW_STATS of 1.5 says it.
+    pub(super) fn counts_of(&self, now: Time, flow: &Flow) -> FlowCounts {
+        let full = self.stats.rule(flow.rule.id);
+        let (packets, bytes) = counted(&self.stats, flow);
+        FlowCounts {
+            table: flow.rule.table,
+            triggered: false,
+            priority: flow.rule.priority,
+            matching: flow.rule.matching.clone(),
+            stats: FlowCounters {
+                duration: Some(duration(now.since(flow.created))),
+                idle_time: Some(duration(now.since(full.used.max(flow.created)))),
+                flow_count: None,
+                packet_count: Some(packets),
+                byte_count: Some(bytes),
+            },
         }
     }
     /// OFPMP_AGGREGATE.

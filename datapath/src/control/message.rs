@@ -1,6 +1,7 @@
 //! The dispatch table: which message is handled where, and what a secondary may not say.
 
 use super::connection::ConnRole;
+use super::dump::What;
 use super::settings::ConnId;
 use super::{Output, Settling, Switch};
 use crate::time::Time;
@@ -119,7 +120,10 @@ impl Switch {
             Body::GetAsyncRequest => reply(Body::GetAsyncReply(self.get_async_request(main))),
             Body::SetAsync(wanted) => self.set_async(main, wanted)?,
             Body::MultipartRequest(MultipartRequest::Flow(request)) => {
-                self.flow_stats(now, conn, xid, request, out)?;
+                self.flow_stats(now, conn, xid, What::Flows(request), out)?;
+            }
+            Body::MultipartRequest(MultipartRequest::FlowCounts(request)) => {
+                self.flow_stats(now, conn, xid, What::Counts(request), out)?;
             }
             Body::MultipartRequest(MultipartRequest::TableFeatures(changes))
                 if !changes.is_empty() =>

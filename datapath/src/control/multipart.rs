@@ -10,7 +10,10 @@ use crate::model::BridgeId;
 use crate::time::Time;
 use ofp::bpdu::BpduStats;
 use ofp::error::OfError;
-use ofp::message::{MultipartPart, MultipartReply, MultipartRequest, PortStats, TableStats};
+use ofp::message::{
+    BundleFeatures, BundleFeaturesRequest, MultipartPart, MultipartReply, MultipartRequest,
+    PortStats, TableStats, bundle_features_flag, bundle_flag,
+};
 use ofp::types::{PortNo, TableId};
 
 /// Entries of a part of a reply: a port's statistics take 112 bytes, a description 64 (1.3).
@@ -61,7 +64,12 @@ impl Switch {
                 part,
             ),
             // Long ones are given piece by piece.
-            Flow(_) | FlowMonitor(_) => return Err(OfError::BadStat),
+            Flow(_) | FlowCounts(_) | FlowMonitor(_) => return Err(OfError::BadStat),
+            BundleFeatures(request) => part(MultipartPart::BundleFeatures(features_of_bundles(
+                &request,
+            )?)),
+            // There is no exporter.
+            IpfixBridge | IpfixFlow => return Err(OfError::NotConfigured),
             Aggregate(request) => part(self.aggregate_stats(conn, &request)),
             Table => in_parts(
                 self.table_stats(bridge),
@@ -190,6 +198,17 @@ impl Switch {
             .map(|id| self.ports[id].stats(now, &self.stats));
         Ok(port.into_iter().collect())
     }
+}
+
+/// OFPMP_BUNDLE_FEATURES. OpenFlow 1.5.1 section 7.3.5.19: a schedule that cannot be set is refused.
+fn features_of_bundles(request: &BundleFeaturesRequest) -> Result<BundleFeatures, OfError> {
+    if request.flags & bundle_features_flag::TIME_SET_SCHED != 0 {
+        return Err(OfError::MultipartSchedule);
+    }
+    Ok(BundleFeatures {
+        capabilities: bundle_flag::ATOMIC | bundle_flag::ORDERED,
+        schedule: None,
+    })
 }
 
 /// Cuts a list into parts; an empty list is one empty part.

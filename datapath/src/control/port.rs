@@ -441,6 +441,7 @@ impl Port {
             collisions: UNKNOWN,
             duration: duration(now.since(self.created)),
             custom: Vec::new(),
+            rfc2819: None,
         }
     }
     /// As controllers see it.

@@ -32,9 +32,11 @@ fn stock(messages: &[Bytes]) -> Option<BTreeMap<usize, String>> {
     Some(said)
 }
 
-/// Controllers' status the stock tool does not know (OpenFlow 1.5), and of our fields and actions some.
-const UNKNOWN: [&str; 4] = [
+/// Some messages of OpenFlow 1.5 the stock tool does not know, and of our fields and actions some.
+const UNKNOWN: [&str; 6] = [
     "CONTROLLER_STATUS",
+    "OFPST_FLOW_STATS",
+    "OFPST_BUNDLE_FEATURES",
     "OFPST_TABLE reply OpenFlow11",
     "OFPST_TABLE reply OpenFlow12",
     "OFPST_TABLE_FEATURES reply",

@@ -2,11 +2,13 @@
 
 use super::change::{no_bundles, with_bundles};
 use super::source::{Place, Source, keep, read, restrict};
-use super::{Context, LazyPorts};
+use super::{Context, LazyPorts, print};
 use crate::failure::{Failure, Result};
+use crate::json;
 use crate::lenient::Reading;
 use crate::transmit::Transmission;
-use ofp::message::Body;
+use ofp::message::{Body, BundleFeaturesRequest, MultipartPart, MultipartRequest};
+use ofp::text::print::print_message;
 use ofp::text::{nearest, read_group_mod, read_packet_out};
 use ofp::types::Version;
 use ofp::usable::usable_group;
@@ -30,6 +32,21 @@ pub(super) fn bundle(context: &Context<'_>) -> Result<()> {
         transmission.add(body, false, place)?;
     }
     transmission.finish()
+}
+
+pub(super) fn dump_bundle_features(context: &Context<'_>) -> Result<()> {
+    let versions = context.versions_that(|v| *v >= Version::V15, "dump-bundle-features")?;
+    let mut connection = context.connect_with(&versions)?;
+    let ports = ofp::text::PortMap::default();
+    let style = context.style(connection.version(), &ports);
+    let request = MultipartRequest::BundleFeatures(BundleFeaturesRequest::default());
+    connection.ask_parts(request, |message| match &message.body {
+        Body::MultipartReply(reply) if context.options.json => match &reply.part {
+            MultipartPart::BundleFeatures(f) => print(&format!("{}\n", json::bundle_features(f))),
+            _ => Ok(()),
+        },
+        _ => print(&print_message(message, &style)),
+    })
 }
 
 fn read_line(

@@ -138,6 +138,32 @@ fn compare(order: &[Criterion], a: &FlowStats, b: &FlowStats) -> Ordering {
     Ordering::Equal
 }
 
+pub(super) fn dump_flow_counts(context: &Context<'_>) -> Result<()> {
+    let select = selection(context)?;
+    let versions = context.versions_that(|v| *v >= Version::V15, "dump-flow-counts")?;
+    let mut connection = context.connect_with(&versions)?;
+    let ports = context.names_to_show(&mut connection)?;
+    let style = context.style(connection.version(), &ports);
+    let mut all = Vec::new();
+    connection.ask_parts(
+        MultipartRequest::FlowCounts(Box::new(select)),
+        |message| match &message.body {
+            Body::MultipartReply(reply) => match &reply.part {
+                MultipartPart::FlowCounts(flows) if context.options.json => {
+                    all.extend_from_slice(flows);
+                    Ok(())
+                }
+                _ => print(&print_message(message, &style)),
+            },
+            _ => print(&print_message(message, &style)),
+        },
+    )?;
+    match context.options.json {
+        true => print(&format!("{}\n", json::flow_counts(&all, &style))),
+        false => Ok(()),
+    }
+}
+
 pub(super) fn dump_aggregate(context: &Context<'_>) -> Result<()> {
     let mut select = selection(context)?;
     let mut connection = connect_for_stats(context, &mut select)?;

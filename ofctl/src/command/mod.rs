@@ -179,6 +179,12 @@ const COMMANDS: &[Command] = &[
         "the flows that match FLOW",
     ),
     row(
+        "dump-flow-counts",
+        "SWITCH [FLOW]",
+        flow::dump_flow_counts,
+        "their counters without their actions (OpenFlow 1.5)",
+    ),
+    row(
         "dump-aggregate",
         "SWITCH [FLOW]",
         flow::dump_aggregate,
@@ -333,6 +339,12 @@ const COMMANDS: &[Command] = &[
         bundle::bundle,
         "do a file of flows, groups and packet-outs all or not at all",
     ).writes(),
+    row(
+        "dump-bundle-features",
+        "SWITCH",
+        bundle::dump_bundle_features,
+        "what bundles can be (OpenFlow 1.5)",
+    ),
     row(
         "add-tlv-map",
         "SWITCH MAP",

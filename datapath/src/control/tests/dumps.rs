@@ -108,3 +108,66 @@ fn a_second_request_waits_for_the_first() {
     }
     assert_eq!(ends, 16);
 }
+
+#[test]
+fn counters_without_actions_and_what_has_no_counters() {
+    let mut bed = Bed::new();
+    bed.connect(1, ConnKind::Service, Version::V15);
+    bed.flow_mod(1, add(7, vec![output(1)])).unwrap();
+    bed.flow_mod(1, add(8, vec![output(1)])).unwrap();
+    bed.publish();
+    bed.credit(0, 7, 3);
+    bed.now = Time(bed.now.0 + 2_000_000_000);
+    let request = MultipartRequest::FlowCounts(Box::new(every_flow()));
+    let replies = bed.ask(1, Body::MultipartRequest(request));
+    let [
+        Body::MultipartReply(MultipartReply {
+            more: false,
+            part: MultipartPart::FlowCounts(flows),
+        }),
+    ] = &replies[..]
+    else {
+        panic!("{replies:?}")
+    };
+    let said = flows.iter().map(|flow| {
+        assert!(!flow.triggered);
+        (flow.priority, flow.stats.packet_count, flow.stats.byte_count)
+    });
+    let mut said: Vec<_> = said.collect();
+    said.sort_unstable();
+    assert_eq!(said, [(7, Some(3), Some(300)), (8, Some(0), Some(0))]);
+    assert_eq!(flows[0].stats.duration.map(|d| d.secs), Some(2));
+
+    let features = |flags| {
+        Body::MultipartRequest(MultipartRequest::BundleFeatures(BundleFeaturesRequest {
+            flags,
+            schedule: None,
+        }))
+    };
+    let can = BundleFeatures {
+        capabilities: bundle_flag::ATOMIC | bundle_flag::ORDERED,
+        schedule: None,
+    };
+    let part = MultipartPart::BundleFeatures(can);
+    let reply = MultipartReply { more: false, part };
+    assert_eq!(bed.ask(1, features(0)), [Body::MultipartReply(reply)]);
+    for (request, error) in [
+        (
+            features(bundle_features_flag::TIME_SET_SCHED),
+            OfError::MultipartSchedule,
+        ),
+        (
+            Body::MultipartRequest(MultipartRequest::IpfixBridge),
+            OfError::NotConfigured,
+        ),
+        (
+            Body::MultipartRequest(MultipartRequest::IpfixFlow),
+            OfError::NotConfigured,
+        ),
+    ] {
+        match &bed.ask(1, request)[..] {
+            [Body::Error(said)] => assert_eq!(said.error, error),
+            other => panic!("{other:?}"),
+        }
+    }
+}

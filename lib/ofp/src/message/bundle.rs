@@ -23,6 +23,8 @@ pub enum BundleCommand {
 pub mod bundle_flag {
     pub const ATOMIC: u16 = 1 << 0;
     pub const ORDERED: u16 = 1 << 1;
+    /// 1.5: at a time; here only to be printed.
+    pub const TIME: u16 = 1 << 2;
 }
 
 /// OFPT_BUNDLE_CONTROL.
@@ -33,6 +35,49 @@ pub struct BundleControl {
     pub command: BundleCommand,
     /// See [`bundle_flag`].
     pub flags: u16,
+}
+
+/// Bits of [`BundleFeaturesRequest::flags`] (OFPBF_*, 1.5).
+#[allow(missing_docs, reason = "the names are the specification's")]
+pub mod bundle_features_flag {
+    pub const TIMESTAMP: u32 = 1 << 0;
+    pub const TIME_SET_SCHED: u32 = 1 << 1;
+}
+
+/// A moment, or a span, of scheduled bundles.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are the specification's")]
+pub struct BundleTime {
+    pub secs: u64,
+    pub nanos: u32,
+}
+
+/// How bundles are scheduled (OFPTMPBF_TIME_CAPABILITY).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are the specification's")]
+pub struct BundleSchedule {
+    pub accuracy: BundleTime,
+    pub max_future: BundleTime,
+    pub max_past: BundleTime,
+    pub timestamp: BundleTime,
+}
+
+/// OFPMP_BUNDLE_FEATURES, asked for (1.5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BundleFeaturesRequest {
+    /// See [`bundle_features_flag`].
+    pub flags: u32,
+    /// How the controller wants it.
+    pub schedule: Option<BundleSchedule>,
+}
+
+/// OFPMP_BUNDLE_FEATURES, answered (1.5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BundleFeatures {
+    /// See [`bundle_flag`].
+    pub capabilities: u16,
+    /// `None`: bundles cannot be scheduled.
+    pub schedule: Option<BundleSchedule>,
 }
 
 /// OFPT_BUNDLE_ADD_MESSAGE.

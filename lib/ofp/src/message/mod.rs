@@ -471,6 +471,12 @@ pub enum MultipartRequest {
     MeterFeatures,
     FlowMonitor(Vec<MonitorRequest>),
     ControllerStatus,
+    /// 1.5: counters of flows without their actions.
+    FlowCounts(Box<FlowStatsRequest>),
+    BundleFeatures(BundleFeaturesRequest),
+    /// Open vSwitch's; here there is no exporter.
+    IpfixBridge,
+    IpfixFlow,
 }
 
 /// OFPT_MULTIPART_REPLY (OFPT_STATS_REPLY).
@@ -513,6 +519,8 @@ pub enum MultipartPart {
     MeterFeatures(MeterFeatures),
     FlowMonitor(Vec<FlowUpdate>),
     ControllerStatus(Vec<ControllerStatus>),
+    FlowCounts(Vec<FlowCounts>),
+    BundleFeatures(BundleFeatures),
 }
 
 /// OFPMP_DESC.
@@ -546,6 +554,32 @@ pub struct FlowStats {
     pub bytes: u64,
     pub matching: Match,
     pub actions: Vec<Action>,
+}
+
+/// One flow in OFPMP_FLOW_STATS (1.5).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FlowCounts {
+    /// See [`FlowStats`].
+    pub table: TableId,
+    /// Its statistics passed a threshold; else it was asked for.
+    pub triggered: bool,
+    /// See [`FlowStats`].
+    pub priority: u16,
+    /// See [`FlowStats`].
+    pub matching: Match,
+    /// What is said of it.
+    pub stats: FlowCounters,
+}
+
+/// Statistics fields (OXS); `None`: not said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are the specification's")]
+pub struct FlowCounters {
+    pub duration: Option<Duration>,
+    pub idle_time: Option<Duration>,
+    pub flow_count: Option<u32>,
+    pub packet_count: Option<u64>,
+    pub byte_count: Option<u64>,
 }
 
 /// One table in OFPMP_TABLE.
@@ -587,7 +621,34 @@ pub struct PortStats {
     pub duration: Duration,
     /// 1.4+, Open vSwitch's extension: counters of the port's own, by name.
     pub custom: Vec<(String, u64)>,
+    /// 1.4+, Intel's extension, in the order of [`RFC2819`]; `None`: not said.
+    pub rfc2819: Option<Box<[u64; RFC2819.len()]>>,
 }
+
+/// Names of counters of frames by size and of errors (RFC 2819), and whether they are of sent frames.
+pub const RFC2819: [(&str, bool); 21] = [
+    ("1_to_64_packets", false),
+    ("65_to_127_packets", false),
+    ("128_to_255_packets", false),
+    ("256_to_511_packets", false),
+    ("512_to_1023_packets", false),
+    ("1024_to_1522_packets", false),
+    ("1523_to_max_packets", false),
+    ("1_to_64_packets", true),
+    ("65_to_127_packets", true),
+    ("128_to_255_packets", true),
+    ("256_to_511_packets", true),
+    ("512_to_1023_packets", true),
+    ("1024_to_1522_packets", true),
+    ("1523_to_max_packets", true),
+    ("multicast_packets", true),
+    ("broadcast_packets", false),
+    ("broadcast_packets", true),
+    ("undersized_errors", false),
+    ("oversize_errors", false),
+    ("rx_fragmented_errors", false),
+    ("rx_jabber_errors", false),
+];
 
 /// Encoding needs to know what a connection negotiated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! Tables: OFPT_TABLE_MOD, OFPT_TABLE_STATUS, OFPMP_TABLE_DESC, OFPMP_TABLE_FEATURES.
 
+use crate::action::PacketType;
 use crate::field::Field;
 use crate::types::TableId;
 
@@ -96,6 +97,8 @@ pub struct TableAbilities {
     pub matching: Vec<(Field, bool)>,
     /// What may be left out of a match.
     pub wildcards: Vec<Field>,
+    /// 1.5: which packets it can deal with.
+    pub packet_types: Vec<PacketType>,
 }
 
 /// Instructions and what is in them.

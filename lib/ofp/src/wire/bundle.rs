@@ -1,11 +1,12 @@
 //! Bundles: control and add messages, the standard's (1.4 and later) and ONF's extension 230 (1.3),
 //! which have the same bodies. The message inside is decoded with the bundle's dialect.
 
-use super::cursor::Reader;
+use super::cursor::{Layout, Reader, Tlv, put_tlv};
 use super::{Context, HEADER_SIZE, Header, row_of};
 use crate::error::OfError;
 use crate::message::{
-    Body, BundleAdd, BundleCommand, BundleControl, Dialect, Message, bundle_flag,
+    Body, BundleAdd, BundleCommand, BundleControl, BundleFeatures, BundleFeaturesRequest,
+    BundleSchedule, BundleTime, Dialect, Message, MultipartPart, MultipartRequest, bundle_flag,
 };
 use crate::types::Xid;
 use bytes::{BufMut, BytesMut};
@@ -108,4 +109,88 @@ pub(super) fn put_add(out: &mut BytesMut, xid: Xid, dialect: &Dialect, a: &Bundl
     out.put_u16(a.flags);
     let body = a.message.body.clone();
     Message { xid, body }.encode(dialect, out);
+}
+
+/// OFPTMPBF_TIME_CAPABILITY: zero 32, then four times of 64, 32 and zero 32 bits.
+const TIME_CAPABILITY: u16 = 1;
+/// OFPTMPBF_EXPERIMENTER.
+const EXPERIMENTER: u16 = 0xffff;
+
+/// OpenFlow 1.5.1 section 7.3.5.19: `flags` 32, zero 32, properties.
+pub(super) fn features_request(r: &mut Reader<'_>, _: &Context<'_>) -> Result<Body, OfError> {
+    let flags = r.u32()?;
+    r.skip(4)?;
+    let schedule = get_schedule(r, true)?;
+    let request = BundleFeaturesRequest { flags, schedule };
+    Ok(Body::MultipartRequest(MultipartRequest::BundleFeatures(
+        request,
+    )))
+}
+
+pub(super) fn put_features_request(out: &mut BytesMut, q: &BundleFeaturesRequest) {
+    out.put_u32(q.flags);
+    out.put_u32(0);
+    put_schedule(out, q.schedule.as_ref());
+}
+
+/// `capabilities` 16, zero 48, properties.
+pub(super) fn features_reply(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, OfError> {
+    let capabilities = r.u16()?;
+    r.skip(6)?;
+    let schedule = get_schedule(r, false)?;
+    c.reply(MultipartPart::BundleFeatures(BundleFeatures {
+        capabilities,
+        schedule,
+    }))
+}
+
+pub(super) fn put_features(out: &mut BytesMut, f: &BundleFeatures) {
+    out.put_u16(f.capabilities);
+    out.put_bytes(0, 6);
+    put_schedule(out, f.schedule.as_ref());
+}
+
+/// What a request has to have understood is refused if it is not; of a reply it is skipped.
+fn get_schedule(r: &mut Reader<'_>, strict: bool) -> Result<Option<BundleSchedule>, OfError> {
+    let mut schedule = None;
+    for element in Tlv::new(r.rest(), Layout::Padded, OfError::PropertyLength) {
+        let element = element?;
+        match element.kind {
+            TIME_CAPABILITY => {
+                let mut r = Reader::new(element.body, OfError::PropertyLength);
+                r.skip(4)?;
+                schedule = Some(BundleSchedule {
+                    accuracy: get_time(&mut r)?,
+                    max_future: get_time(&mut r)?,
+                    max_past: get_time(&mut r)?,
+                    timestamp: get_time(&mut r)?,
+                });
+                r.end()?;
+            }
+            EXPERIMENTER if strict => return Err(OfError::PropertyVendor),
+            _ if strict => return Err(OfError::PropertyType),
+            _ => {}
+        }
+    }
+    Ok(schedule)
+}
+
+fn put_schedule(out: &mut BytesMut, schedule: Option<&BundleSchedule>) {
+    let Some(s) = schedule else {
+        return;
+    };
+    put_tlv(out, Layout::Padded, TIME_CAPABILITY, |o| {
+        o.put_u32(0);
+        for time in [s.accuracy, s.max_future, s.max_past, s.timestamp] {
+            o.put_u64(time.secs);
+            o.put_u32(time.nanos);
+            o.put_u32(0);
+        }
+    });
+}
+
+fn get_time(r: &mut Reader<'_>) -> Result<BundleTime, OfError> {
+    let (secs, nanos) = (r.u64()?, r.u32()?);
+    r.skip(4)?;
+    Ok(BundleTime { secs, nanos })
 }

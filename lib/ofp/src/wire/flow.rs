@@ -3,14 +3,15 @@
 use super::action::get_actions;
 use super::cursor::Reader;
 use super::instruction::get_instructions;
-use super::oxs::{self, Stats};
+use super::oxs;
 use super::port::put_port;
 use super::put_action::{self, put_rule};
 use super::{Context, match10, oxm};
 use crate::action::Action;
 use crate::error::OfError;
 use crate::message::{
-    Body, Dialect, Duration, FlowMod, FlowModCommand, FlowRemoved, FlowRemovedReason, flow_flag,
+    Body, Dialect, Duration, FlowCounters, FlowMod, FlowModCommand, FlowRemoved, FlowRemovedReason,
+    flow_flag,
 };
 use crate::types::{Cookie, GroupId, PortNo, TableId, Version};
 use bytes::{BufMut, BytesMut};
@@ -344,8 +345,8 @@ fn flow_removed15(r: &mut Reader<'_>) -> Result<Body, OfError> {
     let stats = oxs::get(r)?;
     r.end()?;
     f.duration = stats.duration.unwrap_or_default();
-    f.packets = stats.packets.unwrap_or(u64::MAX);
-    f.bytes = stats.bytes.unwrap_or(u64::MAX);
+    f.packets = stats.packet_count.unwrap_or(u64::MAX);
+    f.bytes = stats.byte_count.unwrap_or(u64::MAX);
     Ok(Body::FlowRemoved(Box::new(f)))
 }
 
@@ -357,7 +358,7 @@ fn put_flow_removed15(out: &mut BytesMut, f: &FlowRemoved) {
     out.put_u16(f.hard_timeout_secs);
     out.put_u64(f.cookie.0);
     oxm::put_match(out, &f.matching, Version::V15);
-    let stats = Stats {
+    let stats = FlowCounters {
         duration: Some(f.duration),
         ..counted(f.packets, f.bytes)
     };
@@ -365,12 +366,12 @@ fn put_flow_removed15(out: &mut BytesMut, f: &FlowRemoved) {
 }
 
 /// Counters as statistics fields; those that are not known are left out.
-pub(super) fn counted(packets: u64, bytes: u64) -> Stats {
+pub(super) fn counted(packets: u64, bytes: u64) -> FlowCounters {
     let known = |count: u64| Some(count).filter(|count| *count != u64::MAX);
-    Stats {
-        packets: known(packets),
-        bytes: known(bytes),
-        ..Stats::default()
+    FlowCounters {
+        packet_count: known(packets),
+        byte_count: known(bytes),
+        ..FlowCounters::default()
     }
 }
 

@@ -2,12 +2,14 @@
 
 use super::cursor::{Layout, Reader, Tlv, put_tlv};
 use super::flow::{counted, get_duration, get_rule, known_flags, put_duration};
-use super::oxs::{self, Stats};
+use super::oxs;
 use super::port::{get_port, put_port};
 use super::put_action::{self, put_rule};
 use super::{Context, match10, oxm};
 use crate::error::OfError;
-use crate::message::{Body, FlowStats, FlowStatsRequest, MultipartPart};
+use crate::message::{
+    Body, Duration, FlowCounters, FlowCounts, FlowStats, FlowStatsRequest, MultipartPart,
+};
 use crate::types::{Cookie, GroupId, PortNo, TableId, Version};
 use bytes::{BufMut, BytesMut};
 
@@ -173,9 +175,9 @@ fn get_flow15(r: &mut Reader<'_>, c: &Context<'_>) -> Result<FlowStats, OfError>
     f.matching = oxm::get_match(r)?;
     let stats = oxs::get(r)?;
     f.duration = stats.duration.unwrap_or_default();
-    f.idle_age_secs = stats.idle_secs;
-    f.packets = stats.packets.unwrap_or(u64::MAX);
-    f.bytes = stats.bytes.unwrap_or(u64::MAX);
+    f.idle_age_secs = stats.idle_time.map(|idle| idle.secs);
+    f.packets = stats.packet_count.unwrap_or(u64::MAX);
+    f.bytes = stats.byte_count.unwrap_or(u64::MAX);
     f.actions = get_rule(r, c)?;
     Ok(f)
 }
@@ -192,9 +194,9 @@ fn put_flow15(out: &mut BytesMut, f: &FlowStats) {
         o.put_u16(f.importance);
         o.put_u64(f.cookie.0);
         oxm::put_match(o, &f.matching, Version::V15);
-        let stats = Stats {
+        let stats = FlowCounters {
             duration: Some(f.duration),
-            idle_secs: f.idle_age_secs,
+            idle_time: f.idle_age_secs.map(|secs| Duration { secs, nanos: 0 }),
             ..counted(f.packets, f.bytes)
         };
         oxs::put(o, &stats);
@@ -203,6 +205,40 @@ fn put_flow15(out: &mut BytesMut, f: &FlowStats) {
             &f.actions,
             put_action::Context::new(Version::V15, &f.matching),
         );
+    });
+}
+
+/// OpenFlow 1.5.1 section 7.3.5.4: `length` 16, zero 16, `table` 8, `reason` 8, `priority` 16, match, statistics.
+pub(super) fn counts_reply(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, OfError> {
+    let get = |body| {
+        let mut r = Reader::new(body, OfError::BadLength);
+        r.skip(2)?;
+        let counts = FlowCounts {
+            table: TableId(r.u8()?),
+            triggered: r.u8()? == STAT_TRIGGER,
+            priority: r.u16()?,
+            matching: oxm::get_match(&mut r)?,
+            stats: oxs::get(&mut r)?,
+        };
+        r.end().map(|()| counts)
+    };
+    let flows = Tlv::new(r.rest(), Layout::Record, OfError::BadLength)
+        .map(|element| get(element?.body))
+        .collect::<Result<_, _>>()?;
+    c.reply(MultipartPart::FlowCounts(flows))
+}
+
+/// OFPFSR_STAT_TRIGGER.
+const STAT_TRIGGER: u8 = 1;
+
+pub(super) fn put_counts(out: &mut BytesMut, f: &FlowCounts) {
+    put_tlv(out, Layout::Record, 0, |o| {
+        o.put_u16(0);
+        o.put_u8(f.table.0);
+        o.put_u8(if f.triggered { STAT_TRIGGER } else { 0 });
+        o.put_u16(f.priority);
+        oxm::put_match(o, &f.matching, Version::V15);
+        oxs::put(o, &f.stats);
     });
 }
 
@@ -286,9 +322,9 @@ pub(super) fn aggregate_reply(
     let (packets, bytes, flows);
     if c.version >= Version::V15 {
         let stats = oxs::get(r)?;
-        packets = stats.packets.unwrap_or(u64::MAX);
-        bytes = stats.bytes.unwrap_or(u64::MAX);
-        flows = stats.flows.unwrap_or(0);
+        packets = stats.packet_count.unwrap_or(u64::MAX);
+        bytes = stats.byte_count.unwrap_or(u64::MAX);
+        flows = stats.flow_count.unwrap_or(0);
     } else {
         (packets, bytes, flows) = (r.u64()?, r.u64()?, r.u32()?);
         r.skip(4)?;
@@ -310,8 +346,8 @@ pub(super) fn put_aggregate(
     flows: u32,
 ) {
     if version >= Version::V15 {
-        let stats = Stats {
-            flows: Some(flows),
+        let stats = FlowCounters {
+            flow_count: Some(flows),
             ..counted(packets, bytes)
         };
         return oxs::put(out, &stats);

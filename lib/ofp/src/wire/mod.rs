@@ -301,7 +301,9 @@ fn put_body(out: &mut BytesMut, xid: Xid, dialect: &Dialect, body: &Body) {
 /// What a multipart request asks for.
 fn put_request(out: &mut BytesMut, version: Version, request: &MultipartRequest) {
     match request {
-        MultipartRequest::Flow(q) | MultipartRequest::Aggregate(q) => {
+        MultipartRequest::Flow(q)
+        | MultipartRequest::Aggregate(q)
+        | MultipartRequest::FlowCounts(q) => {
             flow_stats::put_request(out, version, q);
         }
         MultipartRequest::Port(port) => port::put_stats_request(out, version, *port),
@@ -314,6 +316,8 @@ fn put_request(out: &mut BytesMut, version: Version, request: &MultipartRequest)
         | MultipartRequest::Table
         | MultipartRequest::TableDesc
         | MultipartRequest::ControllerStatus
+        | MultipartRequest::IpfixBridge
+        | MultipartRequest::IpfixFlow
         | MultipartRequest::GroupFeatures
         | MultipartRequest::MeterFeatures => {}
         MultipartRequest::TableFeatures(list) => table_features::put_request(out, version, list),
@@ -322,6 +326,7 @@ fn put_request(out: &mut BytesMut, version: Version, request: &MultipartRequest)
         MultipartRequest::Meter(id) | MultipartRequest::MeterConfig(id) => {
             meter::put_meter_id(out, *id);
         }
+        MultipartRequest::BundleFeatures(q) => bundle::put_features_request(out, q),
         MultipartRequest::FlowMonitor(list) => monitor::put_requests(out, version, list),
     }
 }

@@ -9,7 +9,7 @@
 use super::cursor::{Reader, pad8, patch_u16};
 use super::flow::{get_duration, put_duration};
 use crate::error::OfError;
-use crate::message::Duration;
+use crate::message::FlowCounters;
 use bytes::{BufMut, BytesMut};
 
 const OPENFLOW_BASIC: u16 = 0x8002;
@@ -22,24 +22,14 @@ mod field {
     pub(super) const BYTE_COUNT: u8 = 5;
 }
 
-/// What can be said; `None`: it is not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Stats {
-    pub(super) duration: Option<Duration>,
-    pub(super) idle_secs: Option<u32>,
-    pub(super) flows: Option<u32>,
-    pub(super) packets: Option<u64>,
-    pub(super) bytes: Option<u64>,
-}
-
 /// Reads statistics with their padding; entries that are not known are skipped.
-pub(super) fn get(r: &mut Reader<'_>) -> Result<Stats, OfError> {
+pub(super) fn get(r: &mut Reader<'_>) -> Result<FlowCounters, OfError> {
     r.skip(2)?;
     let size = usize::from(r.u16()?);
     let entries = size.checked_sub(4).ok_or(OfError::BadLength)?;
     let mut entries = Reader::new(r.bytes(entries)?, OfError::BadLength);
     r.skip(size.next_multiple_of(8) - size)?;
-    let mut stats = Stats::default();
+    let mut stats = FlowCounters::default();
     while !entries.is_empty() {
         let (class, number, size) = (entries.u16()?, entries.u8()? >> 1, entries.u8()?);
         let mut value = Reader::new(entries.bytes(usize::from(size))?, OfError::BadLength);
@@ -48,10 +38,10 @@ pub(super) fn get(r: &mut Reader<'_>) -> Result<Stats, OfError> {
         }
         match number {
             field::DURATION => stats.duration = Some(get_duration(&mut value)?),
-            field::IDLE_TIME => stats.idle_secs = Some(get_duration(&mut value)?.secs),
-            field::FLOW_COUNT => stats.flows = Some(value.u32()?),
-            field::PACKET_COUNT => stats.packets = Some(value.u64()?),
-            field::BYTE_COUNT => stats.bytes = Some(value.u64()?),
+            field::IDLE_TIME => stats.idle_time = Some(get_duration(&mut value)?),
+            field::FLOW_COUNT => stats.flow_count = Some(value.u32()?),
+            field::PACKET_COUNT => stats.packet_count = Some(value.u64()?),
+            field::BYTE_COUNT => stats.byte_count = Some(value.u64()?),
             _ => continue,
         }
         value.end()?;
@@ -60,7 +50,7 @@ pub(super) fn get(r: &mut Reader<'_>) -> Result<Stats, OfError> {
 }
 
 /// Writes statistics with their padding.
-pub(super) fn put(out: &mut BytesMut, stats: &Stats) {
+pub(super) fn put(out: &mut BytesMut, stats: &FlowCounters) {
     let start = out.len();
     out.put_u32(0);
     let entry = |out: &mut BytesMut, number: u8, size: u8| {
@@ -72,19 +62,19 @@ pub(super) fn put(out: &mut BytesMut, stats: &Stats) {
         entry(out, field::DURATION, 8);
         put_duration(out, duration);
     }
-    if let Some(secs) = stats.idle_secs {
+    if let Some(idle) = stats.idle_time {
         entry(out, field::IDLE_TIME, 8);
-        put_duration(out, Duration { secs, nanos: 0 });
+        put_duration(out, idle);
     }
-    if let Some(flows) = stats.flows {
+    if let Some(flows) = stats.flow_count {
         entry(out, field::FLOW_COUNT, 4);
         out.put_u32(flows);
     }
-    if let Some(packets) = stats.packets {
+    if let Some(packets) = stats.packet_count {
         entry(out, field::PACKET_COUNT, 8);
         out.put_u64(packets);
     }
-    if let Some(bytes) = stats.bytes {
+    if let Some(bytes) = stats.byte_count {
         entry(out, field::BYTE_COUNT, 8);
         out.put_u64(bytes);
     }

@@ -7,7 +7,7 @@ use super::flow::{get_duration, put_duration};
 use crate::error::OfError;
 use crate::message::{
     Body, Duration, MultipartPart, MultipartRequest, PortDesc, PortMod, PortReason, PortStats,
-    PortStatus, port_config, port_state,
+    PortStatus, RFC2819, port_config, port_state,
 };
 use crate::types::{PortNo, Version};
 use bytes::{BufMut, BytesMut};
@@ -360,7 +360,7 @@ fn get_stats14(r: &mut Reader<'_>) -> Result<PortStats, OfError> {
     for element in Tlv::new(properties, Layout::Padded, OfError::PropertyLength) {
         let element = element?;
         if element.kind == EXPERIMENTER {
-            get_custom(element.body, &mut p.custom)?;
+            get_intel(element.body, &mut p)?;
         }
     }
     Ok(p)
@@ -368,16 +368,43 @@ fn get_stats14(r: &mut Reader<'_>) -> Result<PortStats, OfError> {
 
 /// Properties of experimenters.
 const EXPERIMENTER: u16 = 0xffff;
-/// Whose the property of a port's own counters is, and its type there (as Open vSwitch sends it).
-const CUSTOM: (u32, u32) = (0xaa01, 2);
+/// Whose the properties of counters are, and their types there (as Open vSwitch sends them).
+const INTEL: u32 = 0xaa01;
+const INTEL_RFC2819: u32 = 1;
+const INTEL_CUSTOM: u32 = 2;
 
-/// Reads `experimenter` 32, `type` 32, 0 16, `count` 16, and as often a name with its length in a byte,
-/// and a number. Another experimenter's is skipped.
-fn get_custom(body: &[u8], custom: &mut Vec<(String, u64)>) -> Result<(), OfError> {
+/// Reads `experimenter` 32, `type` 32, and what follows. What is not known is skipped.
+fn get_intel(body: &[u8], p: &mut PortStats) -> Result<(), OfError> {
     let mut r = Reader::new(body, OfError::PropertyLength);
-    if (r.u32()?, r.u32()?) != CUSTOM {
-        return Ok(());
+    match (r.u32()?, r.u32()?) {
+        (INTEL, INTEL_RFC2819) => p.rfc2819 = Some(Box::new(get_rfc2819(&mut r)?)),
+        (INTEL, INTEL_CUSTOM) => get_custom(&mut r, &mut p.custom)?,
+        _ => {}
     }
+    Ok(())
+}
+
+/// Zero 32, and the counters.
+fn get_rfc2819(r: &mut Reader<'_>) -> Result<[u64; RFC2819.len()], OfError> {
+    r.skip(4)?;
+    let mut counters = [0; RFC2819.len()];
+    for counter in &mut counters {
+        *counter = r.u64()?;
+    }
+    r.end().map(|()| counters)
+}
+
+fn put_rfc2819(out: &mut BytesMut, counters: &[u64]) {
+    put_tlv(out, Layout::Padded, EXPERIMENTER, |o| {
+        o.put_u32(INTEL);
+        o.put_u32(INTEL_RFC2819);
+        o.put_u32(0);
+        counters.iter().for_each(|counter| o.put_u64(*counter));
+    });
+}
+
+/// 0 16, `count` 16, and as often a name with its length in a byte, and a number.
+fn get_custom(r: &mut Reader<'_>, custom: &mut Vec<(String, u64)>) -> Result<(), OfError> {
     r.skip(2)?;
     for _ in 0..r.u16()? {
         let size = usize::from(r.u8()?);
@@ -389,8 +416,8 @@ fn get_custom(body: &[u8], custom: &mut Vec<(String, u64)>) -> Result<(), OfErro
 
 fn put_custom(out: &mut BytesMut, custom: &[(String, u64)]) {
     put_tlv(out, Layout::Padded, EXPERIMENTER, |o| {
-        o.put_u32(CUSTOM.0);
-        o.put_u32(CUSTOM.1);
+        o.put_u32(INTEL);
+        o.put_u32(INTEL_CUSTOM);
         o.put_u16(0);
         let said = custom.iter().filter(|(name, _)| name.len() <= 255);
         o.put_u16(said.clone().count() as u16);
@@ -432,6 +459,9 @@ pub(super) fn put_stats(out: &mut BytesMut, version: Version, p: &PortStats) {
                 o.put_u32(0);
                 ethernet(o);
             });
+            if let Some(counters) = &p.rfc2819 {
+                put_rfc2819(o, &counters[..]);
+            }
             if !p.custom.is_empty() {
                 put_custom(o, &p.custom);
             }

@@ -160,9 +160,13 @@ rows! {
     QUEUE_DESC_REQUEST  "OFPST_QUEUE_DESC request" V14 V15 Request(15), queue::desc_request;
     MONITOR_REQUEST     "OFPST_FLOW_MONITOR request" V14 V15 Request(16), monitor::request;
     CONTROLLER_STATUS_REQUEST "OFPST_CONTROLLER_STATUS request" V15 V15 Request(18), |r, _| ask(r, MultipartRequest::ControllerStatus);
+    FLOW_COUNTS_REQUEST "OFPST_FLOW_STATS request" V15 V15 Request(17), |r, c| Ok(Body::MultipartRequest(MultipartRequest::FlowCounts(Box::new(flow_stats::get_request(r, c)?))));
+    BUNDLE_FEATURES_REQUEST "OFPST_BUNDLE_FEATURES request" V15 V15 Request(19), bundle::features_request;
     NX_FLOW_REQUEST     "NXST_FLOW request"       V10 V11 ExperimenterRequest(NICIRA, 0), |r, _| Ok(ask_flows(flow_stats::get_nx_request(r)?));
     NX_AGGREGATE_REQUEST "NXST_AGGREGATE request" V10 V11 ExperimenterRequest(NICIRA, 1), |r, _| Ok(ask_aggregate(flow_stats::get_nx_request(r)?));
     NX_MONITOR_REQUEST  "NXST_FLOW_MONITOR request" V10 V12 ExperimenterRequest(NICIRA, 2), monitor::request;
+    IPFIX_BRIDGE_REQUEST "NXST_IPFIX_BRIDGE request" V10 V15 ExperimenterRequest(NICIRA, 3), |r, _| ask(r, MultipartRequest::IpfixBridge);
+    IPFIX_FLOW_REQUEST  "NXST_IPFIX_FLOW request" V10 V15 ExperimenterRequest(NICIRA, 4), |r, _| ask(r, MultipartRequest::IpfixFlow);
     NX_GROUP_REQUEST    "NXST_GROUP request"      V10 V10 ExperimenterRequest(NICIRA, 7), group::stats_request;
     NX_GROUP_DESC_REQUEST "NXST_GROUP_DESC request" V10 V10 ExperimenterRequest(NICIRA, 8), group::desc_request;
     NX_GROUP_FEATURES_REQUEST "NXST_GROUP_FEATURES request" V10 V11 ExperimenterRequest(NICIRA, 9), |r, _| ask(r, MultipartRequest::GroupFeatures);
@@ -187,6 +191,8 @@ rows! {
     QUEUE_DESC_REPLY    "OFPST_QUEUE_DESC reply"  V14 V15 Reply(15), queue::desc_reply;
     MONITOR_REPLY       "OFPST_FLOW_MONITOR reply" V14 V15 Reply(16), monitor::updates;
     CONTROLLER_STATUS_REPLY "OFPST_CONTROLLER_STATUS reply" V15 V15 Reply(18), status::controller_status_reply;
+    FLOW_COUNTS_REPLY   "OFPST_FLOW_STATS reply"  V15 V15 Reply(17), flow_stats::counts_reply;
+    BUNDLE_FEATURES_REPLY "OFPST_BUNDLE_FEATURES reply" V15 V15 Reply(19), bundle::features_reply;
     NX_FLOW_REPLY       "NXST_FLOW reply"         V10 V11 ExperimenterReply(NICIRA, 0), flow_stats::nx_flow_reply;
     NX_AGGREGATE_REPLY  "NXST_AGGREGATE reply"    V10 V11 ExperimenterReply(NICIRA, 1), |r, c| flow_stats::aggregate_reply(r, c, true);
     NX_MONITOR_REPLY    "NXST_FLOW_MONITOR reply" V10 V12 ExperimenterReply(NICIRA, 2), monitor::updates;
@@ -309,6 +315,10 @@ fn request_rows(request: &MultipartRequest) -> &'static [Row] {
         MultipartRequest::QueueDesc { .. } => &[QUEUE_DESC_REQUEST],
         MultipartRequest::TableDesc => &[TABLE_DESC_REQUEST],
         MultipartRequest::ControllerStatus => &[CONTROLLER_STATUS_REQUEST],
+        MultipartRequest::FlowCounts(_) => &[FLOW_COUNTS_REQUEST],
+        MultipartRequest::BundleFeatures(_) => &[BUNDLE_FEATURES_REQUEST],
+        MultipartRequest::IpfixBridge => &[IPFIX_BRIDGE_REQUEST],
+        MultipartRequest::IpfixFlow => &[IPFIX_FLOW_REQUEST],
         MultipartRequest::Group(_) => &[GROUP_REQUEST, NX_GROUP_REQUEST],
         MultipartRequest::GroupDesc(_) => &[GROUP_DESC_REQUEST, NX_GROUP_DESC_REQUEST],
         MultipartRequest::GroupFeatures => &[GROUP_FEATURES_REQUEST, NX_GROUP_FEATURES_REQUEST],
@@ -337,6 +347,8 @@ fn part_rows(part: &MultipartPart) -> &'static [Row] {
         MultipartPart::QueueDesc(_) => &[QUEUE_DESC_REPLY],
         MultipartPart::TableDesc(_) => &[TABLE_DESC_REPLY],
         MultipartPart::ControllerStatus(_) => &[CONTROLLER_STATUS_REPLY],
+        MultipartPart::FlowCounts(_) => &[FLOW_COUNTS_REPLY],
+        MultipartPart::BundleFeatures(_) => &[BUNDLE_FEATURES_REPLY],
         MultipartPart::Group(_) => &[GROUP_REPLY, NX_GROUP_REPLY],
         MultipartPart::GroupDesc(_) => &[GROUP_DESC_REPLY, NX_GROUP_DESC_REPLY],
         MultipartPart::GroupFeatures(_) => &[GROUP_FEATURES_REPLY, NX_GROUP_FEATURES_REPLY],

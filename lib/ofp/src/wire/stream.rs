@@ -4,8 +4,8 @@
 use super::cursor::patch_u16;
 use super::rows::{FLOW_REPLY, NX_FLOW_REPLY};
 use super::{
-    HEADER_SIZE, MORE, Row, flow_stats, group, meter, monitor, multipart, port, put_message, queue,
-    status, table, table_features,
+    HEADER_SIZE, MORE, Row, bundle, flow_stats, group, meter, monitor, multipart, port,
+    put_message, queue, status, table, table_features,
 };
 use crate::message::{Dialect, FlowStats, MultipartPart, MultipartReply};
 use crate::types::{Version, Xid};
@@ -160,6 +160,8 @@ pub(super) fn put_reply(
         MultipartPart::Meter(meters) => s.all(out, meters, meter::put_stats),
         MultipartPart::MeterConfig(meters) => s.all(out, meters, meter::put_config),
         MultipartPart::MeterFeatures(f) => s.entry(out, |o| meter::put_features(o, version, f)),
+        MultipartPart::FlowCounts(flows) => s.all(out, flows, flow_stats::put_counts),
+        MultipartPart::BundleFeatures(f) => s.entry(out, |o| bundle::put_features(o, f)),
         MultipartPart::FlowMonitor(list) => {
             s.all(out, list, |o, u| monitor::put_update(o, version, u));
         }

@@ -6,6 +6,7 @@ use super::action::{ACTIONS, Space};
 use super::cursor::{Layout, Reader, Tlv, put_text, put_tlv};
 use super::oxm::{self, Flavor};
 use super::put_action::instruction;
+use crate::action::PacketType;
 use crate::error::OfError;
 use crate::field::{FIELDS, Field};
 use crate::message::{
@@ -31,6 +32,8 @@ mod property {
     pub(super) const APPLY_SETFIELD: u16 = 14;
     pub(super) const WRITE_COPYFIELD: u16 = 18;
     pub(super) const APPLY_COPYFIELD: u16 = 20;
+    /// It has none for a table miss.
+    pub(super) const PACKET_TYPES: u16 = 22;
 }
 
 /// A request with a body asks for a change.
@@ -86,7 +89,13 @@ fn get_abilities(
         list.sort_unstable();
         Ok::<_, OfError>(list)
     };
-    Ok(if sorted(bytes)? == sorted(&own)? {
+    let (said, mut own) = (sorted(bytes)?, sorted(&own)?);
+    // Types of packets may be left out.
+    let types = |kind: u16| kind == property::PACKET_TYPES;
+    if !said.iter().any(|(kind, _)| types(*kind)) {
+        own.retain(|(kind, _)| !types(*kind));
+    }
+    Ok(if said == own {
         Abilities::Own
     } else {
         Abilities::Other
@@ -163,6 +172,7 @@ fn get_property(kind: u16, body: &[u8], t: &mut TableAbilities) -> Result<(), Of
             let fields = get_fields(body)?;
             t.wildcards = fields.into_iter().map(|(field, _)| field).collect();
         }
+        property::PACKET_TYPES => t.packet_types = get_packet_types(body)?,
         _ => {
             let doing = &mut t.doing[usize::from(kind & 1)];
             match kind & !1 {
@@ -202,6 +212,45 @@ fn get_fields(body: &[u8]) -> Result<Vec<(Field, bool)>, OfError> {
         fields.extend(header.field.map(|field| (field, header.masked)));
     }
     Ok(fields)
+}
+
+/// A field of a match each, with a value.
+fn get_packet_types(body: &[u8]) -> Result<Vec<PacketType>, OfError> {
+    let mut types = Vec::new();
+    let mut r = Reader::new(body, OfError::PropertyLength);
+    while !r.is_empty() {
+        let header = oxm::get_header(&mut r)?;
+        let mut value = Reader::new(r.bytes(header.size)?, OfError::PropertyLength);
+        if header.field == Some(Field::PacketType) {
+            types.push(PacketType {
+                namespace: value.u16()?,
+                kind: value.u16()?,
+            });
+        }
+    }
+    Ok(types)
+}
+
+/// Ethernet, and what is left when that is taken off.
+const PACKET_TYPES: [PacketType; 5] = [
+    PacketType::ETHERNET,
+    PacketType::ether_type(0x0800),
+    PacketType::ether_type(0x86dd),
+    PacketType::ether_type(0x8847),
+    PacketType::ether_type(0x8848),
+];
+
+fn put_packet_types(out: &mut BytesMut, version: Version) {
+    let Some(id) = oxm::id(Field::PacketType, Flavor::Oxm(version)) else {
+        return;
+    };
+    put_tlv(out, Layout::Padded, property::PACKET_TYPES, |o| {
+        for kind in PACKET_TYPES {
+            oxm::put_header(o, id, false);
+            o.put_u16(kind.namespace);
+            o.put_u16(kind.kind);
+        }
+    });
 }
 
 fn settable(body: &[u8]) -> Result<Vec<Field>, OfError> {
@@ -268,6 +317,9 @@ fn put_properties(out: &mut BytesMut, version: Version, t: &TableFeatures) {
     put_tlv(out, Layout::Padded, property::WILDCARDS, |o| {
         put_fields(o, version, false, false)
     });
+    if version >= Version::V15 {
+        put_packet_types(out, version);
+    }
 }
 
 /// The standard's actions of the version, and whose other actions there are.

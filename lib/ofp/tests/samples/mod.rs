@@ -280,6 +280,10 @@ fn common() -> Vec<Body> {
                 secs: 1,
                 nanos: 1_000_000,
             },
+            rfc2819: Some(Box::new(std::array::from_fn(|at| match at {
+                3 => u64::MAX,
+                at => at as u64,
+            }))),
             custom: vec![("rx_q0_packets".into(), 7), ("tx_q0_packets".into(), 8)],
             ..PortStats::default()
         }])),
@@ -416,6 +420,34 @@ fn later() -> Vec<Body> {
         connected: true,
         uri: "tcp:1.2.3.4:6653".into(),
     };
+    let counts = |triggered| FlowCounts {
+        table: TableId(3),
+        triggered,
+        priority: 7,
+        matching: matching("udp,tp_dst=53,actions=drop"),
+        stats: FlowCounters {
+            duration: Some(Duration {
+                secs: 3,
+                nanos: 4_000_000,
+            }),
+            idle_time: Some(Duration { secs: 2, nanos: 0 }),
+            flow_count: None,
+            packet_count: Some(5),
+            byte_count: Some(500),
+        },
+    };
+    let schedule = BundleSchedule {
+        accuracy: BundleTime {
+            secs: 0,
+            nanos: 1_000_000,
+        },
+        max_future: BundleTime { secs: 5, nanos: 0 },
+        max_past: BundleTime { secs: 1, nanos: 0 },
+        timestamp: BundleTime {
+            secs: 1_700_000_000,
+            nanos: 7,
+        },
+    };
     let mut packet = match packet_ins().pop() {
         Some(Body::PacketIn(packet)) => packet,
         other => panic!("{other:?}"),
@@ -484,6 +516,30 @@ fn later() -> Vec<Body> {
             })),
         })),
         reply(MultipartPart::ControllerStatus(vec![controller])),
+        Body::MultipartRequest(MultipartRequest::IpfixBridge),
+        Body::MultipartRequest(MultipartRequest::IpfixFlow),
+        Body::MultipartRequest(MultipartRequest::FlowCounts(Box::new(FlowStatsRequest {
+            table: TableId(3),
+            out_port: PortNo::ANY,
+            out_group: GroupId::ANY,
+            cookie: Cookie(1),
+            cookie_mask: 3,
+            matching: matching("udp,tp_dst=53,actions=drop"),
+            nicira: false,
+        }))),
+        reply(MultipartPart::FlowCounts(vec![counts(false), counts(true)])),
+        Body::MultipartRequest(MultipartRequest::BundleFeatures(BundleFeaturesRequest {
+            flags: bundle_features_flag::TIMESTAMP,
+            schedule: Some(schedule),
+        })),
+        reply(MultipartPart::BundleFeatures(BundleFeatures {
+            capabilities: bundle_flag::ATOMIC | bundle_flag::ORDERED,
+            schedule: None,
+        })),
+        reply(MultipartPart::BundleFeatures(BundleFeatures {
+            capabilities: bundle_flag::TIME,
+            schedule: Some(schedule),
+        })),
     ]
 }
 

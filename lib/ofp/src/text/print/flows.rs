@@ -6,8 +6,8 @@ use super::{Style, print_actions, print_duration};
 use crate::key::Match;
 use crate::message::flow_flag;
 use crate::message::{
-    FlowMod, FlowModCommand, FlowRemoved, FlowRemovedReason, FlowStats, FlowStatsRequest, PacketIn,
-    PacketOut,
+    FlowCounts, FlowMod, FlowModCommand, FlowRemoved, FlowRemovedReason, FlowStats,
+    FlowStatsRequest, PacketIn, PacketOut,
 };
 use crate::text::action::reason_name;
 use crate::text::flow::FLAGS;
@@ -147,6 +147,36 @@ pub fn print_flow_stats(flow: &FlowStats, style: &Style<'_>) -> String {
     priority_and_match(&mut out, flow.priority, &flow.matching, style);
     space(&mut out);
     let _ = write!(out, "actions={}", print_actions(&flow.actions, style));
+    out
+}
+
+/// Prints one flow of a dump without actions, beginning with a space, without a newline.
+pub fn print_flow_counts(flow: &FlowCounts, style: &Style<'_>) -> String {
+    let mut out = " ".to_owned();
+    let stats = &flow.stats;
+    for (name, span) in [("duration", stats.duration), ("idle_time", stats.idle_time)] {
+        if let Some(span) = span {
+            let _ = write!(out, "{name}=");
+            print_duration(&mut out, span);
+            out.push_str(", ");
+        }
+    }
+    let _ = write!(out, "table={}, ", flow.table);
+    for (name, count) in [
+        ("n_flows", stats.flow_count.map(u64::from)),
+        ("n_packets", stats.packet_count),
+        ("n_bytes", stats.byte_count),
+    ] {
+        if let Some(count) = count {
+            let _ = write!(out, "{name}={count}, ");
+        }
+    }
+    if flow.triggered {
+        out.push_str("reason=stat_trigger, ");
+    }
+    priority_and_match(&mut out, flow.priority, &flow.matching, style);
+    let size = out.trim_end_matches([',', ' ']).len();
+    out.truncate(size);
     out
 }
 

@@ -15,10 +15,10 @@ mod tables;
 pub(super) use actions::hex;
 pub use actions::print_actions;
 pub use config::{frag_name, hex_dump};
-pub use flows::{print_flow_mod, print_flow_stats};
+pub use flows::{print_flow_counts, print_flow_mod, print_flow_stats};
 pub use groups::{print_group_desc, print_group_features, print_group_mod, print_group_stats};
 pub use meters::{print_meter_config, print_meter_features, print_meter_mod, print_meter_stats};
-pub use monitors::{print_flow_update, print_tlv_table};
+pub use monitors::{print_bundle_features, print_flow_update, print_tlv_table};
 pub use ports::{print_bpdu_stats, print_port_desc, print_port_stats};
 pub use status::print_table_desc;
 pub use tables::print_table_features;
@@ -224,7 +224,9 @@ fn body(out: &mut String, body: &Body, style: &Style<'_>) {
 
 fn request(out: &mut String, request: &MultipartRequest, style: &Style<'_>) {
     match request {
-        MultipartRequest::Flow(select) | MultipartRequest::Aggregate(select) => {
+        MultipartRequest::Flow(select)
+        | MultipartRequest::Aggregate(select)
+        | MultipartRequest::FlowCounts(select) => {
             flows::stats_request(out, select, style);
         }
         MultipartRequest::Port(port) | MultipartRequest::Bpdu(port) => {
@@ -250,12 +252,15 @@ fn request(out: &mut String, request: &MultipartRequest, style: &Style<'_>) {
         MultipartRequest::FlowMonitor(list) => {
             list.iter().for_each(|q| monitors::request(out, q, style));
         }
+        MultipartRequest::BundleFeatures(q) => monitors::bundle_features_request(out, q),
         MultipartRequest::GroupFeatures
         | MultipartRequest::MeterFeatures
         | MultipartRequest::Desc
         | MultipartRequest::Table
         | MultipartRequest::TableDesc
         | MultipartRequest::ControllerStatus
+        | MultipartRequest::IpfixBridge
+        | MultipartRequest::IpfixFlow
         | MultipartRequest::TableFeatures { .. } => {}
     }
 }
@@ -304,6 +309,10 @@ fn reply(out: &mut String, reply: &MultipartReply, style: &Style<'_>) {
                 .iter()
                 .for_each(|s| out.push_str(&print_bpdu_stats(s, style)));
         }
+        MultipartPart::FlowCounts(flows) => {
+            lines(out, flows.iter().map(|f| print_flow_counts(f, style)));
+        }
+        MultipartPart::BundleFeatures(f) => out.push_str(&print_bundle_features(f)),
         MultipartPart::Group(groups) => {
             lines(out, groups.iter().map(print_group_stats));
         }

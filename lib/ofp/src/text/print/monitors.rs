@@ -3,8 +3,9 @@
 use super::flows::removed_reason;
 use super::{Style, header, print_actions};
 use crate::message::{
-    BundleAdd, BundleCommand, BundleControl, Dialect, FlowEvent, FlowUpdate, MonitorCommand,
-    MonitorRequest, TlvCommand, TlvMapping, TlvTable, TlvTableMod, bundle_flag, monitor_flag,
+    BundleAdd, BundleCommand, BundleControl, BundleFeatures, BundleFeaturesRequest, BundleSchedule,
+    Dialect, FlowEvent, FlowUpdate, MonitorCommand, MonitorRequest, TlvCommand, TlvMapping,
+    TlvTable, TlvTableMod, bundle_features_flag, bundle_flag, monitor_flag,
 };
 use crate::text::matching::print_match;
 use crate::text::monitor::FLAGS;
@@ -139,6 +140,49 @@ fn bundle_head(out: &mut String, bundle: u32, command: Option<BundleCommand>, fl
 
 pub(super) fn bundle_control(out: &mut String, c: &BundleControl) {
     bundle_head(out, c.bundle, Some(c.command), c.flags);
+}
+
+pub(super) fn bundle_features_request(out: &mut String, q: &BundleFeaturesRequest) {
+    if q.flags & bundle_features_flag::TIMESTAMP != 0 {
+        out.push_str(" timestamp");
+    }
+    if q.flags & bundle_features_flag::TIME_SET_SCHED != 0 {
+        out.push_str(" set_schedule");
+    }
+    schedule(out, q.schedule.as_ref());
+}
+
+/// Prints what bundles can be: ` capabilities: atomic ordered`.
+pub fn print_bundle_features(f: &BundleFeatures) -> String {
+    let mut out = " capabilities:".to_owned();
+    for (name, bit) in [
+        ("atomic", bundle_flag::ATOMIC),
+        ("ordered", bundle_flag::ORDERED),
+        ("time", bundle_flag::TIME),
+    ] {
+        if f.capabilities & bit != 0 {
+            let _ = write!(out, " {name}");
+        }
+    }
+    if f.capabilities == 0 {
+        out.push_str(" none");
+    }
+    schedule(&mut out, f.schedule.as_ref());
+    out
+}
+
+fn schedule(out: &mut String, schedule: Option<&BundleSchedule>) {
+    let Some(s) = schedule else {
+        return;
+    };
+    for (name, time) in [
+        ("accuracy", s.accuracy),
+        ("max_future", s.max_future),
+        ("max_past", s.max_past),
+        ("timestamp", s.timestamp),
+    ] {
+        let _ = write!(out, " {name}={}.{:09}s", time.secs, time.nanos);
+    }
 }
 
 /// Prints a bundle's message and the one in it.

@@ -3,7 +3,7 @@
 use super::{Style, count, print_duration};
 use crate::bpdu::BpduStats;
 use crate::message::{
-    PortDesc, PortMod, PortReason, PortStats, PortStatus, port_config, port_state,
+    PortDesc, PortMod, PortReason, PortStats, PortStatus, RFC2819, port_config, port_state,
 };
 use crate::text::ports::print_port;
 use crate::types::{PortNo, Version};
@@ -214,6 +214,17 @@ pub fn print_port_stats(stats: &PortStats, style: &Style<'_>) -> String {
         out.push_str("           duration=");
         print_duration(&mut out, stats.duration);
         out.push('\n');
+    }
+    if let Some(counters) = &stats.rfc2819 {
+        for (label, sent) in [("rx", false), ("tx", true)] {
+            let rows = RFC2819.iter().zip(&counters[..]);
+            let said = rows.filter(|((_, tx), value)| *tx == sent && **value != u64::MAX);
+            let words = said.map(|((name, _), value)| format!("{name}={value}, "));
+            let words: String = words.collect();
+            if !words.is_empty() {
+                let _ = writeln!(out, "           {label} rfc2819 {words}");
+            }
+        }
     }
     if !stats.custom.is_empty() {
         out.push_str("           CUSTOM Statistics");
