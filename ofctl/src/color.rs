@@ -26,6 +26,7 @@ const SPECIAL_ACTIONS: &[&str] = &[
     "pop",
     "in_port",
     "enqueue",
+    "resubmit",
 ];
 /// Actions in one word that are coloured like brackets.
 const BARE: &[&str] = &["dec_ttl", "dec_mpls_ttl", "exit"];

@@ -274,3 +274,24 @@ fn malformed_messages_get_the_right_error() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// OpenFlow 1.5's `stat_trigger` is known, and not supported.
+#[test]
+fn stat_trigger() {
+    let flow_mod = |version: u8| {
+        let ports = 0xffff_ffff_ffff_ffff_ffff_ffff_0000_0000_u128;
+        whole(
+            version,
+            14,
+            &format!("{:032x}{ports:048x}00010004000000000007000800000000", 0),
+        )
+    };
+    for (version, error) in [
+        (Version::V14, OfError::InstructionUnknown),
+        (Version::V15, OfError::InstructionUnsupported),
+    ] {
+        let message = bytes(&flow_mod(version as u8));
+        let got = Message::decode(&message, &Dialect::new(version)).map(|m| m.body);
+        assert_eq!(got, Err(error));
+    }
+}

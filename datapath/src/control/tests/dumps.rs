@@ -131,7 +131,11 @@ fn counters_without_actions_and_what_has_no_counters() {
     };
     let said = flows.iter().map(|flow| {
         assert!(!flow.triggered);
-        (flow.priority, flow.stats.packet_count, flow.stats.byte_count)
+        (
+            flow.priority,
+            flow.stats.packet_count,
+            flow.stats.byte_count,
+        )
     });
     let mut said: Vec<_> = said.collect();
     said.sort_unstable();

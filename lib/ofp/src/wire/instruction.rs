@@ -54,10 +54,12 @@ pub(crate) fn get_instructions(bytes: &[u8], context: Context) -> Result<Vec<Act
         let place = INSTRUCTIONS
             .iter()
             .position(known)
-            .ok_or(if element.kind == 0xffff {
-                OfError::InstructionVendor
-            } else {
-                OfError::InstructionUnknown
+            .ok_or(match element.kind {
+                0xffff => OfError::InstructionVendor,
+                number::STAT_TRIGGER if context.version >= Version::V15 => {
+                    OfError::InstructionUnsupported
+                }
+                _ => OfError::InstructionUnknown,
             })?;
         if found[place].is_some() {
             return Err(OfError::InstructionDuplicate);

@@ -672,6 +672,8 @@ pub(super) mod instruction {
     pub(crate) const APPLY_ACTIONS: u16 = 4;
     pub(crate) const CLEAR_ACTIONS: u16 = 5;
     pub(crate) const METER: u16 = 6;
+    /// 1.5; it is refused.
+    pub(crate) const STAT_TRIGGER: u16 = 7;
 }
 
 /// Writes a rule's list: actions in OpenFlow 1.0, instructions later.

@@ -499,6 +499,7 @@ const COMMAND_LINES: &[Line] = &[
         Commands(&[
             "dump-flows",
             "dump-aggregate",
+            "dump-flow-counts",
             "add-flow",
             "add-flows",
             "mod-flows",
@@ -553,6 +554,7 @@ const COMMAND_LINES: &[Line] = &[
         Commands(&[
             "packet-out",
             "bundle",
+            "dump-bundle-features",
             "add-tlv-map",
             "del-tlv-map",
             "dump-tlv-map",

@@ -160,6 +160,26 @@ const DOCS: &[(&str, Sender, &str)] = &[
         "who made the switch, and what it is called",
     ),
     ("FLOW", Controller, "flows with their counters"),
+    (
+        "FLOW_STATS",
+        Controller,
+        "counters of flows, without their actions",
+    ),
+    (
+        "BUNDLE_FEATURES",
+        Controller,
+        "what bundles can be: atomic and ordered, not scheduled",
+    ),
+    (
+        "IPFIX_BRIDGE",
+        Controller,
+        "counters of the bridge's IPFIX exporter: there is none, and the answer says so",
+    ),
+    (
+        "IPFIX_FLOW",
+        Controller,
+        "counters of the flows' IPFIX exporters: likewise",
+    ),
     ("AGGREGATE", Controller, "the sum of flows' counters"),
     ("TABLE", Controller, "counters of the tables"),
     ("PORT", Controller, "counters of the ports"),
