@@ -206,13 +206,7 @@ impl Switch {
         }
         self.keep();
         self.changes.cause = cause;
-        for output in outputs {
-            match output {
-                // Packets meet the whole bundle.
-                Output::PacketOut(_) => self.when_published(output, out),
-                _ => out.push(output),
-            }
-        }
+        out.append(&mut outputs);
         Ok(())
     }
     /// Drops the bundles that were left alone for too long.

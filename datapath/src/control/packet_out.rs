@@ -62,7 +62,12 @@ impl Switch {
         self.packet_outs.sent += 1;
         command.number = self.packet_outs.sent;
         self.connection(conn).packet_out = command.number;
-        self.when_published(Output::PacketOut(Box::new(command)), out);
+        let output = Output::PacketOut(Box::new(command));
+        match self.is_noting() {
+            // Packets meet the whole bundle, and keep its order.
+            true => self.staged.published.push(output),
+            false => self.when_published(output, out),
+        }
     }
     /// All packet-outs up to this one have run, and what they taught was heard: replies that waited for them
     /// wait for that to be in force.

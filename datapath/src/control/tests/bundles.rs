@@ -205,6 +205,18 @@ fn packets_are_sent_when_the_whole_bundle_is_seen() {
     bed.publish();
     let outputs = bed.outputs();
     assert!(matches!(outputs[0], Output::PacketOut(_)), "{outputs:?}");
+    // In the order of the bundle, whatever is between them.
+    for body in [packet_out.clone(), flow(2), packet_out.clone()] {
+        bed.say(1, add_to(1, BOTH, body));
+    }
+    bed.say(1, control(1, BundleCommand::CommitRequest, BOTH));
+    bed.publish();
+    let outputs = bed.outputs().into_iter();
+    let number = |output| match output {
+        Output::PacketOut(packet) => Some(packet.number),
+        _ => None,
+    };
+    assert_eq!(outputs.filter_map(number).collect::<Vec<_>>(), [2, 3]);
     // One that fails sends nothing.
     bed.say(1, add_to(1, BOTH, packet_out));
     bed.say(1, add_to(1, BOTH, failing()));
