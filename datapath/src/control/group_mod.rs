@@ -37,6 +37,9 @@ impl Switch {
         let connection = &self.connections[&conn];
         let (id, version) = (connection.bridge, connection.version);
         check(group_mod, version)?;
+        for bucket in &group_mod.desc.buckets {
+            self.check_tlvs(id, &Match::default(), &bucket.actions)?;
+        }
         let old = self.bridges[&id].groups.get(group_mod.desc.group).cloned();
         let existed = old.is_some();
         use GroupCommand::*;

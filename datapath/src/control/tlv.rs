@@ -1,6 +1,8 @@
 //! NXT_TLV_TABLE_MOD and its query: which Geneve options the fields `tun_metadata<N>` of a bridge are.
 
 use super::Switch;
+use super::flow_table::Flow;
+use super::group::Group;
 use super::settings::ConnId;
 use crate::model::BridgeId;
 use crate::model::tlv::{FIELDS_MAX, SPACE, TlvMap, VALUE_MAX, virtual_place};
@@ -8,6 +10,7 @@ use ofp::action::Action;
 use ofp::error::OfError;
 use ofp::key::Match;
 use ofp::message::{TlvCommand, TlvMapping, TlvTable, TlvTableMod};
+use ofp::types::GroupId;
 use std::sync::Arc;
 
 /// The largest value of an option (RFC 8926 section 3.5: five bits of words).
@@ -129,10 +132,16 @@ impl Switch {
                 u64::MAX
             }
         };
-        let uses = |flow: &super::flow_table::Flow| {
-            named(&flow.rule.matching, &flow.rule.actions) & gone != 0
+        let uses = |matching: &Match, actions: &[Action]| named(matching, actions) & gone != 0;
+        let flow_uses = |flow: &Flow| uses(&flow.rule.matching, &flow.rule.actions);
+        let group_uses = |group: &Arc<Group>| {
+            let mut buckets = group.desc.buckets.iter();
+            buckets.any(|bucket| uses(&Match::default(), &bucket.actions))
         };
-        if gone != 0 && bridge.flows.iter().any(uses) {
+        if gone != 0
+            && (bridge.flows.iter().any(flow_uses)
+                || bridge.groups.select(GroupId::ALL).any(group_uses))
+        {
             return Err(OfError::TlvInUse);
         }
         let bridge = self.bridges.get_mut(&id).expect("seen above");

@@ -96,3 +96,41 @@ fn what_flows_name_is_mapped() {
     assert_eq!(bed.flow_mod(1, wide), Err(OfError::MatchValue));
     assert_eq!(bed.map(Delete, &[mapping(3, 1, 4)]), Ok(()));
 }
+
+#[test]
+fn what_buckets_name_is_mapped() {
+    use TlvCommand::*;
+    let mut bed = bed();
+    let set = Action::SetField {
+        field: Field::TunMetadata3,
+        value: 1,
+        mask: u128::MAX,
+    };
+    let bucket = Bucket {
+        weight: 0,
+        actions: vec![set, output(1)],
+        ..Default::default()
+    };
+    let group = |command, buckets| {
+        let desc = GroupDesc {
+            group: ofp::types::GroupId(1),
+            buckets,
+            ..Default::default()
+        };
+        Body::GroupMod(Box::new(GroupMod {
+            command,
+            bucket: ofp::types::BucketId::ALL,
+            desc,
+        }))
+    };
+    let add = group(GroupCommand::Add, vec![bucket]);
+    match &bed.ask(1, add.clone())[..] {
+        [Body::Error(error)] => assert_eq!(error.error, OfError::FlowTlvUnmapped),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(bed.map(Add, &[mapping(3, 1, 4)]), Ok(()));
+    assert_eq!(bed.ask(1, add), []);
+    assert_eq!(bed.map(Delete, &[mapping(3, 1, 4)]), Err(OfError::TlvInUse));
+    assert_eq!(bed.ask(1, group(GroupCommand::Delete, Vec::new())), []);
+    assert_eq!(bed.map(Clear, &[]), Ok(()));
+}
