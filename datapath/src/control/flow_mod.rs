@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub(super) const MAX_ENTRIES: usize = 1_000_000;
 
 /// A MODIFY that leaves the cookie alone (OpenFlow 1.2 and later).
-const KEEP_COOKIE: Cookie = Cookie(u64::MAX);
+pub(super) const KEEP_COOKIE: Cookie = Cookie(u64::MAX);
 
 /// The flags that a flow keeps and shows, as Open vSwitch does.
 const KEPT_FLAGS: u16 = flow_flag::SEND_FLOW_REM

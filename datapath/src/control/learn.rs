@@ -2,13 +2,14 @@
 //! had said it, but nobody is told of an error: it is counted.
 
 use super::Switch;
+use super::flow_mod::KEEP_COOKIE;
 use super::flow_table::{Flow, FlowIndex, Selection};
 use crate::model::BridgeId;
 use crate::model::learnt::{Finished, Learnt, for_each_learn};
 use crate::time::Time;
 use ofp::action::Action;
 use ofp::key::Match;
-use ofp::message::{FlowMod, FlowRemovedReason, flow_flag};
+use ofp::message::{FlowMod, FlowRemovedReason};
 use ofp::types::{Cookie, GroupId, PortNo, TableId, Version};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -51,13 +52,11 @@ fn of_lesson<'a>((_, table, cookie): Lesson, any: &'a Match) -> Selection<'a> {
     }
 }
 
-/// Whether a flow is what a packet teaches, so that it only has to be kept alive.
+/// Whether a flow is what a packet teaches, so that it only has to be kept alive. A modify leaves the timeouts and
+/// flags alone.
 fn is_taught(flow: &Flow, taught: &FlowMod) -> bool {
     *flow.rule.actions == *taught.actions
-        && flow.rule.cookie == taught.cookie
-        && flow.idle_timeout_secs == taught.idle_timeout_secs
-        && flow.hard_timeout_secs == taught.hard_timeout_secs
-        && flow.flags & flow_flag::SEND_FLOW_REM == taught.flags
+        && (flow.rule.cookie == taught.cookie || taught.cookie == KEEP_COOKIE)
 }
 
 impl Switch {
@@ -80,7 +79,9 @@ impl Switch {
             self.counters.learns_limited += 1;
             return;
         }
-        match self.add_flow(now, id, Version::V13, flow) {
+        // Its fields may have been mapped when the packet came.
+        let fits = self.check_tlvs(id, &flow.matching, &flow.actions);
+        match fits.and_then(|()| self.add_flow(now, id, Version::V13, flow)) {
             Ok(()) => {
                 self.counters.learnt += 1;
                 self.lesson_grew(lesson);
@@ -97,7 +98,7 @@ impl Switch {
             let used = self.stats.rule(flow.rule.id).used;
             bridge.flows.touch(index, used, now);
         } else {
-            let cookie = Some(taught.cookie).filter(|cookie| cookie.0 != u64::MAX);
+            let cookie = Some(taught.cookie).filter(|cookie| *cookie != KEEP_COOKIE);
             self.modify_flow(now, id, index, &taught.actions, cookie, false);
         }
     }

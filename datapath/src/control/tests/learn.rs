@@ -175,3 +175,38 @@ fn the_end_of_a_connection_shortens_timeouts() {
     bed.wait(5);
     assert_eq!(bed.all_flows(), []);
 }
+
+#[test]
+fn a_field_that_is_not_mapped_any_more_is_not_learnt() {
+    let mut bed = Bed::new();
+    let Event::Learn(learnt) = lesson(bed.bridge, 1, 0) else {
+        unreachable!()
+    };
+    let mut other = (*learnt).clone();
+    let matching = &mut other.flow.matching;
+    matching.set(Field::TunMetadata3.place(), 9, u128::MAX);
+    bed.happens(Event::Learn(Arc::new(other)));
+    assert_eq!(bed.all_flows(), []);
+    assert_eq!(bed.switch.counters().learns_refused, 1);
+}
+
+#[test]
+fn timeouts_that_were_shortened_make_no_new_flow() {
+    let mut bed = Bed::new();
+    bed.happens(lesson(bed.bridge, 1, 0));
+    let (id, at) = (bed.bridge, bed.generation());
+    let flows = &mut bed.switch.bridges.get_mut(&id).expect("there").flows;
+    let place = flows.select(&super::super::flow_table::Selection {
+        table: TableId(1),
+        priority: None,
+        matching: &Default::default(),
+        cookie: Cookie(0),
+        cookie_mask: 0,
+        out_port: PortNo::ANY,
+        out_group: ofp::types::GroupId::ANY,
+    });
+    flows.update(place[0], Time::default(), |flow| flow.idle_timeout_secs = 2);
+    bed.happens(lesson(bed.bridge, 1, 0));
+    assert_eq!(bed.generation(), at, "nothing changes for the workers");
+    assert_eq!(bed.all_flows()[0].idle_timeout_secs, 2);
+}
