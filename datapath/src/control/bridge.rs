@@ -174,6 +174,7 @@ impl Switch {
         self.flush_flows(id);
         self.flush_groups(id);
         self.flush_meters(id);
+        self.flush_paused(id);
         self.bridges.remove(&id);
         self.publisher.stage(Change::RemoveBridge(id));
         self.when_settled(Settling::Bridge(id));

@@ -115,7 +115,18 @@ impl Switch {
         };
         self.paused.waiting.insert(token, waiting);
         self.paused.since.push_back((now, token));
+        // One that waits for long must not keep the times of all that went on.
+        let PausedPackets { waiting, since, .. } = &mut self.paused;
+        if since.len() > 2 * LIMIT {
+            since.retain(|(_, token)| waiting.contains_key(token));
+        }
         property(token)
+    }
+    /// Forgets the packets of a bridge that goes: another one will have its number.
+    pub(super) fn flush_paused(&mut self, id: BridgeId) {
+        let before = self.paused.waiting.len();
+        self.paused.waiting.retain(|_, paused| paused.bridge != id);
+        self.counters.paused_lost += (before - self.paused.waiting.len()) as u64;
     }
     fn lose_paused(&mut self, token: u128) {
         if self.paused.waiting.remove(&token).is_some() {
@@ -130,6 +141,11 @@ impl Switch {
             self.paused.since.pop_front();
             self.lose_paused(token);
         }
+    }
+    /// How many wait, and how long the list of their times is.
+    #[cfg(test)]
+    pub(super) fn paused_len(&self) -> (usize, usize) {
+        (self.paused.waiting.len(), self.paused.since.len())
     }
     /// When the next one is forgotten.
     pub(super) fn next_paused(&self) -> Option<Time> {

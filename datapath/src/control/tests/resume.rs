@@ -115,3 +115,33 @@ fn the_oldest_gives_way() {
     assert_eq!(bed.resume(&first), Err(OfError::ResumeStale));
     assert_eq!(bed.switch.counters().paused_lost, 1);
 }
+
+#[test]
+fn one_that_waits_does_not_keep_those_that_went_on() {
+    let mut bed = bed();
+    bed.pause();
+    for _ in 0..40_000 {
+        let packet_in = bed.pause();
+        bed.resume(&packet_in).expect("goes on");
+    }
+    assert!(bed.switch.paused_len().1 <= 2 * 8192 + 1);
+}
+
+#[test]
+fn tokens_go_with_their_bridge() {
+    let mut bed = bed();
+    let packet_in = bed.pause();
+    let settings = || BridgeSettings {
+        fail_mode: FailMode::Secure,
+        ..Default::default()
+    };
+    bed.switch.remove_bridge(bed.bridge, &mut bed.out);
+    bed.publish();
+    let again = bed.switch.add_bridge(bed.now, "br0", settings());
+    assert_eq!(again, Ok(bed.bridge));
+    bed.connect(2, ConnKind::Controller, Version::V13);
+    bed.outputs();
+    bed.say(2, Body::Resume(Box::new(packet_in)));
+    let stale = |body: &Body| matches!(body, Body::Error(e) if e.error == OfError::ResumeStale);
+    assert!(matches!(&bed.sent(2)[..], [body] if stale(body)));
+}
