@@ -2,8 +2,10 @@
 //! had said it, but nobody is told of an error: it is counted.
 
 use super::Switch;
+use super::bridge::Bridge;
 use super::flow_mod::KEEP_COOKIE;
 use super::flow_table::{Flow, FlowIndex, Selection};
+use super::users::Used;
 use crate::model::BridgeId;
 use crate::model::learnt::{Finished, Learnt, for_each_learn};
 use crate::time::Time;
@@ -31,7 +33,7 @@ pub(super) struct Lessons {
 }
 
 /// Calls `f` with the table and cookie of each action that wants its flows deleted with it.
-fn for_each_lesson(actions: &[Action], mut f: impl FnMut(TableId, Cookie)) {
+pub(super) fn for_each_lesson(actions: &[Action], mut f: impl FnMut(TableId, Cookie)) {
     for_each_learn(actions, &mut |learn| {
         if learn.flags & DELETE_LEARNED != 0 {
             f(learn.table, learn.cookie);
@@ -139,25 +141,19 @@ impl Switch {
     pub(super) fn delete_forsaken(&mut self, now: Time) {
         // Those that are deleted may have taught others.
         while !self.lessons.forsaken.is_empty() {
-            let mut lessons = std::mem::take(&mut self.lessons.forsaken);
-            let bridges: FxHashSet<BridgeId> = lessons.iter().map(|lesson| lesson.0).collect();
-            for id in bridges {
-                let Some(bridge) = self.bridges.get(&id) else {
-                    lessons.retain(|lesson| lesson.0 != id);
+            let lessons = std::mem::take(&mut self.lessons.forsaken);
+            for lesson in lessons {
+                let (id, table, cookie) = lesson;
+                let Some(Bridge { flows, .. }) = self.bridges.get(&id) else {
                     continue;
                 };
-                for flow in bridge.flows.iter() {
-                    for_each_lesson(&flow.rule.actions, |table, cookie| {
-                        lessons.remove(&(id, table, cookie));
-                    });
+                if flows.users_len(Used::Lesson(table, cookie)) > 0 {
+                    continue;
                 }
-            }
-            for lesson in lessons {
-                let flows = &self.bridges[&lesson.0].flows;
                 let mut taught = flows.select(&of_lesson(lesson, &Match::default()));
                 taught.sort_unstable();
                 for index in taught {
-                    self.end_flow(now, lesson.0, index, FlowRemovedReason::Delete);
+                    self.end_flow(now, id, index, FlowRemovedReason::Delete);
                 }
             }
         }

@@ -1,8 +1,9 @@
-//! Who names whom: flows the groups and meters of their actions, groups the groups of their buckets.
-//! What is named by a flow does not go without the flow.
+//! Who names whom: flows the groups and meters of their actions, and the flows that they teach; groups the groups of their
+//! buckets. A group or meter that is named by a flow does not go without the flow.
 
+use super::learn::for_each_lesson;
 use ofp::action::Action;
-use ofp::types::{GroupId, MeterId};
+use ofp::types::{Cookie, GroupId, MeterId, TableId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::hash::Hash;
 
@@ -11,9 +12,11 @@ use std::hash::Hash;
 pub(super) enum Used {
     Group(GroupId),
     Meter(MeterId),
+    /// Flows of a table with a cookie, which go with the last flow that teaches them.
+    Lesson(TableId, Cookie),
 }
 
-/// Calls `f` with each group and meter that actions name, which may be more than once.
+/// Calls `f` with all that actions name, which may be more than once.
 pub(super) fn for_each_used(actions: &[Action], f: &mut impl FnMut(Used)) {
     for action in actions {
         match action {
@@ -24,6 +27,9 @@ pub(super) fn for_each_used(actions: &[Action], f: &mut impl FnMut(Used)) {
                     f(Used::Meter(meter));
                 }
             }
+            Action::Learn(_) => for_each_lesson(std::slice::from_ref(action), |table, cookie| {
+                f(Used::Lesson(table, cookie));
+            }),
             Action::WriteActions(nested) | Action::Clone(nested) => for_each_used(nested, f),
             _ => {}
         }

@@ -210,3 +210,32 @@ fn timeouts_that_were_shortened_make_no_new_flow() {
     assert_eq!(bed.generation(), at, "nothing changes for the workers");
     assert_eq!(bed.all_flows()[0].idle_timeout_secs, 2);
 }
+
+#[test]
+fn a_teacher_that_goes_costs_what_others_have_nothing_to_do_with() {
+    const TEACHERS: u16 = 10_000;
+    let mut bed = Bed::new();
+    let (now, bridge) = (bed.now, bed.bridge);
+    for priority in 0..TEACHERS {
+        let teacher = FlowMod {
+            matching: in_port(priority.into()),
+            ..teacher(priority, 2)
+        };
+        bed.switch
+            .add_flow(now, bridge, Version::V13, &teacher)
+            .expect("room");
+    }
+    bed.connect(1, ConnKind::Service, Version::V13);
+    let begin = std::time::Instant::now();
+    for priority in 1..TEACHERS {
+        let delete = FlowMod {
+            priority,
+            matching: in_port(priority.into()),
+            ..command(FlowModCommand::DeleteStrict)
+        };
+        bed.say(1, Body::FlowMod(Box::new(delete)));
+    }
+    // To look at all others for each takes more than half a minute.
+    assert!(begin.elapsed() < std::time::Duration::from_secs(10));
+    assert_eq!(bed.all_flows().len(), 1);
+}
