@@ -275,7 +275,6 @@ impl Switch {
                 .stage(Change::RemoveRule(id, flow.rule.clone()));
             self.end_rule_silently(flow.rule.id);
         }
-        self.recount_lessons();
     }
     /// Frees a rule's slot when no worker uses it any more.
     pub(super) fn end_rule_silently(&mut self, slot: RuleId) {

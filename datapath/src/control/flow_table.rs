@@ -11,6 +11,7 @@ use super::eviction::Eviction;
 use super::users::{Used, Users};
 use crate::model::Rule;
 use crate::model::few::Few;
+use crate::model::learnt::Limits;
 use crate::time::Time;
 use ofp::action::Action;
 use ofp::field::Subfield;
@@ -210,6 +211,7 @@ pub(super) struct FlowTables {
     clock: Clock,
     /// Which flows name a group or a meter.
     users: Users<FlowIndex>,
+    limits: Limits,
     sequence: u64,
 }
 
@@ -221,9 +223,17 @@ impl FlowTables {
             _ => self.tables.get(&table).map_or(0, |t| t.len),
         }
     }
-    /// Differs whenever a flow came, went or changed.
-    pub(super) fn state(&self) -> (u64, usize) {
-        (self.sequence, self.len(TableId::ALL))
+    /// Flows of a table with a cookie, if a `learn` action of some flow limits their number.
+    pub(super) fn limited(&self, table: TableId, cookie: Cookie) -> Option<usize> {
+        self.limits.flows(table, cookie)
+    }
+    /// A rule is in its slot now.
+    fn count(&mut self, rule: &Rule) {
+        let flows = || self.slots.iter().flatten();
+        self.limits.add(rule, |table, cookie| {
+            let same = |flow: &&Flow| (flow.rule.table, flow.rule.cookie) == (table, cookie);
+            flows().filter(same).count()
+        });
     }
     /// All flows, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Flow> {
@@ -293,7 +303,9 @@ impl FlowTables {
         table.len += 1;
         self.users.add(index, &flow.rule.actions);
         self.clock.insert(index, &flow);
+        let rule = flow.rule.clone();
         self.slots[slot as usize] = Some(flow);
+        self.count(&rule);
         index
     }
     /// Puts a flow in the place of one with the same table, match and priority; returns that one.
@@ -311,7 +323,11 @@ impl FlowTables {
         self.clock.insert(index, &flow);
         self.users.remove(index, &place.rule.actions);
         self.users.add(index, &flow.rule.actions);
-        Some(std::mem::replace(place, flow))
+        let rule = flow.rule.clone();
+        let old = std::mem::replace(place, flow);
+        self.limits.remove(&old.rule);
+        self.count(&rule);
+        Some(old)
     }
     /// Changes a flow's values (not its table, match and priority), and when to look at it again.
     pub(super) fn update(&mut self, index: FlowIndex, used: Time, change: impl FnOnce(&mut Flow)) {
@@ -326,6 +342,8 @@ impl FlowTables {
         if !Arc::ptr_eq(&before, &after) {
             self.users.remove(index, &before.actions);
             self.users.add(index, &after.actions);
+            self.limits.remove(&before);
+            self.count(&after);
         }
         self.reschedule(index, used);
     }
@@ -362,6 +380,7 @@ impl FlowTables {
         self.free.push(index.0);
         self.users.remove(index, &flow.rule.actions);
         self.clock.remove(index, &flow);
+        self.limits.remove(&flow.rule);
         let table = self
             .tables
             .get_mut(&flow.rule.table)

@@ -13,12 +13,10 @@ use ofp::action::Action;
 use ofp::key::Match;
 use ofp::message::{FlowMod, FlowRemovedReason};
 use ofp::types::{Cookie, GroupId, PortNo, TableId, Version};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
 /// NX_LEARN_F_DELETE_LEARNED.
 const DELETE_LEARNED: u16 = 2;
-/// Counts of limited flows that are remembered.
-const COUNTS_LEN: usize = 1024;
 
 /// A table's flows of one cookie.
 pub(super) type Lesson = (BridgeId, TableId, Cookie);
@@ -28,8 +26,6 @@ pub(super) type Lesson = (BridgeId, TableId, Cookie);
 pub(super) struct Lessons {
     /// Whose last teacher may be gone.
     forsaken: FxHashSet<Lesson>,
-    /// How many there are, and the state of the bridge's flows that this is true for.
-    counts: FxHashMap<Lesson, (usize, (u64, usize))>,
 }
 
 /// Calls `f` with the table and cookie of each action that wants its flows deleted with it.
@@ -84,10 +80,7 @@ impl Switch {
         // Its fields may have been mapped when the packet came.
         let fits = self.check_tlvs(id, &flow.matching, &flow.actions);
         match fits.and_then(|()| self.add_flow(now, id, Version::V13, flow)) {
-            Ok(()) => {
-                self.counters.learnt += 1;
-                self.lesson_grew(lesson);
-            }
+            Ok(()) => self.counters.learnt += 1,
             Err(_) => self.counters.learns_refused += 1,
         }
     }
@@ -104,37 +97,18 @@ impl Switch {
             self.modify_flow(now, id, index, &taught.actions, cookie, false);
         }
     }
-    /// Flows of a lesson. They are counted anew when flows changed in another way than by it.
-    fn count_lesson(&mut self, lesson: Lesson) -> usize {
-        let flows = &self.bridges[&lesson.0].flows;
-        let state = flows.state();
-        match self.lessons.counts.get(&lesson) {
-            Some((len, at)) if *at == state => *len,
-            _ => {
-                let len = flows.select(&of_lesson(lesson, &Match::default())).len();
-                if self.lessons.counts.len() >= COUNTS_LEN {
-                    self.lessons.counts.clear();
-                }
-                self.lessons.counts.insert(lesson, (len, state));
-                len
-            }
-        }
-    }
-    fn lesson_grew(&mut self, lesson: Lesson) {
-        let state = self.bridges[&lesson.0].flows.state();
-        if let Some((len, at)) = self.lessons.counts.get_mut(&lesson) {
-            (*len, *at) = (*len + 1, state);
-        }
+    /// Flows of a lesson: known where a flow limits them, which may be gone by now.
+    fn count_lesson(&self, lesson: Lesson) -> usize {
+        let (id, table, cookie) = lesson;
+        let flows = &self.bridges[&id].flows;
+        let known = flows.limited(table, cookie);
+        known.unwrap_or_else(|| flows.select(&of_lesson(lesson, &Match::default())).len())
     }
     /// A flow has these actions no more. What they taught is looked at when the message or event is done with.
     pub(super) fn forsake(&mut self, id: BridgeId, actions: &[Action]) {
         for_each_lesson(actions, |table, cookie| {
             self.lessons.forsaken.insert((id, table, cookie));
         });
-    }
-    /// Counts of limited flows are void: all flows of a bridge are gone, and their state begins anew.
-    pub(super) fn recount_lessons(&mut self) {
-        self.lessons.counts.clear();
     }
     /// ovs-actions(7), `delete_learned`: "when the last learn action with this flag and particular table and cookie values is
     /// removed, the switch deletes all of the flows in the specified table with the specified cookie."

@@ -239,3 +239,34 @@ fn a_teacher_that_goes_costs_what_others_have_nothing_to_do_with() {
     assert!(begin.elapsed() < std::time::Duration::from_secs(10));
     assert_eq!(bed.all_flows().len(), 1);
 }
+
+#[test]
+fn a_limited_lesson_does_not_count_all_flows_again() {
+    const OTHERS: u32 = 10_000;
+    let mut bed = Bed::new();
+    let learn = Learn {
+        table: TableId(1),
+        cookie: Cookie(7),
+        limit: 1_000_000,
+        ..Learn::default()
+    };
+    bed.install(&add(1, vec![Action::Learn(Box::new(learn))]));
+    let begin = std::time::Instant::now();
+    for port in 1..OTHERS {
+        let other = FlowMod {
+            matching: in_port(port),
+            table: TableId(1),
+            ..add(9, Vec::new())
+        };
+        let (now, bridge) = (bed.now, bed.bridge);
+        let added = bed.switch.add_flow(now, bridge, Version::V13, &other);
+        assert_eq!(added, Ok(()));
+        let event = lesson(bed.bridge, port, 1_000_000);
+        bed.switch.event(bed.now, event, &mut bed.out);
+    }
+    assert!(begin.elapsed() < std::time::Duration::from_secs(10));
+    assert_eq!(bed.switch.counters().learnt, u64::from(OTHERS) - 1);
+    let flows = &bed.switch.bridges[&bed.bridge].flows;
+    let known = flows.limited(TableId(1), Cookie(7));
+    assert_eq!(known, Some(OTHERS as usize - 1));
+}
