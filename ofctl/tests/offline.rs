@@ -278,3 +278,37 @@ fn bad_words_are_named() {
         assert!(done.errors.contains(want), "{args:?}: {}", done.errors);
     }
 }
+
+#[test]
+fn what_is_not_here_is_refused_with_the_reason() {
+    for (flow, word, why) in [
+        (
+            "ip,ct_state=+trk,actions=drop",
+            "ct_state",
+            "connection tracking",
+        ),
+        ("nsh_spi=1,actions=drop", "nsh_spi", "NSH"),
+        (
+            "actions=set_field:1->tun_gtpu_flags",
+            "tun_gtpu_flags",
+            "GTP-U",
+        ),
+        (
+            "actions=load:1->NXM_NX_CT_MARK[]",
+            "NXM_NX_CT_MARK",
+            "connection tracking",
+        ),
+        ("tun_erspan_idx=1,actions=drop", "tun_erspan_idx", "ERSPAN"),
+        ("ip,actions=ct(commit)", "ct", "connection tracking"),
+        ("ip,actions=nat", "nat", "connection tracking"),
+    ] {
+        let done = ofctl(&["parse-flow", flow], b"");
+        let errors = done.errors;
+        let want = format!("\"{word}\": not supported by this switch");
+        assert!(
+            done.status == 1 && errors.contains(&want),
+            "{flow}: {errors}"
+        );
+        assert!(errors.contains(why), "{flow}: {errors}");
+    }
+}

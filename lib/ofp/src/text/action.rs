@@ -3,7 +3,7 @@
 
 use super::ports::{PortNames, read_port, read_table, reserved_or_number};
 use super::scan::{Item, Result, TextError, Word};
-use super::value::{ethernet, field_named, field_names, ipv4, read_subfield, read_value};
+use super::value::{ethernet, field_named, field_names, ipv4, read_subfield, read_value, unknown};
 use super::{experimenter, header, learn, spread};
 use crate::action::{Action, Controller, PacketInReason, WHOLE_PACKET};
 use crate::check::fits_action_set;
@@ -162,7 +162,7 @@ fn read_one(arg: &Arg<'_, '_>) -> Result<Action> {
     }
     if UNSUPPORTED.contains(&name.as_str()) {
         return Err(key
-            .fail("not supported")
+            .fail("not supported by this switch")
             .help("there is no connection tracking and no NSH"));
     }
     let unknown = || {
@@ -466,11 +466,11 @@ pub(super) fn writable(word: Word<'_>) -> Result<Subfield> {
 fn set_field(arg: &Arg<'_, '_>) -> Result<Action> {
     let (left, name) = arrow(arg.need()?)?;
     let row = field_named(name.text).ok_or_else(|| {
-        let fault = name.fail("no such field");
         if name.text.contains('[') {
+            let fault = name.fail("no such field");
             fault.help("load takes bits of a field")
         } else {
-            fault.suggest(field_names())
+            unknown(name, "no such field", field_names())
         }
     })?;
     if !row.writable {

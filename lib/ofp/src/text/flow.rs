@@ -5,6 +5,7 @@ use super::lenient::Judge;
 use super::matching::{MatchReader, match_names, meets_prerequisite, prerequisite_words};
 use super::ports::{PortNames, read_port, read_table};
 use super::scan::{Item, Result, TextError, Word};
+use super::value::unknown;
 use crate::action::Action;
 use crate::field::Field;
 use crate::key::{Match, VLAN_PRESENT};
@@ -233,9 +234,10 @@ impl<'a, 'p> Fields<'a, 'p> {
         if !KEYS.contains(&name) {
             return match self.matching.take(item) {
                 true => Ok(()),
-                false => Err(key
-                    .fail("no such key or protocol")
-                    .suggest(match_names().chain(KEYS.iter().copied()))),
+                false => {
+                    let known = match_names().chain(KEYS.iter().copied());
+                    Err(unknown(key, "no such key or protocol", known))
+                }
             };
         }
         if name != "cookie" && self.seen.contains(&name) {

@@ -4,7 +4,7 @@
 use super::action::read_list;
 use super::ports::{PortNames, read_port};
 use super::scan::{Item, Result, Word};
-use super::value::{field_named, field_names, read_value};
+use super::value::{field_named, field_names, read_value, unknown};
 use crate::action::Action;
 use crate::error::OfError;
 use crate::field::Field;
@@ -309,7 +309,7 @@ fn read_fields(word: Word<'_>, ports: &dyn PortNames) -> Result<Vec<(Field, u128
     for item in word.items() {
         let item = item?;
         let row = field_named(item.key.text)
-            .ok_or_else(|| item.key.fail("no such field").suggest(field_names()))?;
+            .ok_or_else(|| unknown(item.key, "no such field", field_names()))?;
         let full = row.field.full_mask();
         let mask = match item.value {
             None => full,

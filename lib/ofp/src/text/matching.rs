@@ -5,7 +5,7 @@ use super::lenient::Judge;
 use super::ports::{PortMap, PortNames};
 use super::scan::{Item, Result, TextError, Word};
 use super::value::{
-    field_named, field_names, print_tunnel_flags, print_value, read_subfield, read_value,
+    field_named, field_names, print_tunnel_flags, print_value, read_subfield, read_value, unknown,
 };
 use crate::field::{Field, Format, Prereq, Row};
 use crate::key::{Match, VLAN_PRESENT};
@@ -294,8 +294,9 @@ impl Builder<'_> {
                 Some(field) => field.row(),
                 None => return self.judge.fault(missing_any(key, word, fields)),
             },
-            None => field_named(key.text)
-                .ok_or_else(|| key.fail("no such field").suggest(match_names()))?,
+            None => {
+                field_named(key.text).ok_or_else(|| unknown(key, "no such field", match_names()))?
+            }
         };
         if !self.check(key, row)? {
             return Ok(());

@@ -3,6 +3,7 @@
 use super::matching::{MatchReader, match_names};
 use super::ports::{PortNames, read_port};
 use super::scan::{Result, Word};
+use super::value::unknown;
 use crate::message::{MonitorRequest, monitor_flag as flag};
 use crate::types::{GroupId, PortNo, TableId};
 
@@ -58,7 +59,7 @@ pub fn read_monitor_request(text: &str, ports: &dyn PortNames) -> Result<Monitor
             _ if matching.take(item) => {}
             _ => {
                 let known = match_names().chain(KEYS.iter().copied());
-                return Err(key.fail("no such key or protocol").suggest(known));
+                return Err(unknown(key, "no such key or protocol", known));
             }
         }
     }

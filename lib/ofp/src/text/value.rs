@@ -2,7 +2,7 @@
 //! (`NXM_NX_REG0[0..15]`) that actions use.
 
 use super::ports::{PortMap, PortNames, print_port, read_port};
-use super::scan::{Result, Word};
+use super::scan::{Result, TextError, Word};
 use crate::field::{FIELDS, Field, Format, Row, Subfield};
 use packet::bpdu::Kind;
 use std::collections::HashMap;
@@ -313,6 +313,32 @@ pub(super) fn field_named(name: &str) -> Option<&'static Row> {
     NAMES.get(name).copied()
 }
 
+/// Beginnings of names of Open vSwitch's fields that are not here, and why.
+const FOREIGN: &[(&str, &str)] = &[
+    ("ct_", "there is no connection tracking"),
+    ("nsh_", "there is no NSH"),
+    ("gtpu_", "there are no GTP-U tunnels"),
+    ("erspan_", "there are no ERSPAN tunnels"),
+];
+
+/// What is wrong with a word that is no field's name: Open vSwitch may know it, or one of these is meant.
+pub(super) fn unknown<'n>(
+    word: Word<'_>,
+    fault: &str,
+    known: impl Iterator<Item = &'n str>,
+) -> TextError {
+    let lower = word.text.to_ascii_lowercase();
+    let classes = ["nxm_nx_", "nxoxm_et_", "nxoxm_", "tun_"];
+    let stem = classes
+        .iter()
+        .find_map(|class| lower.strip_prefix(class))
+        .unwrap_or(&lower);
+    match FOREIGN.iter().find(|(start, _)| stem.starts_with(start)) {
+        Some((_, why)) => word.fail("not supported by this switch").help(*why),
+        None => word.fail(fault).suggest(known),
+    }
+}
+
 /// Names of fields and aliases.
 pub(super) fn field_names() -> impl Iterator<Item = &'static str> {
     FIELDS.iter().flat_map(|row| [row.name, row.alias])
@@ -389,7 +415,7 @@ pub fn read_subfield(word: Word<'_>) -> Result<Subfield> {
         },
     };
     let row =
-        field_named(name.text).ok_or_else(|| name.fail("no such field").suggest(field_names()))?;
+        field_named(name.text).ok_or_else(|| unknown(name, "no such field", field_names()))?;
     let whole = Subfield::whole(row.field);
     let Some(bits) = bits.filter(|b| !b.text.is_empty()) else {
         return Ok(whole);
