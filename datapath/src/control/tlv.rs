@@ -8,7 +8,7 @@ use crate::model::BridgeId;
 use crate::model::tlv::{FIELDS_MAX, SPACE, TlvMap, VALUE_MAX, virtual_place};
 use ofp::action::Action;
 use ofp::error::OfError;
-use ofp::key::Match;
+use ofp::key::{Match, Place};
 use ofp::message::{TlvCommand, TlvMapping, TlvTable, TlvTableMod};
 use ofp::types::GroupId;
 use std::sync::Arc;
@@ -16,9 +16,12 @@ use std::sync::Arc;
 /// The largest value of an option (RFC 8926 section 3.5: five bits of words).
 const OPTION_MAX: u8 = 124;
 
+/// Where a match says which of the fields are there.
+const PRESENT: Place = Place::new(ofp::key::word::TUN_PRESENT, 0, 64);
+
 /// The numbers of the fields `tun_metadata<N>` that a flow names, bit by bit.
 fn named(matching: &Match, actions: &[Action]) -> u64 {
-    let mut named = 0;
+    let mut named = matching.get(PRESENT).1 as u64;
     for index in 0..FIELDS_MAX {
         named |= u64::from(matching.get(virtual_place(index)).1 != 0) << index;
     }

@@ -20,7 +20,7 @@ const VALUE_WORDS: usize = word::ETH_DST - word::TUN_METADATA - 1;
 /// Bytes of all values at most.
 pub const SPACE: u32 = VALUE_WORDS as u32 * 8;
 /// The word that says which fields there are.
-const PRESENT: usize = word::TUN_METADATA + VALUE_WORDS;
+const PRESENT: usize = word::TUN_PRESENT;
 /// A header's options at most: 63 words.
 const OPTIONS_SIZE: usize = 252;
 

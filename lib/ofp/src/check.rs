@@ -7,7 +7,7 @@ use crate::action::{
 };
 use crate::error::OfError;
 use crate::field::{Field, Prereq, Subfield};
-use crate::key::{Match, VLAN_PRESENT};
+use crate::key::{Match, VLAN_PRESENT, word};
 use crate::types::{GroupId, PortNo, TableId, Version};
 use crate::wire::{BUNDLE_MAX, ENCAPS};
 use packet::MacAddr;
@@ -43,10 +43,10 @@ pub fn check_actions(
 /// Whether a match or actions name tunnel options (`tun_metadata<N>`), which mean something only where
 /// a switch has mapped them.
 pub fn names_tunnel_options(matching: &Match, actions: &[Action]) -> bool {
-    let mut found = matching
-        .words()
-        .iter()
-        .any(|word| usize::from(word.index) >= crate::key::word::VIRTUAL);
+    let mut found = matching.words().iter().any(|found| {
+        let index = usize::from(found.index);
+        index >= word::VIRTUAL || index == word::TUN_PRESENT
+    });
     for action in actions {
         action.for_each_field(&mut |field| found |= field.is_tun_metadata());
     }

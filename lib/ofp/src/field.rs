@@ -431,6 +431,16 @@ impl Field {
     pub const fn is_tun_metadata(self) -> bool {
         self.place().word as usize >= word::VIRTUAL
     }
+    /// The bit that says whether a packet has a tunnel option.
+    pub const fn presence(self) -> Option<Place> {
+        match self.is_tun_metadata() {
+            true => {
+                let number = (self.place().word as usize - word::VIRTUAL) / 2;
+                Some(Place::new(word::TUN_PRESENT, number as u8, 1))
+            }
+            false => None,
+        }
+    }
     /// The largest value that packets have.
     pub const fn largest(self) -> u128 {
         match self {

@@ -39,6 +39,8 @@ pub mod word {
     pub const ARP_THA: usize = 57; // arp_tha or nd_tll 48 | nd options type 8 | 0
     pub const ND_TARGET: usize = 58;
     pub const ND_RESERVED: usize = 60; // nd_reserved 32 | 0
+    /// Which tunnel options there are: bit N says that `tun_metadata<N>` is.
+    pub const TUN_PRESENT: usize = ETH_DST - 1;
     /// Words from here on are only in matches: `tun_metadata<N>` is at `VIRTUAL + 2 * N`. Which words of
     /// `TUN_METADATA` hold it is up to the bridge's map.
     pub const VIRTUAL: usize = 128;

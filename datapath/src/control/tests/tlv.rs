@@ -77,11 +77,14 @@ fn what_flows_name_is_mapped() {
         mask: u128::MAX,
     };
     let writes = add(6, vec![set, output(1)]);
-    for flow in [&flow, &writes] {
+    let mut there = add(7, vec![output(1)]);
+    let presence = Field::TunMetadata3.presence().expect("an option");
+    there.matching.set(presence, 1, 1);
+    for flow in [&flow, &writes, &there] {
         assert_eq!(bed.flow_mod(1, flow.clone()), Err(OfError::FlowTlvUnmapped));
     }
     assert_eq!(bed.map(Add, &[mapping(3, 1, 4)]), Ok(()));
-    for flow in [&flow, &writes] {
+    for flow in [&flow, &writes, &there] {
         assert_eq!(bed.flow_mod(1, flow.clone()), Ok(()));
         assert_eq!(bed.map(Clear, &[]), Err(OfError::TlvInUse));
         let delete = FlowMod {

@@ -209,6 +209,9 @@ impl Builder<'_> {
         let Some(&(_, ethertype, proto)) = PROTOCOLS.iter().find(|p| p.0 == key.text) else {
             return match key.text {
                 "eth" => Ok(()),
+                name if field_named(name).is_some_and(|row| row.field.is_tun_metadata()) => {
+                    self.presence(key)
+                }
                 _ => Err(key.fail("needs a value")),
             };
         };
@@ -220,6 +223,20 @@ impl Builder<'_> {
             Some(proto) => self.put_same(key, Field::IpProto, u128::from(proto)),
             None => Ok(()),
         }
+    }
+
+    /// `tun_metadata0`: the packet has this tunnel option, with whatever value.
+    fn presence(&mut self, key: Word<'_>) -> Result<()> {
+        let field = field_named(key.text).map(|row| row.field);
+        let Some((field, place)) = field.and_then(|field| Some((field, field.presence()?))) else {
+            return Err(key.fail("needs a value"));
+        };
+        if self.given.iter().any(|(given, _)| *given == field) {
+            return Err(key.fail("is given twice"));
+        }
+        self.given.push((field, u128::MAX));
+        self.matching.set(place, 1, 1);
+        Ok(())
     }
 
     fn dl_vlan(&mut self, key: Word<'_>, value: Word<'_>) -> Result<()> {
@@ -524,7 +541,7 @@ pub(super) fn print_match(out: &mut String, matching: &Match, ports: Option<&Por
             Options => {
                 let options = crate::field::FIELDS.iter();
                 let options = options.filter(|row| row.field.is_tun_metadata());
-                options.for_each(|row| print_field(out, matching, row.field, row.name, None));
+                options.for_each(|row| print_option(out, matching, row));
             }
             Vlan => print_vlan(out, matching),
             EthType if word.is_none() => {
@@ -547,6 +564,15 @@ fn is_register(row: &Row) -> bool {
     row.name
         .strip_prefix("reg")
         .is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// `tun_metadata0=5`, or `tun_metadata0`: it is there.
+fn print_option(out: &mut String, matching: &Match, row: &Row) {
+    let is_there = |place| matching.get(place).0 != 0;
+    if matching.get(row.place).1 == 0 && row.field.presence().is_some_and(is_there) {
+        let _ = write!(out, "{},", row.name);
+    }
+    print_field(out, matching, row.field, row.name, None);
 }
 
 fn print_field(

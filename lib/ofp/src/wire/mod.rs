@@ -351,6 +351,9 @@ pub(crate) fn unsayable(matching: &Match, version: Version, nxm: bool) -> Option
         oxm::for_each_entry(matching, flavor, |field, value, mask| {
             if oxm::is_sayable(field, value, flavor) {
                 said.set(field.place(), value, mask);
+                if let Some(presence) = field.presence().filter(|_| mask == 0) {
+                    said.set(presence, 1, 1);
+                }
             }
         });
     }
@@ -364,7 +367,9 @@ pub(crate) fn unsayable(matching: &Match, version: Version, nxm: bool) -> Option
     let untagged = mask & present != 0 && tag & present == 0;
     let lost = |field: &Field| {
         let tag = matches!(field, Field::VlanTci | Field::VlanPcp);
-        !(tag && untagged) && said.get(field.place()) != matching.get(field.place())
+        let differs = |place| said.get(place) != matching.get(place);
+        let is_there = field.presence().is_some_and(differs);
+        !(tag && untagged) && (is_there || differs(field.place()))
     };
     let fields = || FIELDS.iter().map(|row| row.field).filter(lost);
     // Fields that share a place are told apart by their prerequisites, if those are there.

@@ -134,7 +134,8 @@ pub(crate) fn get_header(r: &mut Reader<'_>) -> Result<Header, OfError> {
     }
     let field = match find(class, number, experimenter) {
         Some((row, _)) if row.field.is_tun_metadata() => {
-            if size == 0
+            // Nothing but a mask of no bits: the option is there.
+            if size == 0 && !masked
                 || size > OPTION_MAX << u8::from(masked)
                 || masked && !size.is_multiple_of(2)
             {
@@ -274,6 +275,12 @@ pub(crate) fn get_entries(bytes: &[u8], loose: bool) -> Result<Entries, OfError>
         if matching.get(field.place()).1 & field.full_mask() != 0 {
             return Err(OfError::MatchDuplicate);
         }
+        if let Some(presence) = field.presence().filter(|_| entry.mask == 0) {
+            if matching.get(presence).1 != 0 {
+                return Err(OfError::MatchDuplicate);
+            }
+            matching.set(presence, 1, 1);
+        }
         matching.set(field.place(), entry.value, entry.mask);
     }
     Ok(entries)
@@ -321,7 +328,10 @@ pub(crate) fn put_entry(out: &mut BytesMut, field: Field, value: u128, mask: u12
     };
     let wire = to_wire(field, value & mask & full);
     let masked = mask & full != full;
-    let id = sized(field, id, if masked { mask } else { value });
+    let mut id = sized(field, id, if masked { mask } else { value });
+    if mask == 0 && field.is_tun_metadata() {
+        id.size = 0;
+    }
     put_header(out, id, masked);
     put_uint(out, wire, usize::from(id.size));
     if masked {
@@ -387,6 +397,15 @@ pub(crate) fn for_each_entry(
         if mask & full != 0 && sayable && !needs_tag && chosen(row, matching, flavor) {
             entry(row.field, value, mask);
         }
+    }
+    // An option that is there, with whatever value: an entry without bits.
+    if words >> word::TUN_PRESENT & 1 != 0 {
+        let is_there = |row: &&Row| {
+            let has = |place| matching.get(place).0 != 0;
+            row.field.presence().is_some_and(has) && matching.get(row.place).1 == 0
+        };
+        let there = FIELDS.iter().filter(is_there);
+        there.for_each(|row| entry(row.field, 0, 0));
     }
 }
 
