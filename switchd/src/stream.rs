@@ -66,17 +66,18 @@ fn text(error: impl ToString) -> String {
     error.to_string()
 }
 
-/// A listening socket; its file is removed when it is dropped.
+/// A listening socket.
 pub enum Listener {
     /// In the file system.
-    Unix(UnixListener, SocketFile),
+    Unix(UnixListener, PathBuf),
     /// On the network.
     Tcp(TcpListener),
     /// On the network, for TLS.
     Tls(TcpListener, Tls),
 }
 
-/// A socket's file.
+/// A socket's file, removed when this is dropped. It is kept beside the task that listens: what is to listen there next
+/// does not wait for that task's end.
 pub struct SocketFile(PathBuf);
 
 impl Drop for SocketFile {
@@ -95,14 +96,19 @@ pub enum Arrival {
 }
 
 impl Listener {
-    /// Listens as a target says; says why it cannot.
-    pub fn bind(target: &Target, default_port: u16, tls: &Tls) -> Result<Listener, String> {
+    /// Listens as a target says; says why it cannot. The file is to be kept as long as the listener.
+    pub fn bind(
+        target: &Target,
+        default_port: u16,
+        tls: &Tls,
+    ) -> Result<(Listener, Option<SocketFile>), String> {
         if let Target::PassiveUnix(path) = target {
-            return Ok(Listener::Unix(bind_unix(path)?, SocketFile(path.clone())));
+            let listener = Listener::Unix(bind_unix(path)?, path.clone());
+            return Ok((listener, Some(SocketFile(path.clone()))));
         }
         let address = target.socket(default_port).ok_or("not to be listened on")?;
         let listener = bind_tcp(address).map_err(text)?;
-        Ok(match target.is_tls() {
+        let listener = match target.is_tls() {
             true => {
                 // What cannot work is said now, and not to the first who comes.
                 let files = tls.load_full().ok_or(NO_FILES)?;
@@ -110,7 +116,8 @@ impl Listener {
                 Listener::Tls(listener, tls.clone())
             }
             false => Listener::Tcp(listener),
-        })
+        };
+        Ok((listener, None))
     }
     /// The next who comes, and what to call them.
     pub async fn accept(&self) -> std::io::Result<(Arrival, String)> {
@@ -121,7 +128,7 @@ impl Listener {
             std::io::Result::Ok((stream, peer))
         };
         Ok(match self {
-            Listener::Unix(listener, SocketFile(path)) => {
+            Listener::Unix(listener, path) => {
                 let (stream, _) = listener.accept().await?;
                 let name = format!("unix:{}", path.display());
                 (Arrival::Plain(Box::new(stream)), name)

@@ -225,7 +225,7 @@ def actions(rng, table, kind, tagged, groups=(), depth=0):
     return ",".join(words)
 
 
-def last_changes(rng, table, kind, tagged):
+def last_changes(rng, table, text, kind, tagged):
     """Actions that change what the packet is, and an output."""
     choices = ["note:00.00.00.00.00.00"]
     # Open vSwitch forgets tags behind the second one, so there are no more.
@@ -236,7 +236,8 @@ def last_changes(rng, table, kind, tagged):
     if kind in V4 + V6 and not tagged:
         choices += [f"push_mpls:0x8847,set_field:{rng.choice(LABELS)}->mpls_label"]
     if kind == "mpls":
-        choices += ["pop_mpls:0x0800", "pop_mpls:0x8847", "push_mpls:0x8847"]
+        # With another type than MPLS's, Open vSwitch removes all labels; here, as OpenFlow says, one.
+        choices += ["pop_mpls:0x0800" if "mpls_bos=1" in text else "pop_mpls:0x8847", "push_mpls:0x8847"]
     return rng.choice(choices) + f",output:{rng.choice(OUTPUTS)}"
 
 
@@ -246,7 +247,7 @@ def flow(rng, priority, groups=()):
     text, kind, tagged = match(rng)
     done = actions(rng, table, kind, tagged, groups)
     if rng.random() < 0.2:
-        done = ",".join(filter(None, [done, last_changes(rng, table, kind, tagged)]))
+        done = ",".join(filter(None, [done, last_changes(rng, table, text, kind, tagged)]))
     # Open vSwitch counts twice what is looked up after this, so nothing is.
     if table == TABLES - 1 and rng.random() < 0.2:
         size, bit = rng.choice([60, 80, 1500]), rng.randrange(3)

@@ -5,7 +5,7 @@ use super::openflow::{self, DialerId, Origin, Peer};
 use super::snoop::{Snoop, Tap};
 use super::{Daemon, Event};
 use crate::config::bridge::{Bridge, Controller};
-use crate::stream::{self, Tls};
+use crate::stream::{self, SocketFile, Tls};
 use crate::target::Target;
 use datapath::control::{ConnId, ConnKind, ControllerSettings};
 use ofp::types::Version;
@@ -103,6 +103,7 @@ pub struct Listener {
     /// Who comes there.
     peer: Peer,
     task: AbortHandle,
+    _file: Option<SocketFile>,
 }
 
 impl Drop for Listener {
@@ -348,12 +349,13 @@ fn listen(
     versions: &[Version],
     tls: &Tls,
 ) -> Result<Listener, String> {
-    let listener = stream::Listener::bind(target, PORT, tls)?;
+    let (listener, file) = stream::Listener::bind(target, PORT, tls)?;
     let task = tokio::spawn(accept_loop(listener, peer.clone(), common));
     Ok(Listener {
         versions: versions.to_vec(),
         peer,
         task: task.abort_handle(),
+        _file: file,
     })
 }
 

@@ -2,7 +2,7 @@
 //! sockets, and clients that the daemon dials by itself.
 
 use super::{DATABASE_PORT, Daemon};
-use crate::stream::{self, Tls};
+use crate::stream::{self, SocketFile, Tls};
 use crate::target::Target;
 use ovsdb::net;
 use std::collections::BTreeMap;
@@ -17,11 +17,14 @@ use tokio::task::AbortHandle;
 const REDIAL: Duration = Duration::from_secs(1);
 
 /// A manager; its socket or its dialling ends when it is dropped. Open connections live on.
-pub struct Manager(AbortHandle);
+pub struct Manager {
+    task: AbortHandle,
+    _file: Option<SocketFile>,
+}
 
 impl Drop for Manager {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }
 
@@ -56,13 +59,17 @@ pub fn open(
     events: mpsc::Sender<net::Event>,
     tls: &Tls,
 ) -> Result<Manager, String> {
-    let task = if target.is_passive() {
-        let listener = stream::Listener::bind(target, DATABASE_PORT, tls)?;
-        tokio::spawn(accept(listener, events))
+    let (task, file) = if target.is_passive() {
+        let (listener, file) = stream::Listener::bind(target, DATABASE_PORT, tls)?;
+        (tokio::spawn(accept(listener, events)), file)
     } else {
-        tokio::spawn(dial(target.clone(), events, tls.clone()))
+        let task = tokio::spawn(dial(target.clone(), events, tls.clone()));
+        (task, None)
     };
-    Ok(Manager(task.abort_handle()))
+    Ok(Manager {
+        task: task.abort_handle(),
+        _file: file,
+    })
 }
 
 /// Accepts for ever.

@@ -1,7 +1,7 @@
 //! `<bridge>.snoop`: who connects there gets a copy of each OpenFlow message that goes to and from the bridge's
 //! controllers. A reader that is too slow loses messages, which are counted; without readers nothing is copied.
 
-use crate::stream::Listener;
+use crate::stream::{Listener, SocketFile};
 use bytes::Bytes;
 use ofp::session::{Event, Session, Settings, Side, Versions};
 use ofp::wire::Header;
@@ -113,18 +113,24 @@ impl Drop for Membership<'_> {
 }
 
 /// A bridge's socket; closed, with all readers, when it is dropped.
-pub struct Snoop(AbortHandle);
+pub struct Snoop {
+    task: AbortHandle,
+    _file: Option<SocketFile>,
+}
 
 impl Drop for Snoop {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }
 
 impl Snoop {
     /// Serves readers until dropped.
-    pub fn start(listener: Listener, tap: Arc<Tap>) -> Snoop {
-        Snoop(tokio::spawn(serve(listener, tap)).abort_handle())
+    pub fn start((listener, file): (Listener, Option<SocketFile>), tap: Arc<Tap>) -> Snoop {
+        Snoop {
+            task: tokio::spawn(serve(listener, tap)).abort_handle(),
+            _file: file,
+        }
     }
 }
 
