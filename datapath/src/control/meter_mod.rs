@@ -122,7 +122,7 @@ pub(super) fn check(meter_mod: &MeterMod) -> Result<(), OfError> {
         flags,
         bands,
     } = &meter_mod.config;
-    // OpenFlow 1.3.5 section 7.3.4.5: "If none or both are set, an error must be returned" of the units.
+    // One unit and not both, as with Open vSwitch.
     let units = (flags & (meter_flag::KBPS | meter_flag::PKTPS)).count_ones();
     if units != 1 || flags & !FLAGS != 0 {
         return Err(OfError::MeterFlags);
