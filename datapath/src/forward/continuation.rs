@@ -9,7 +9,7 @@
 //! that no rule looks at any more, so what is not of the bridge's present plan is extracted in full and not cached.
 
 use super::action_set::ActionSet;
-use super::pipeline::{Entry, Level, Outcome, Walk};
+use super::pipeline::{Entry, Level, Outcome, Scope, Walk};
 use super::program::Overlay;
 use super::trace::Observer;
 use crate::model::{BridgeView, Rule};
@@ -146,20 +146,27 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
         // The set of the clone is executed above its level, that of the packet above none.
         let above = clone.map_or(0, |at| at + 1);
         let is_set_done = self.in_set.is_some_and(|len| len >= above);
+        let at = (self.table, self.cookie);
+        let outermost = |actions: Box<[Action]>| Remaining {
+            actions,
+            table: at.0,
+            cookie: at.1,
+            rule: None,
+            deepens: false,
+        };
         if is_set_done && !self.set_rest.is_empty() {
             let rest = self.set_rest.iter().rev().copied().cloned();
-            let rest = Remaining {
-                actions: rest.collect(),
-                table: self.table,
-                cookie: self.cookie,
-                rule: None,
-                deepens: false,
-            };
-            levels.insert(0, rest);
+            levels.insert(0, outermost(rest.collect()));
         }
         self.ended = true;
         let is_egress = self.egress.is_some();
-        let last = self.egress_left();
+        // A clone in the egress tables does not take the output along that the packet is there for.
+        let saved = clone.and_then(|at| self.levels[at].clone.as_ref());
+        let leaves = saved.is_some_and(|saved| saved.is(Scope::Egress));
+        let mut last = leaves.then(|| self.egress_left()).flatten();
+        if is_set_done {
+            levels.splice(0..0, last.take().map(|last| outermost(Box::new([last]))));
+        }
         let set = std::mem::take(&mut self.set).in_order().cloned();
         Arc::new(Continuation {
             levels: levels.into(),

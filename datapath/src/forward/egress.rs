@@ -73,13 +73,16 @@ impl<O: Observer> Walk<'_, '_, O> {
     }
     /// The output that is still to be made, for a packet that goes on later.
     pub(super) fn egress_left(&mut self) -> Option<Action> {
-        let (port, _) = self.egress.as_mut()?.take()?;
+        let (port, max_size) = self.egress.as_mut()?.take()?;
         let port = if port == self.in_port() {
             PortNo::IN_PORT
         } else {
             port
         };
-        Some(Action::Output { port, max_len: 0 })
+        Some(match max_size {
+            u32::MAX => Action::Output { port, max_len: 0 },
+            max_len => Action::OutputTrunc { port, max_len },
+        })
     }
     /// FLOOD or ALL, port by port.
     pub(super) fn flood_by_port(&mut self, all: bool) -> Outcome {

@@ -61,6 +61,7 @@ pub(super) struct Saved<'s> {
     stack: Vec<u128>,
     grown: isize,
     in_group: bool,
+    egress: Option<Egress>,
     first: usize,
     scope: Scope,
 }
@@ -114,9 +115,9 @@ pub struct Walk<'s, 'w, O> {
     pub(super) tunnel: Overlay,
     /// NORMAL forwards to reserved destinations too.
     pub(super) reserved: bool,
-    /// A bucket's actions are on their way.
     /// While it is in the egress tables.
     pub(super) egress: Option<Egress>,
+    /// A bucket's actions are on their way.
     pub(super) in_group: bool,
     /// Bytes that the steps so far add to the packet.
     pub(super) grown: isize,
@@ -298,9 +299,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             }
             // What happens in a bucket does not end what follows it.
             self.exit &= saved.scope == Scope::Clone;
-            if saved.scope == Scope::Egress {
-                self.egress = None;
-            }
+            self.egress = saved.egress;
             (self.key, self.set) = (saved.key, saved.set);
             (self.tunnel, self.reserved) = (saved.tunnel, saved.reserved);
             (self.stack, self.grown) = (saved.stack, saved.grown);
@@ -584,6 +583,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             stack: self.stack.clone(),
             grown: self.grown,
             in_group: self.in_group,
+            egress: self.egress,
             first: self.program.steps.len(),
             scope,
         })
