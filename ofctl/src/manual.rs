@@ -1,5 +1,6 @@
 //! The program's description, for its man page and completions.
 
+use crate::command::{COMMANDS, Command};
 use crate::options::Options;
 use ::manual::{Program, completions, flags, page};
 use clap::CommandFactory;
@@ -12,13 +13,22 @@ pub(crate) fn text(options: &Options) -> Option<String> {
     }
 }
 
+fn described(command: &Command) -> ::manual::Command {
+    ::manual::Command {
+        name: command.name,
+        arguments: command.arguments,
+        options: &[],
+        doc: command.help,
+    }
+}
+
 fn program() -> Program {
     Program {
         name: "ofctl",
         about: "drives an OpenFlow switch",
         usage: "[OPTION]... COMMAND [ARGUMENT]...",
         options: flags(Options::command()),
-        commands: crate::command::described(),
+        commands: COMMANDS.iter().map(described).collect(),
         notes: vec![
             (
                 "SWITCHES",

@@ -40,11 +40,11 @@ use std::io::Write;
 use std::time::Instant;
 
 /// A row of the table.
-struct Command {
-    name: &'static str,
+pub(crate) struct Command {
+    pub(crate) name: &'static str,
     /// Its arguments, as the user reads them; `[x]` may be left out.
-    arguments: &'static str,
-    help: &'static str,
+    pub(crate) arguments: &'static str,
+    pub(crate) help: &'static str,
     run: fn(&Context<'_>) -> Result<()>,
     /// `--read-only` refuses it.
     writes: bool,
@@ -65,7 +65,7 @@ const fn row(
     }
 }
 
-const COMMANDS: &[Command] = &[
+pub(crate) const COMMANDS: &[Command] = &[
     row(
         "show",
         "SWITCH",
@@ -535,17 +535,6 @@ const COMMANDS: &[Command] = &[
     ),
     row("help", "", help, "this list"),
 ];
-
-/// The table, for man pages and completions.
-pub(crate) fn described() -> Vec<::manual::Command> {
-    let describe = |command: &Command| ::manual::Command {
-        name: command.name,
-        arguments: command.arguments,
-        options: &[],
-        doc: command.help,
-    };
-    COMMANDS.iter().map(describe).collect()
-}
 
 impl Command {
     /// A command that changes something.
