@@ -184,7 +184,12 @@ async fn converse<S: AsyncRead + AsyncWrite>(
     };
     let write = async {
         while let Some(bytes) = queued.recv().await {
-            let written = output.write_all(&bytes).await;
+            // TLS keeps what the socket does not take until it is flushed.
+            let written = async {
+                output.write_all(&bytes).await?;
+                output.flush().await
+            };
+            let written = written.await;
             unread_bytes.fetch_sub(bytes.len(), Ordering::Relaxed);
             written?;
         }
@@ -401,6 +406,21 @@ mod tests {
             .to_json()
             .to_string()
             .into_bytes()
+    }
+
+    /// As a TLS stream does when its socket is full.
+    #[tokio::test]
+    async fn what_a_stream_keeps_back_is_flushed() {
+        let mut bench = Bench::new(Limits::default());
+        let (mut client, ours) = tokio::io::duplex(1000);
+        let kept = tokio::io::BufWriter::new(ours);
+        open("test".into(), kept, &bench.sender).await;
+        bench.step().await;
+        client.write_all(&echo(10)).await.expect("writes");
+        bench.step().await;
+        let mut answer = [0; 10];
+        let read = tokio::time::timeout(Duration::from_secs(5), client.read_exact(&mut answer));
+        assert!(read.await.is_ok_and(|read| read.is_ok()), "no answer");
     }
 
     /// It may leave one large answer unread, but not more and more of them; others are served on.

@@ -450,6 +450,7 @@ pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         state: queue.state.clone(),
         has_asked: false,
         is_held_back: false,
+        is_unflushed: false,
         announce: Some((peer, queue, hang_up)),
     };
     talk.run(stream, queued, hung_up).await
@@ -469,6 +470,8 @@ struct Talk {
     has_asked: bool,
     /// It is not listened to.
     is_held_back: bool,
+    /// What was written may wait in the stream: TLS keeps what the socket does not take.
+    is_unflushed: bool,
     /// Given to the daemon when the session is up.
     announce: Option<(Peer, Queue, oneshot::Sender<()>)>,
 }
@@ -487,7 +490,10 @@ impl Talk {
             self.copy_output();
             if let Some(reason) = over {
                 // The last words: an error message that says what was wrong.
-                let words = writer.write_all(self.session.output());
+                let words = async {
+                    writer.write_all(self.session.output()).await?;
+                    writer.flush().await
+                };
                 let _ = tokio::time::timeout(LAST_WORDS, words).await;
                 break reason;
             }
@@ -497,7 +503,8 @@ impl Talk {
             let timer = sleep_until(self.started, deadline);
             let state = self.state.clone();
             let output = self.session.output();
-            let (is_writing, has_room) = (!output.is_empty(), output.len() < UNREAD_PAUSE_BYTES);
+            let is_writing = !output.is_empty() || self.is_unflushed;
+            let has_room = output.len() < UNREAD_PAUSE_BYTES;
             tokio::select! {
                 read = reader.read_buf(&mut input), if may_read => match read {
                     Ok(0) => break "closed by the peer".to_owned(),
@@ -507,9 +514,10 @@ impl Talk {
                     }
                     Err(error) => break error.to_string(),
                 },
-                written = writer.write_buf(output), if is_writing => match written {
+                written = write(&mut writer, output), if is_writing => match written {
                     Ok(n) => {
                         self.copied -= n;
+                        self.is_unflushed = n > 0;
                         // Who is not listened to is not asked for signs of life, either.
                         if !may_read {
                             self.session.alive(self.started.elapsed());
@@ -667,9 +675,53 @@ impl Talk {
     }
 }
 
+/// Writes some of the output, and says how much; if there is none, nothing is left in the stream afterwards.
+async fn write<W: AsyncWrite + Unpin>(
+    writer: &mut W,
+    output: &mut BytesMut,
+) -> std::io::Result<usize> {
+    if output.is_empty() {
+        return writer.flush().await.map(|()| 0);
+    }
+    writer.write_buf(output).await
+}
+
 async fn sleep_until(started: Instant, deadline: Option<Duration>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until((started + deadline).into()).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As a TLS stream does when its socket is full.
+    #[tokio::test]
+    async fn what_a_stream_keeps_back_is_flushed() {
+        let (ours, mut peer) = tokio::io::duplex(1 << 10);
+        let (events, _kept) = mpsc::channel(1);
+        let common = Common {
+            bridge: "br0".into(),
+            versions: Version::SUPPORTED.into(),
+            probe: None,
+            events,
+            numbers: Arc::default(),
+            counters: Arc::default(),
+            tap: Arc::default(),
+        };
+        let peer_of = Peer {
+            kind: ConnKind::Service,
+            origin: Origin::Management,
+            events: true,
+            packet_in_limit: None,
+        };
+        let task = tokio::spawn(converse(tokio::io::BufWriter::new(ours), peer_of, common));
+        let mut hello = [0; 8];
+        let read = tokio::time::timeout(Duration::from_secs(5), peer.read_exact(&mut hello)).await;
+        assert!(read.is_ok_and(|read| read.is_ok()), "no hello");
+        assert_eq!(hello[1], 0);
+        task.abort();
     }
 }
