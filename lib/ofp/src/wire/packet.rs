@@ -16,7 +16,7 @@ use bytes::{BufMut, BytesMut};
 
 /// Packets are never buffered.
 const NO_BUFFER: u32 = u32::MAX;
-/// Bytes of a packet in one message; leaves room for metadata and userdata.
+/// Bytes of a packet in one message; leaves room for metadata.
 const MAX_DATA: usize = 62_000;
 
 /// Properties of NXT_PACKET_IN2.
@@ -222,33 +222,43 @@ fn put_nx_packet_in(out: &mut BytesMut, p: &PacketIn) {
 }
 
 pub(super) fn put_nx_packet_in2(out: &mut BytesMut, _: Version, p: &PacketIn) {
-    put_tlv(out, Layout::Padded, property::PACKET, |o| {
-        o.put_slice(data(p))
-    });
-    if p.total_len as usize != data(p).len() {
+    let rest = properties_behind_packet(p);
+    // Headers, the property's own, its padding, and the whole length.
+    const AROUND: usize = 16 + 4 + 7 + 8;
+    let room = usize::from(u16::MAX).saturating_sub(AROUND + rest.len());
+    let data = &p.data[..p.data.len().min(room)];
+    put_tlv(out, Layout::Padded, property::PACKET, |o| o.put_slice(data));
+    if p.total_len as usize != data.len() {
         put_property(out, property::FULL_LEN, &p.total_len.to_be_bytes());
     }
+    out.put_slice(&rest);
+}
+
+/// What stands behind the packet and its length, all of which has to be said.
+fn properties_behind_packet(p: &PacketIn) -> BytesMut {
+    let mut out = BytesMut::new();
     if p.table != TableId::ALL {
-        put_property(out, property::TABLE_ID, &[p.table.0]);
+        put_property(&mut out, property::TABLE_ID, &[p.table.0]);
     }
     if p.cookie.0 != u64::MAX {
-        put_property(out, property::COOKIE, &p.cookie.0.to_be_bytes());
+        put_property(&mut out, property::COOKIE, &p.cookie.0.to_be_bytes());
     }
-    put_property(out, property::REASON, &[p.reason as u8]);
-    put_tlv(out, Layout::Padded, property::METADATA, |o| {
+    put_property(&mut out, property::REASON, &[p.reason as u8]);
+    put_tlv(&mut out, Layout::Padded, property::METADATA, |o| {
         oxm::put_entries(o, &p.fields, Flavor::Oxm(Version::V15));
     });
     if !p.userdata.is_empty() {
-        put_tlv(out, Layout::Padded, property::USERDATA, |o| {
+        put_tlv(&mut out, Layout::Padded, property::USERDATA, |o| {
             o.put_slice(&p.userdata)
         });
     }
     if !p.continuation.is_empty() {
-        put_tlv(out, Layout::Padded, property::CONTINUATION, |o| {
+        put_tlv(&mut out, Layout::Padded, property::CONTINUATION, |o| {
             o.put_u32(0);
             o.put_slice(&p.continuation);
         });
     }
+    out
 }
 
 pub(super) fn packet_out(r: &mut Reader<'_>, c: &Context<'_>) -> Result<Body, OfError> {
@@ -306,4 +316,36 @@ pub(super) fn put_packet_out(out: &mut BytesMut, version: Version, p: &PacketOut
     patch_u16(out, size_at, size);
     let room = usize::from(u16::MAX).saturating_sub(size + start - size_at + 64);
     out.put_slice(&p.data[..p.data.len().min(room)]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Dialect, Message};
+    use crate::types::Xid;
+
+    #[test]
+    fn a_long_packet_with_userdata_is_one_message() {
+        let packet_in = PacketIn {
+            format: PacketInFormat::Nxt2,
+            total_len: 65_000,
+            data: vec![7; 65_000].into(),
+            userdata: vec![1; 20_000],
+            continuation: vec![2; 1000].into(),
+            ..PacketIn::default()
+        };
+        let dialect = Dialect::new(Version::V13);
+        let body = Body::PacketIn(Box::new(packet_in.clone()));
+        let bytes = Message { xid: Xid(1), body }.to_bytes(&dialect);
+        assert!(bytes.len() <= usize::from(u16::MAX), "{}", bytes.len());
+        let Ok(Body::PacketIn(read)) = Message::decode(&bytes, &dialect).map(|m| m.body) else {
+            panic!("not read");
+        };
+        assert_eq!(read.total_len, 65_000);
+        assert_eq!(
+            (&read.userdata, &read.continuation),
+            (&packet_in.userdata, &packet_in.continuation)
+        );
+        assert!(read.data.len() > 40_000 && read.data.iter().all(|byte| *byte == 7));
+    }
 }
