@@ -5,6 +5,7 @@ use crate::{Error, Result};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureScheme};
@@ -58,33 +59,44 @@ impl Bootstrap {
             learnt: Mutex::default(),
         }
     }
-    /// Writes the learnt CA to its file; one that is there by now stays.
+    /// Writes the learnt CA to its file. One that is there by now stays, and has to be the same: who came with
+    /// another is not to be trusted.
     pub(crate) fn store(&self) -> Result<()> {
         let mut learnt = self.learnt.lock().unwrap_or_else(|held| held.into_inner());
         let Some(certificate) = learnt.take() else {
             return Ok(());
         };
-        let mut options = std::fs::OpenOptions::new();
-        let written = options
-            .write(true)
-            .create_new(true)
-            .mode(0o644)
-            .open(&self.path)
-            .and_then(|mut file| {
-                file.write_all(pem(&certificate).as_bytes())?;
-                file.sync_all()
-            });
-        match written {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(Error::File {
-                what: "CA certificate",
-                path: self.path.clone(),
-                why: error.to_string(),
-            }),
-            _ => {
+        match self.write_new(&certificate) {
+            Ok(()) => {
                 tracing::info!(file = %self.path.display(), "the CA's certificate was learnt from the peer");
                 Ok(())
             }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                let stored = CertificateDer::pem_file_iter(&self.path);
+                let mut stored = stored.into_iter().flatten().flatten();
+                match stored.any(|stored| stored == certificate) {
+                    true => Ok(()),
+                    false => Err(self.fault("another one was learnt meanwhile")),
+                }
+            }
+            Err(error) => Err(self.fault(error)),
         }
+    }
+
+    fn fault(&self, why: impl ToString) -> Error {
+        Error::File {
+            what: "CA certificate",
+            path: self.path.clone(),
+            why: why.to_string(),
+        }
+    }
+
+    fn write_new(&self, certificate: &CertificateDer<'_>) -> std::io::Result<()> {
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true).mode(0o644);
+        let mut file = options.open(&self.path)?;
+        file.write_all(pem(certificate).as_bytes())?;
+        file.sync_all()
     }
 }
 
@@ -196,7 +208,6 @@ impl ServerCertVerifier for Bootstrap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustls::pki_types::pem::PemObject;
 
     #[test]
     fn pem_is_read_as_it_was() {
@@ -207,5 +218,30 @@ mod tests {
             let read = CertificateDer::from_pem_slice(text.as_bytes()).expect("is PEM");
             assert_eq!(read.as_ref(), bytes);
         }
+    }
+
+    fn learnt(path: &Path, certificate: &[u8]) -> Bootstrap {
+        let bootstrap = Bootstrap::new(path, crate::provider());
+        let certificate = CertificateDer::from(certificate.to_vec());
+        *bootstrap.learnt.lock().unwrap() = Some(certificate);
+        bootstrap
+    }
+
+    #[test]
+    fn only_one_ca_is_learnt() {
+        let path = std::env::temp_dir().join(format!("tls-learnt-{}", std::process::id()));
+        // Both handshakes began when there was no file yet.
+        let (first, again, other) = (
+            learnt(&path, b"one"),
+            learnt(&path, b"one"),
+            learnt(&path, b"two"),
+        );
+        assert!(first.store().is_ok() && again.store().is_ok());
+        let error = other.store().expect_err("another CA").to_string();
+        std::fs::remove_file(&path).unwrap();
+        assert!(
+            error.ends_with("another one was learnt meanwhile"),
+            "{error}"
+        );
     }
 }
