@@ -20,6 +20,9 @@ pub(super) const MAX_BUNDLES: usize = 16;
 pub(super) const MAX_MESSAGES: usize = 1 << 21;
 /// Bytes of these at most.
 pub(super) const MAX_BYTES: usize = 256 << 20;
+/// The same of all connections together.
+const MAX_ALL_MESSAGES: usize = 2 * MAX_MESSAGES;
+const MAX_ALL_BYTES: usize = 2 * MAX_BYTES;
 /// How long a bundle may be left alone: Open vSwitch's `bundle-idle-timeout`.
 pub(super) const IDLE_TIMEOUT: Time = Time::secs(10);
 /// The flags that there are.
@@ -166,8 +169,16 @@ impl Switch {
             return Err(OfError::BundleMessageXid);
         }
         check(&message.body, self.connection(conn).version)?;
+        let all = self.connections.values().map(|c| &c.bundles);
+        let (messages, bytes) = all.fold((0, 0), |sum, bundles| {
+            (sum.0 + bundles.messages, sum.1 + bundles.bytes)
+        });
         let bundles = &mut self.connection(conn).bundles;
-        if bundles.messages >= MAX_MESSAGES || bundles.bytes + raw.len() > MAX_BYTES {
+        if bundles.messages >= MAX_MESSAGES
+            || bundles.bytes + raw.len() > MAX_BYTES
+            || messages >= MAX_ALL_MESSAGES
+            || bytes + raw.len() > MAX_ALL_BYTES
+        {
             return Err(OfError::BundleMessageTooMany);
         }
         let (raw, bytes) = (super::message::quoted(&raw), raw.len());

@@ -161,6 +161,30 @@ fn a_bundle_that_is_left_alone_is_dropped() {
 }
 
 #[test]
+fn bundles_of_many_connections_take_bounded_memory() {
+    let mut bed = bed();
+    // As long as it takes: nobody writes to it.
+    let raw = Bytes::from(vec![0; 100 << 20]);
+    let mut kept = 0;
+    for number in 10..20 {
+        bed.connect(number, ConnKind::Controller, Version::V14);
+        for _ in 0..2 {
+            let mut message = add_to(1, BOTH, flow(1));
+            if let Body::BundleAdd(add) = &mut message {
+                add.raw = raw.clone();
+            }
+            let replies = bed.ask(number, message);
+            match replies.iter().map(word).next() {
+                None => kept += 1,
+                Some(error) => assert_eq!(error, Err(OfError::BundleMessageTooMany)),
+            }
+        }
+    }
+    assert_eq!(kept, 5);
+    assert_eq!(bed.switch.counters().bundles_full, 15);
+}
+
+#[test]
 fn a_failing_message_is_named_before_its_bundle() {
     let mut bed = bed();
     bed.say(1, add_to(1, BOTH, flow(7)));
