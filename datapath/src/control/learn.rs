@@ -6,11 +6,11 @@ use super::bridge::Bridge;
 use super::flow_mod::KEEP_COOKIE;
 use super::flow_table::{Flow, FlowIndex, Selection};
 use super::users::Used;
-use crate::model::BridgeId;
 use crate::model::learnt::{Finished, Learnt, for_each_learn};
+use crate::model::{BridgeId, Rule};
 use crate::time::Time;
 use ofp::action::Action;
-use ofp::key::Match;
+use ofp::key::{Match, word};
 use ofp::message::{FlowMod, FlowRemovedReason};
 use ofp::types::{Cookie, GroupId, PortNo, TableId, Version};
 use rustc_hash::FxHashSet;
@@ -140,17 +140,21 @@ impl Switch {
         let rule = &finished.rule;
         let flows = &bridge.flows;
         let found = flows.find(rule.table, rule.priority, &rule.matching);
-        // Where a rule matches tunnel options, workers have it with other places.
-        let maps = bridge.config.tlvs.is_some();
-        let found = found.or_else(|| flows.place_of(rule.id).filter(|_| maps));
+        // A rule that matches tunnel options has them at other places there.
+        let options = word::TUN_METADATA..word::ETH_DST;
+        let mut words = rule.matching.words().iter();
+        let has_options = words.any(|w| options.contains(&w.index.into()));
+        let found = match has_options {
+            true => flows.place_of(rule.id),
+            false => found,
+        };
         let Some(index) = found else {
             return;
         };
-        if bridge
-            .flows
-            .get(index)
-            .is_some_and(|flow| flow.rule.id == rule.id)
-        {
+        // Its slot may be another one's by now.
+        let place = |rule: &Rule| (rule.id, rule.table, rule.priority);
+        let flow = flows.get(index);
+        if flow.is_some_and(|flow| place(&flow.rule) == place(rule)) {
             let used = self.stats.rule(rule.id).used;
             bridge.flows.update(index, used, |flow| {
                 shorten(&mut flow.idle_timeout_secs, finished.idle_secs);

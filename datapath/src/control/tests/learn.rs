@@ -270,3 +270,45 @@ fn a_limited_lesson_does_not_count_all_flows_again() {
     let known = flows.limited(TableId(1), Cookie(7));
     assert_eq!(known, Some(OTHERS as usize - 1));
 }
+
+#[test]
+fn the_end_of_a_connection_is_not_that_of_another_flow() {
+    let mut bed = Bed::new();
+    let mut flow = add(6, Vec::new());
+    flow.hard_timeout_secs = 50;
+    bed.install(&flow);
+    let snapshot = bed.switch.publisher.current();
+    let view = snapshot.bridge(bed.bridge).expect("there");
+    let rule = view.tables[0].rules.iter().next().expect("there").clone();
+    drop(snapshot);
+    // The rule that had the slot before, which matched tunnel options.
+    let mut gone = crate::model::Rule {
+        priority: 5,
+        ..(*rule).clone()
+    };
+    let option = ofp::key::Place::new(ofp::key::word::TUN_METADATA, 0, 32);
+    gone.matching.set(option, 1, u128::MAX);
+    let mut map = crate::model::tlv::TlvMap::default();
+    let (class, kind, size, index) = (1, 1, 4, 0);
+    assert!(map.add(TlvMapping {
+        class,
+        kind,
+        size,
+        index
+    }));
+    let bridge = bed.switch.bridges.get_mut(&bed.bridge).expect("there");
+    bridge.config.tlvs = Some(Arc::new(map));
+    let finish = |rule: crate::model::Rule| {
+        Event::Finish(Arc::new(Finished {
+            bridge: BridgeId(0),
+            rule: Arc::new(rule),
+            idle_secs: 1,
+            hard_secs: 1,
+        }))
+    };
+    bed.happens(finish(gone.clone()));
+    assert_eq!(bed.all_flows()[0].hard_timeout_secs, 50);
+    gone.priority = 6;
+    bed.happens(finish(gone));
+    assert_eq!(bed.all_flows()[0].hard_timeout_secs, 1);
+}
