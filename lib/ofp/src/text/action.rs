@@ -98,7 +98,7 @@ const ACTIONS: &[(&str, Reader)] = &[
     ("fragment", experimenter::fragment),
     ("reassemble", experimenter::reassemble),
     ("bpdu", experimenter::bpdu),
-    ("meter", |a| Ok(Action::Meter(MeterId(a.need()?.int()?)))),
+    ("meter", meter),
     ("clear_actions", |a| a.nothing(Action::ClearActions)),
     ("write_actions", write_actions),
     ("write_metadata", write_metadata),
@@ -126,6 +126,7 @@ pub(super) fn read_list(
     for item in text.items() {
         let item = item?;
         if item.key.text.eq_ignore_ascii_case("drop") {
+            item.bare()?;
             drop = Some(item.key);
             continue;
         }
@@ -264,7 +265,7 @@ fn output(arg: &Arg<'_, '_>) -> Result<Action> {
     let value = arg.need()?;
     if value.text.contains("port=") || value.text.contains("max_len=") {
         let (mut port, mut max_len) = (None, None);
-        for item in value.items() {
+        for item in value.items_once() {
             let item = item?;
             match item.key.text {
                 "port" => port = Some(arg.port(item.need()?)?),
@@ -343,7 +344,7 @@ fn controller(arg: &Arg<'_, '_>) -> Result<Action> {
         max_len: WHOLE_PACKET,
         ..Controller::default()
     };
-    for item in value.items() {
+    for item in value.items_once() {
         let item = item?;
         match item.key.text {
             "max_len" => c.max_len = item.need()?.int()?,
@@ -359,7 +360,10 @@ fn controller(arg: &Arg<'_, '_>) -> Result<Action> {
                     .1;
             }
             "userdata" => c.userdata = bytes(item.need()?)?,
-            "pause" => c.pause = true,
+            "pause" => {
+                item.bare()?;
+                c.pause = true;
+            }
             "meter_id" => c.meter = Some(MeterId(item.need()?.int()?)),
             _ => {
                 let keys = ["max_len", "id", "reason", "userdata", "pause", "meter_id"];
@@ -397,6 +401,17 @@ fn bytes(word: Word<'_>) -> Result<Vec<u8>> {
             .map(|pair| pair[0] << 4 | pair[1])
             .collect()),
         _ => Err(fault()),
+    }
+}
+
+fn meter(arg: &Arg<'_, '_>) -> Result<Action> {
+    let word = arg.need()?;
+    let help = format!("a meter is 1 to {}", MeterId::MAX);
+    match word.number(u128::from(MeterId::MAX.0)) {
+        Ok(0) => Err(word.fail("no such meter").help(help)),
+        number => Ok(Action::Meter(MeterId(
+            number.map_err(|e| e.help(help))? as u32
+        ))),
     }
 }
 

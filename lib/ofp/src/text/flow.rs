@@ -228,6 +228,9 @@ impl<'a, 'p> Fields<'a, 'p> {
             if !self.allowed.timeouts {
                 return Err(key.fail("has no meaning here"));
             }
+            if let Err(fault) = item.bare() {
+                judge.fault(fault)?;
+            }
             self.flow.flags |= bit;
             return Ok(());
         }
@@ -240,11 +243,14 @@ impl<'a, 'p> Fields<'a, 'p> {
                 }
             };
         }
-        if name != "cookie" && self.seen.contains(&name) {
+        let value = item.need()?;
+        // One selects, the other is the new one.
+        let is_mask = name == "cookie" && value.text.contains('/');
+        let said = if is_mask { "cookie mask" } else { name };
+        if !is_mask && self.seen.contains(&said) {
             judge.fault(key.fail("given twice"))?;
         }
-        self.seen.push(name);
-        let value = item.need()?;
+        self.seen.push(said);
         let refuse = |may: bool| {
             if may {
                 Ok(())
@@ -287,7 +293,7 @@ impl<'a, 'p> Fields<'a, 'p> {
                 if self.flow.cookie_mask != 0 {
                     return Err(value.fail("a second cookie mask"));
                 }
-                if self.seen.iter().filter(|s| **s == "cookie").count() > 1 {
+                if self.seen.contains(&"cookie") {
                     self.flow.new_cookie = Some(self.flow.cookie);
                 }
                 self.flow.cookie = Cookie(cookie.bits64()?);
@@ -418,7 +424,7 @@ pub fn read_packet_out(text: &str, ports: &dyn PortNames) -> Result<PacketOut> {
         ..PacketOut::default()
     };
     let (mut packet, mut actions) = (false, false);
-    for item in whole.items() {
+    for item in whole.items_once() {
         let item = item?;
         match item.key.text {
             "in_port" => out.in_port = read_port(item.need()?, ports)?,

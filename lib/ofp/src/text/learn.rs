@@ -45,9 +45,16 @@ pub(super) fn learn(arg: &Arg<'_, '_>) -> Result<Action> {
         text: "",
         ..arg.item.key
     });
+    let mut seen = Vec::new();
     for item in value.items() {
         let item = item?;
-        match item.key.text {
+        let name = item.key.text;
+        // Fields, loads and outputs may come again and again.
+        if KEYS.contains(&name) && !matches!(name, "load" | "output") && seen.contains(&name) {
+            return Err(item.key.fail("given twice"));
+        }
+        seen.push(name);
+        match name {
             "table" => {
                 let number = item.need()?.number(254);
                 learn.table = TableId(number.map_err(|e| e.help("a table is 0 to 253"))? as u8);
@@ -59,8 +66,13 @@ pub(super) fn learn(arg: &Arg<'_, '_>) -> Result<Action> {
             "priority" => learn.priority = item.need()?.int()?,
             "cookie" => learn.cookie = Cookie(item.need()?.int()?),
             "limit" => learn.limit = item.need()?.int()?,
-            "send_flow_rem" => learn.flags |= learn_flag::SEND_FLOW_REM,
-            "delete_learned" => learn.flags |= learn_flag::DELETE_LEARNED,
+            "send_flow_rem" | "delete_learned" => {
+                item.bare()?;
+                learn.flags |= match name {
+                    "send_flow_rem" => learn_flag::SEND_FLOW_REM,
+                    _ => learn_flag::DELETE_LEARNED,
+                };
+            }
             "result_dst" => {
                 learn.result = Some(one_bit(item.need()?)?);
                 learn.flags |= learn_flag::WRITE_RESULT;
@@ -194,7 +206,7 @@ pub(super) fn conjunction(arg: &Arg<'_, '_>) -> Result<Action> {
 /// `fin_timeout([idle_timeout=N][,hard_timeout=N])`
 pub(super) fn fin_timeout(arg: &Arg<'_, '_>) -> Result<Action> {
     let (mut idle_secs, mut hard_secs) = (0, 0);
-    for item in arg.item.value.iter().flat_map(|value| value.items()) {
+    for item in arg.item.value.iter().flat_map(|value| value.items_once()) {
         let item = item?;
         match item.key.text {
             "idle_timeout" => idle_secs = item.need()?.int()?,

@@ -130,12 +130,12 @@ impl<'a> MatchReader<'a> {
     /// Takes an item if it belongs to a match.
     pub(super) fn take(&mut self, item: Item<'a>) -> bool {
         let name = item.key.text.split('[').next().unwrap_or_default();
-        let word = item.value.is_none() && (name == "eth" || PROTOCOLS.iter().any(|p| p.0 == name));
         let field = VLAN_NAMES.contains(&name) || field_named(name).is_some();
-        if word || field {
+        let known = field || is_protocol(name);
+        if known {
             self.items.push(item);
         }
-        word || field
+        known
     }
 
     /// The match, or what is wrong with it.
@@ -154,7 +154,7 @@ impl<'a> MatchReader<'a> {
         // What others need comes first.
         self.items.sort_by_key(|item| match item.key.text {
             "packet_type" => 0,
-            _ if item.value.is_none() => 1,
+            name if item.value.is_none() || is_protocol(name) => 1,
             "eth_type" | "dl_type" => 2,
             "nw_proto" | "ip_proto" => 3,
             "icmp_type" | "icmpv6_type" | "tp_src" => 4,
@@ -165,6 +165,10 @@ impl<'a> MatchReader<'a> {
         }
         Ok(builder.matching)
     }
+}
+
+fn is_protocol(name: &str) -> bool {
+    name == "eth" || PROTOCOLS.iter().any(|protocol| protocol.0 == name)
 }
 
 /// Names that a match can begin with.
@@ -178,7 +182,10 @@ pub(super) fn match_names() -> impl Iterator<Item = &'static str> {
 impl Builder<'_> {
     fn item(&mut self, item: &Item<'_>) -> Result<()> {
         let key = item.key;
-        if item.value.is_none() {
+        if item.value.is_none() || is_protocol(key.text) {
+            if let Err(fault) = item.bare() {
+                self.judge.fault(fault)?;
+            }
             return self.protocol(key);
         }
         let value = item.need()?;

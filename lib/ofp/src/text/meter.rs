@@ -92,6 +92,7 @@ pub fn read_meter_mod(text: &str, command: MeterCommand) -> Result<MeterMod> {
                 return Err(value.fail("only one meter at a time can be made so"));
             }
         } else if let Some((_, bit)) = FLAGS.iter().find(|row| row.0 == key.text) {
+            item.bare()?;
             flags |= bit;
         } else {
             let known = KEYS.iter().chain(BAND_KEYS).copied();

@@ -159,6 +159,18 @@ impl<'a> Word<'a> {
             self.int()
         }
     }
+    /// The items of a key-value text in which a key stands once.
+    pub fn items_once(self) -> impl Iterator<Item = Result<Item<'a>>> {
+        let mut seen = Vec::new();
+        self.items().map(move |item| {
+            let item = item?;
+            if seen.contains(&item.key.text) {
+                return Err(item.key.fail("given twice"));
+            }
+            seen.push(item.key.text);
+            Ok(item)
+        })
+    }
     /// The items of a key-value text.
     pub fn items(self) -> Items<'a> {
         Items { rest: self }
@@ -217,6 +229,13 @@ impl<'a> Item<'a> {
         match self.value {
             Some(value) if !value.text.is_empty() => Ok(value),
             _ => Err(self.key.fail("needs a value")),
+        }
+    }
+    /// An error if there is a value.
+    pub fn bare(&self) -> Result<()> {
+        match self.value {
+            Some(value) => Err(value.fail(format!("{} takes no value", self.key.text))),
+            None => Ok(()),
         }
     }
     /// The value and everything behind it, to the end of the text.

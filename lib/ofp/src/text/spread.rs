@@ -168,7 +168,7 @@ pub(super) fn sample(arg: &Arg<'_, '_>) -> Result<Action> {
         sampling_port: PortNo::ANY,
         ..Sample::default()
     };
-    for item in arg.need()?.items() {
+    for item in arg.need()?.items_once() {
         let item = item?;
         match item.key.text {
             "probability" => {

@@ -45,7 +45,7 @@ fn read_mapping(option: Word<'_>, field: Word<'_>) -> Result<TlvMapping> {
     let braces = option.strip_brackets('{', '}');
     let inner = braces.ok_or_else(|| option.fail("not in braces").help(HELP))?;
     let (mut class, mut kind, mut size) = (None, None, None);
-    for item in inner.items() {
+    for item in inner.items_once() {
         let item = item?;
         let value = item.need()?;
         match item.key.text {
