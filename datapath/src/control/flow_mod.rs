@@ -6,6 +6,7 @@ use super::dump::actions_size;
 use super::expiry::Ended;
 use super::flow_table::{Flow, FlowIndex, Selection};
 use super::settings::ConnId;
+use super::table_mod::tables;
 use super::undo::Undo;
 use super::{Settling, Switch};
 use crate::model::{BridgeId, Change, Rule, RuleId};
@@ -264,7 +265,7 @@ impl Switch {
         let Some(bridge) = self.bridges.get(&id) else {
             return;
         };
-        if bridge.monitors > 0 {
+        if bridge.monitors > 0 || tables().any(|table| bridge.tables.has_vacancy_events(table)) {
             let removed = FlowEvent::Removed(FlowRemovedReason::Delete);
             let places = bridge.flows.places();
             places.for_each(|place| self.flow_changed(id, FlowIndex::at(place), removed));

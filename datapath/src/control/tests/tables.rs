@@ -142,7 +142,22 @@ fn vacancy_events() {
         };
         note(bed.ask(1, Body::FlowMod(Box::new(gone))), 100 + n);
     }
-    assert_eq!(events, [(8, 3, 20), (107, 4, 70)]);
+    // All at once: the bridge gets or loses controllers.
+    for n in 1..=10 {
+        note(
+            bed.ask(1, Body::FlowMod(Box::new(timed(n, 1, 0, 0)))),
+            200 + n,
+        );
+    }
+    let mut settings = bed.switch.bridges[&bed.bridge].settings.clone();
+    settings.has_controllers ^= true;
+    let (now, id) = (bed.now, bed.bridge);
+    bed.switch.set_bridge(now, id, settings).expect("valid");
+    bed.switch.tick(now, &mut bed.out);
+    bed.publish();
+    note(bed.sent(1), 300);
+    let want = [(8, 3, 20), (107, 4, 70), (208, 3, 20), (300, 4, 100)];
+    assert_eq!(events, want);
     let request = Body::MultipartRequest(MultipartRequest::TableDesc);
     let mut descs = Vec::new();
     for reply in bed.ask(1, request) {
