@@ -105,11 +105,15 @@ fn prefix(word: Word<'_>, width: u32) -> Option<Result<u128>> {
     Some(Ok(ones & !ones.checked_shr(len).unwrap_or(0)))
 }
 
-/// `+syn-ack`, `syn|ack`, or numbers with an optional mask.
+/// `+syn-ack`, `syn|ack`, or numbers with an optional mask; bits without a name as `[200]`.
 fn flags(word: Word<'_>, ones: u128, names: &[&str]) -> Result<(u128, u128)> {
-    let bit = |name: Word<'_>| match names.iter().position(|n| *n == name.text) {
-        Some(at) => Ok(1u128 << at),
-        None => Err(name.fail("not a flag").help(names.join(", "))),
+    let bit = |name: Word<'_>| {
+        let named = names.iter().position(|n| *n == name.text);
+        let number = |inner: Word<'_>| u128::from_str_radix(inner.text, 16).ok();
+        let unnamed = || name.strip_brackets('[', ']').and_then(number);
+        let bits = named.map(|at| 1 << at).or_else(unnamed);
+        bits.filter(|bits| *bits != 0 && bits & !ones == 0)
+            .ok_or_else(|| name.fail("not a flag").help(names.join(", ")))
     };
     if word.text.starts_with(|c: char| c.is_ascii_digit()) {
         return masked(word, ones, |w| w.number(ones), |w| w.number(ones));
@@ -436,4 +440,33 @@ pub fn read_subfield(word: Word<'_>) -> Result<Subfield> {
         start: first,
         width: end - first + 1,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::text::{PortMap, Style, print_match, read_match};
+    use crate::types::Version;
+
+    #[test]
+    fn flags_without_a_name_read_back() {
+        let ports = PortMap::default();
+        for text in [
+            "tcp,tcp_flags=[200]",
+            "tcp,tcp_flags=syn|[e00]",
+            "tcp,tcp_flags=+syn-ack+[200]-[400]",
+        ] {
+            let matching = read_match(text, &ports).unwrap_or_else(|e| panic!("{text}: {e}"));
+            assert_eq!(
+                format!(
+                    "{}",
+                    print_match(&matching, &Style::plain(Version::V13, &ports))
+                ),
+                text
+            );
+        }
+        for bad in ["[2000]", "+[0]", "[x]", "[200", "+[200]-[200]"] {
+            let text = format!("tcp,tcp_flags={bad}");
+            assert!(read_match(&text, &ports).is_err(), "{text}");
+        }
+    }
 }
