@@ -26,10 +26,14 @@ pub enum Target {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Target::Unix(path) => write!(f, "unix:{}", path.display()),
-            Target::Tcp(host, port) => write!(f, "tcp:{host}:{port}"),
-            Target::Ssl(host, port) => write!(f, "ssl:{host}:{port}"),
+        let (method, host, port) = match self {
+            Target::Unix(path) => return write!(f, "unix:{}", path.display()),
+            Target::Tcp(host, port) => ("tcp", host, port),
+            Target::Ssl(host, port) => ("ssl", host, port),
+        };
+        match host.contains(':') {
+            true => write!(f, "{method}:[{host}]:{port}"),
+            false => write!(f, "{method}:{host}:{port}"),
         }
     }
 }
@@ -95,7 +99,11 @@ fn host_and_port(word: &str, rest: &str) -> Result<(String, u16)> {
     let (host, port) = match rest.strip_prefix('[') {
         Some(inner) => {
             let (host, after) = inner.split_once(']').ok_or_else(fault)?;
-            (host, after.strip_prefix(':'))
+            match (host, after.strip_prefix(':')) {
+                ("", _) => return Err(fault()),
+                (host, None) if after.is_empty() => (host, None),
+                (host, port) => (host, Some(port.ok_or_else(fault)?)),
+            }
         }
         None => match rest.split_once(':') {
             Some((host, port)) => (host, Some(port)),
@@ -217,13 +225,21 @@ mod tests {
             ("unix:/a/b", "unix:/a/b"),
             ("/a/b.mgmt", "unix:/a/b.mgmt"),
             ("tcp:127.0.0.1", "tcp:127.0.0.1:6653"),
-            ("tcp:[::1]:7", "tcp:::1:7"),
+            ("tcp:[::1]:7", "tcp:[::1]:7"),
+            ("ssl:[::1]", "ssl:[::1]:6653"),
             ("tcp:host:66", "tcp:host:66"),
             ("ssl:host", "ssl:host:6653"),
         ] {
             assert_eq!(Target::read(word).unwrap().to_string(), want);
         }
-        for bad in ["tcp:", "tcp:a:b", "tcp:[::1", "ssl:"] {
+        for bad in [
+            "tcp:",
+            "tcp:a:b",
+            "tcp:[::1",
+            "tcp:[::1]7",
+            "tcp:[]:7",
+            "ssl:",
+        ] {
             assert!(Target::read(bad).is_err(), "{bad}");
         }
     }
