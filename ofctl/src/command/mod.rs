@@ -8,7 +8,9 @@ mod difference;
 mod encode;
 mod flow;
 mod flow_monitor;
+mod forms;
 mod group;
+mod lazy;
 mod lint;
 mod meter;
 mod monitor;
@@ -26,6 +28,7 @@ mod trace;
 mod watch;
 mod wireform;
 
+use lazy::LazyPorts;
 pub(crate) use source::Place;
 
 use crate::connection::Connection;
@@ -33,8 +36,8 @@ use crate::failure::{Failure, Result};
 use crate::options::Options;
 use ofp::message::{Body, MultipartPart, MultipartRequest};
 use ofp::text::print::print_message;
-use ofp::text::{PortMap, PortNames, Style, nearest};
-use ofp::types::{PortNo, TableId, Version};
+use ofp::text::{PortMap, Style, nearest};
+use ofp::types::Version;
 use std::cell::{OnceCell, RefCell};
 use std::io::Write;
 use std::time::Instant;
@@ -438,6 +441,12 @@ pub(crate) const COMMANDS: &[Command] = &[
         "print the flows of a file as they would be sent",
     ),
     row(
+        "parse-group",
+        "GROUP",
+        parse::parse_group,
+        "print a group as it would be sent",
+    ),
+    row(
         "parse-actions",
         "VERSION",
         parse::parse_actions,
@@ -664,58 +673,6 @@ impl Context<'_> {
             hex: self.options.more > 0,
             ..Style::plain(version, ports)
         }
-    }
-}
-
-/// Port names that are asked for on a connection of their own, and only if they are needed.
-pub(crate) struct LazyPorts<'a> {
-    context: &'a Context<'a>,
-    map: OnceCell<PortMap>,
-    tables: OnceCell<PortMap>,
-    failure: RefCell<Option<Failure>>,
-}
-
-impl LazyPorts<'_> {
-    fn map(&self) -> &PortMap {
-        if self.context.options.no_names {
-            return self.map.get_or_init(PortMap::default);
-        }
-        self.map.get_or_init(|| self.fetch(Connection::ports))
-    }
-    fn fetch(&self, ask: impl Fn(&mut Connection) -> Result<PortMap>) -> PortMap {
-        let fetched = self.context.connect().and_then(|mut c| ask(&mut c));
-        fetched.unwrap_or_else(|failure| {
-            *self.failure.borrow_mut() = Some(failure);
-            PortMap::default()
-        })
-    }
-    /// If the names could not be fetched, that is the failure to report.
-    fn or_failure<T>(&self, result: Result<T>) -> Result<T> {
-        match (result, self.failure.take()) {
-            (Err(_), Some(failure)) => Err(failure),
-            (result, _) => result,
-        }
-    }
-}
-
-impl PortNames for LazyPorts<'_> {
-    fn number(&self, name: &str) -> Option<PortNo> {
-        self.map().number(name)
-    }
-    fn names(&self) -> Vec<String> {
-        self.map().names()
-    }
-    fn table(&self, name: &str) -> Option<TableId> {
-        if self.context.options.no_names {
-            return None;
-        }
-        let tables = self.tables.get_or_init(|| {
-            self.fetch(|connection| {
-                let mut map = PortMap::default();
-                connection.add_table_names(&mut map).map(|()| map)
-            })
-        });
-        tables.table(name)
     }
 }
 

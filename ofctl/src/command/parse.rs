@@ -1,26 +1,23 @@
 //! Text and bytes without a switch: what a flow becomes, what bytes mean.
 
-use super::source::{Source, read, restrict};
+use super::forms::{Form, Forms};
+use super::source::{Source, keep, read, read_as_written, restrict};
 use super::{Context, print as write};
-use crate::connection::{STANDARD10, describe_frame, flow_dialect};
+use crate::connection::describe_frame;
 use crate::failure::{Failure, Result};
 use crate::lenient::Reading;
 use bytes::Bytes;
-use ofp::message::{Body, FlowMod, Message};
-use ofp::text::{PortMap, Style, print};
+use ofp::message::{Body, GroupCommand, Message};
+use ofp::text::{PortMap, Style, print, read_group_mod};
 use ofp::types::{Version, Xid};
+use ofp::usable::usable_group;
 use std::io::Read;
 
-/// Prints a flow as it would arrive.
-fn print_flow(xid: u32, flow: FlowMod, version: Version) -> Result<()> {
-    let standard = ofp::usable::can_say(&flow, STANDARD10);
-    let dialect = flow_dialect(version, standard);
-    let bytes = Message {
-        xid: Xid(xid),
-        body: Body::FlowMod(Box::new(flow)),
-    }
-    .to_bytes(&dialect);
-    print_wire(&bytes, false)
+/// Says which forms there are for what was read, and takes the preferred one of those allowed.
+fn choose(context: &Context<'_>, usable: Forms) -> Result<&'static Form> {
+    let allowed = Forms::allowed(context.options)?;
+    write(&format!("usable protocols: {usable}\n"))?;
+    usable.and(allowed).first()
 }
 
 pub(super) fn print_wire(bytes: &Bytes, hex: bool) -> Result<()> {
@@ -34,32 +31,60 @@ pub(super) fn print_wire(bytes: &Bytes, hex: bool) -> Result<()> {
 }
 
 pub(super) fn parse_flow(context: &Context<'_>) -> Result<()> {
-    let flow = read(
-        &None,
-        &context.args[0],
-        None,
-        &PortMap::default(),
-        Reading::by(context.options.lenient),
-    )?;
-    let mut versions = context.options.versions()?.0;
-    restrict(&mut versions, &flow, &None)?;
-    print_flow(1, flow, versions[0])
+    parse_source(context, &Source::argument(Some(&context.args[0]))?)
 }
 
 pub(super) fn parse_flows(context: &Context<'_>) -> Result<()> {
-    let source = Source::file(&context.args[0])?;
+    parse_source(context, &Source::file(&context.args[0])?)
+}
+
+/// Prints flows as they would arrive.
+fn parse_source(context: &Context<'_>, source: &Source) -> Result<()> {
     let ports = PortMap::default();
-    let mut versions = context.options.versions()?.0;
     let reading = Reading::by(context.options.lenient);
+    let mut usable = Forms::ALL;
     for (place, line) in source.lines() {
-        let flow = read(&place, line, None, &ports, reading)?;
-        restrict(&mut versions, &flow, &place)?;
+        let flow = read_as_written(&place, line, None, &ports, reading)?;
+        usable = usable.and(Forms::of_flow(&flow));
     }
+    let form = choose(context, usable).or_else(|failure| {
+        // The flow at fault, with the reasons, if it is a single one.
+        let mut versions = context.options.versions()?.0;
+        for (place, line) in source.lines() {
+            let flow = read(&place, line, None, &ports, reading.again())?;
+            restrict(&mut versions, &flow, &place)?;
+        }
+        Err(failure)
+    })?;
+    write(&format!("chosen protocol: {}\n", form.name))?;
     for (xid, (place, line)) in (1..).zip(source.lines()) {
-        let flow = read(&place, line, None, &ports, reading.again())?;
-        print_flow(xid, flow, versions[0])?;
+        let flow = match form.dialect().flow_mod_table_id {
+            true => read_as_written(&place, line, None, &ports, reading.again()),
+            false => read(&place, line, None, &ports, reading.again()),
+        }?;
+        let body = Body::FlowMod(Box::new(flow));
+        let xid = Xid(xid);
+        print_wire(&Message { xid, body }.to_bytes(&form.dialect()), false)?;
     }
     Ok(())
+}
+
+/// Prints a group as it would arrive.
+pub(super) fn parse_group(context: &Context<'_>) -> Result<()> {
+    let text = &context.args[0];
+    let group = read_group_mod(text, Some(GroupCommand::Add), &PortMap::default())
+        .map_err(Failure::text(text))?;
+    let usable = usable_group(&group);
+    let form = choose(context, Forms::of(&usable)).or_else(|_| {
+        let mut versions = context.options.versions()?.0;
+        keep(&mut versions, &usable, "group", &None)?;
+        Err(Failure::plain("no usable protocol"))
+    })?;
+    let version = form.protocol.version;
+    write(&format!("chosen version: {}\n", version.name()))?;
+    let body = Body::GroupMod(Box::new(group));
+    let xid = Xid(1);
+    print_wire(&Message { xid, body }.to_bytes(&form.dialect()), false)
 }
 
 /// Bytes written as hexadecimal digits, with white space between them.

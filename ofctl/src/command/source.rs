@@ -60,8 +60,27 @@ impl Source {
     }
 }
 
-/// Reads a flow and says which text it was if it is wrong.
+/// Reads a flow; one that names no table is for the first.
 pub(super) fn read(
+    place: &Place,
+    line: &str,
+    command: Option<FlowModCommand>,
+    ports: &dyn PortNames,
+    reading: Reading,
+) -> Result<FlowMod> {
+    let mut flow = read_as_written(place, line, command, ports, reading)?;
+    let deletes = matches!(
+        flow.command,
+        FlowModCommand::Delete | FlowModCommand::DeleteStrict
+    );
+    if flow.table == TableId::ALL && !deletes {
+        flow.table = TableId(0);
+    }
+    Ok(flow)
+}
+
+/// Reads a flow and says which text it was if it is wrong.
+pub(super) fn read_as_written(
     place: &Place,
     line: &str,
     command: Option<FlowModCommand>,
@@ -73,16 +92,8 @@ pub(super) fn read(
         None => String::new(),
     };
     let flow = |text: &str| read_flow_mod(text, command, ports);
-    let mut flow = lenient::read(line, reading, &shown, flow)
-        .map_err(|(line, error)| Failure::text_at(place.clone(), &line, error))?;
-    let deletes = matches!(
-        flow.command,
-        FlowModCommand::Delete | FlowModCommand::DeleteStrict
-    );
-    if flow.table == TableId::ALL && !deletes {
-        flow.table = TableId(0);
-    }
-    Ok(flow)
+    lenient::read(line, reading, &shown, flow)
+        .map_err(|(line, error)| Failure::text_at(place.clone(), &line, error))
 }
 
 /// Keeps the versions that can say the flow; an error, with the reasons, if none can.

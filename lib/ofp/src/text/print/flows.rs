@@ -58,8 +58,7 @@ pub fn print_flow_mod(flow: &FlowMod, style: &Style<'_>) -> String {
         FlowModCommand::DeleteStrict => "DEL_STRICT",
     }
     .to_owned();
-    let add = flow.command == FlowModCommand::Add;
-    if flow.table.0 != 0 && !(add && flow.table == TableId::ALL) {
+    if flow.table.0 != 0 {
         let table = shown_table(flow.table, style.port_names());
         let _ = write!(out, " table:{table}");
     }
