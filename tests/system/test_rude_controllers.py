@@ -75,10 +75,13 @@ class Flood(threading.Thread):
                 self.sent += 1
             except BlockingIOError:
                 time.sleep(0.001)
+            except (BrokenPipeError, ConnectionResetError):
+                # Hung up on: it left more unread than the switch keeps.
+                return
             try:
                 while self.reads and client.recv(1 << 20):
                     pass
-            except BlockingIOError:
+            except (BlockingIOError, ConnectionResetError):
                 pass
 
     def close(self):
