@@ -22,14 +22,11 @@ const SPECIAL_ACTIONS: &[&str] = &[
     "set_field",
     "move",
     "group",
-    "push",
-    "pop",
     "in_port",
-    "enqueue",
     "resubmit",
 ];
 /// Actions in one word that are coloured like brackets.
-const BARE: &[&str] = &["dec_ttl", "dec_mpls_ttl", "exit"];
+const BARE: &[&str] = &["dec_ttl", "dec_mpls_ttl"];
 
 /// Whether `--color=WHEN` asks for colours.
 pub fn wanted(when: &str) -> Option<bool> {
@@ -89,6 +86,11 @@ impl Painter {
                 self.is_value = name != "actions";
                 match name {
                     "CONTROLLER" => self.out.push_str("CONTROLLER:"),
+                    // The stock tool colours this one's name alone.
+                    "conj_id" => {
+                        self.paint(sgr, name);
+                        self.out.push(sign);
+                    }
                     _ => self.paint(sgr, &format!("{name}{sign}")),
                 }
                 &behind[1..]
@@ -105,6 +107,7 @@ impl Painter {
             _ => {
                 match name {
                     "drop" => self.paint(sgr::DROP, name),
+                    "exit" if self.in_actions => self.paint(sgr::SPECIAL, name),
                     _ if !self.in_actions && !name.contains("_") => self.paint(sgr::VALUE, name),
                     _ if self.in_actions && BARE.contains(&name) => {
                         self.paint(sgr::PARENTHESIS, name);
