@@ -574,6 +574,7 @@ const COMMAND_LINES: &[Line] = &[
             "ofp-print",
             "parse-flow",
             "parse-flows",
+            "parse-group",
             "parse-actions",
             "parse-instructions",
             "parse-nxm",

@@ -48,8 +48,18 @@ fn flags(out: &mut String, flags: u16) {
     }
 }
 
-/// Prints what a FLOW_MOD says: `ADD table:1 ip actions=drop`.
+/// Prints what a FLOW_MOD says: `ADD table:1 ip actions=drop`. An ADD to no table in particular names none.
 pub fn print_flow_mod(flow: &FlowMod, style: &Style<'_>) -> String {
+    let names_none = flow.command == FlowModCommand::Add && flow.table == TableId::ALL;
+    flow_mod(flow, style, !names_none)
+}
+
+/// As above, as it travelled: with the number that stands for no table.
+pub(super) fn travelled(flow: &FlowMod, style: &Style<'_>) -> String {
+    flow_mod(flow, style, true)
+}
+
+fn flow_mod(flow: &FlowMod, style: &Style<'_>, names_table: bool) -> String {
     let mut out = match flow.command {
         FlowModCommand::Add => "ADD",
         FlowModCommand::Modify => "MOD",
@@ -58,7 +68,7 @@ pub fn print_flow_mod(flow: &FlowMod, style: &Style<'_>) -> String {
         FlowModCommand::DeleteStrict => "DEL_STRICT",
     }
     .to_owned();
-    if flow.table.0 != 0 {
+    if flow.table.0 != 0 && names_table {
         let table = shown_table(flow.table, style.port_names());
         let _ = write!(out, " table:{table}");
     }

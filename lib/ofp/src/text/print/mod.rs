@@ -168,7 +168,7 @@ fn body(out: &mut String, body: &Body, style: &Style<'_>) {
         Body::PacketOut(packet) => flows::packet_out(out, packet, style),
         Body::FlowMod(flow) => {
             out.push(' ');
-            out.push_str(&print_flow_mod(flow, style));
+            out.push_str(&flows::travelled(flow, style));
         }
         Body::PortMod(port_mod) => ports::port_mod(out, port_mod, style),
         Body::RoleRequest(role) | Body::RoleReply(role) => config::role(out, role),
