@@ -87,7 +87,7 @@ def test_a_controller(tls, pki, lab, bootstrap):
         tls.vsctl("--bootstrap", "set-ssl", key, certificate, ca)
     log = open(lab.directory() / "controller.log", "wb")
     peer = ["--peer-ca-cert", f"{pki}/pki/controllerca/cacert.pem"]
-    tls.namespace.start("ovs-testcontroller", *options(pki, "ctl"), *peer, f"pssl:6653:{ADDRESS}", stdout=log, stderr=log,
+    tls.namespace.start("ovs-testcontroller", "-O", "OpenFlow13", *options(pki, "ctl"), *peer, f"pssl:6653:{ADDRESS}", stdout=log, stderr=log,
                         env={"OVS_RUNDIR": str(tls.rundir)})
     tls.vsctl("set-fail-mode", "br0", "secure")
     tls.ofctl("del-flows", "br0")
