@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thiserror::Error;
-use verify::{Bootstrap, SignedByCa};
+use verify::{Bootstrap, Trust, Verifier};
 
 /// What cannot be used.
 #[derive(Debug, Error)]
@@ -116,14 +116,15 @@ impl Files {
             .with_safe_default_protocol_versions()?
             .dangerous();
         let learns = self.bootstrap && !self.ca_cert.exists();
-        let bootstrap = learns.then(|| Arc::new(Bootstrap::new(&self.ca_cert, provider())));
-        let builder = match &bootstrap {
-            Some(bootstrap) => builder.with_custom_certificate_verifier(bootstrap.clone()),
-            None => {
-                let verifier = SignedByCa::new(self.roots()?, provider());
-                builder.with_custom_certificate_verifier(Arc::new(verifier))
-            }
+        let bootstrap = learns.then(|| Arc::new(Bootstrap::new(&self.ca_cert)));
+        let verifier = Verifier {
+            trust: match &bootstrap {
+                Some(bootstrap) => Trust::First(bootstrap.clone()),
+                None => Trust::Ca(self.roots()?),
+            },
+            provider: provider(),
         };
+        let builder = builder.with_custom_certificate_verifier(Arc::new(verifier));
         let config = builder.with_client_auth_cert(self.chain()?, self.key()?)?;
         Ok(Client {
             config: Arc::new(config),

@@ -12,21 +12,25 @@ use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureSc
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 type Checked<T> = std::result::Result<T, rustls::Error>;
 
-/// Signed by one of these, whatever its name.
+/// Whose signature a server's certificate has to have.
 #[derive(Debug)]
-pub(crate) struct SignedByCa {
-    roots: RootCertStore,
-    provider: Arc<CryptoProvider>,
+pub(crate) enum Trust {
+    /// One of these.
+    Ca(RootCertStore),
+    /// The CA's that the server shows with it; it is learnt.
+    First(Arc<Bootstrap>),
 }
 
-impl SignedByCa {
-    pub(crate) fn new(roots: RootCertStore, provider: Arc<CryptoProvider>) -> SignedByCa {
-        SignedByCa { roots, provider }
-    }
+/// Checks servers' certificates, whatever names are in them.
+#[derive(Debug)]
+pub(crate) struct Verifier {
+    pub(crate) trust: Trust,
+    pub(crate) provider: Arc<CryptoProvider>,
 }
 
 fn check(
@@ -46,16 +50,14 @@ fn check(
 #[derive(Debug)]
 pub(crate) struct Bootstrap {
     path: PathBuf,
-    provider: Arc<CryptoProvider>,
     /// What the server showed, after it was found to have signed the server's certificate.
     learnt: Mutex<Option<CertificateDer<'static>>>,
 }
 
 impl Bootstrap {
-    pub(crate) fn new(path: &Path, provider: Arc<CryptoProvider>) -> Bootstrap {
+    pub(crate) fn new(path: &Path) -> Bootstrap {
         Bootstrap {
             path: path.to_owned(),
-            provider,
             learnt: Mutex::default(),
         }
     }
@@ -91,12 +93,21 @@ impl Bootstrap {
         }
     }
 
+    /// The file is there whole or not at all.
     fn write_new(&self, certificate: &CertificateDer<'_>) -> std::io::Result<()> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Relaxed);
+        let extension = format!("{}.{number}.new", std::process::id());
+        let draft = self.path.with_extension(extension);
         let mut options = std::fs::OpenOptions::new();
         options.write(true).create_new(true).mode(0o644);
-        let mut file = options.open(&self.path)?;
-        file.write_all(pem(certificate).as_bytes())?;
-        file.sync_all()
+        let mut file = options.open(&draft)?;
+        let written = file
+            .write_all(pem(certificate).as_bytes())
+            .and_then(|()| file.sync_all())
+            .and_then(|()| std::fs::hard_link(&draft, &self.path));
+        std::fs::remove_file(&draft)?;
+        written
     }
 }
 
@@ -125,7 +136,7 @@ fn pem(certificate: &CertificateDer<'_>) -> String {
     out + "-----END CERTIFICATE-----\n"
 }
 
-impl ServerCertVerifier for SignedByCa {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -134,50 +145,20 @@ impl ServerCertVerifier for SignedByCa {
         _ocsp: &[u8],
         now: UnixTime,
     ) -> Checked<ServerCertVerified> {
-        check(&self.roots, &self.provider, end_entity, intermediates, now)
-    }
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Checked<HandshakeSignatureValid> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, algorithms)
-    }
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Checked<HandshakeSignatureValid> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, algorithms)
-    }
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
-}
-
-impl ServerCertVerifier for Bootstrap {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        now: UnixTime,
-    ) -> Checked<ServerCertVerified> {
+        let bootstrap = match &self.trust {
+            Trust::Ca(roots) => {
+                return check(roots, &self.provider, end_entity, intermediates, now);
+            }
+            Trust::First(bootstrap) => bootstrap,
+        };
         // The server has to send its CA's certificate behind its own.
         let last = intermediates.last();
         let ca = last.ok_or(CertificateError::UnknownIssuer)?.clone();
         let mut roots = RootCertStore::empty();
         roots.add(ca.clone().into_owned())?;
         let checked = check(&roots, &self.provider, end_entity, intermediates, now)?;
-        let mut learnt = self.learnt.lock().unwrap_or_else(|held| held.into_inner());
-        *learnt = Some(ca.into_owned());
+        let learnt = bootstrap.learnt.lock();
+        *learnt.unwrap_or_else(|held| held.into_inner()) = Some(ca.into_owned());
         Ok(checked)
     }
     fn verify_tls12_signature(
@@ -221,7 +202,7 @@ mod tests {
     }
 
     fn learnt(path: &Path, certificate: &[u8]) -> Bootstrap {
-        let bootstrap = Bootstrap::new(path, crate::provider());
+        let bootstrap = Bootstrap::new(path);
         let certificate = CertificateDer::from(certificate.to_vec());
         *bootstrap.learnt.lock().unwrap() = Some(certificate);
         bootstrap
