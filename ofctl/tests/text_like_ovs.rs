@@ -339,3 +339,102 @@ fn forms_are_the_same() {
     let file = "in_port=LOCAL,actions=drop\n# none\ntable=3,dl_vlan=9,actions=2\n";
     same(&["parse-flows", "-"], file);
 }
+
+const ETHER_TYPES: &[&str] = &["0800", "0800", "0806", "8035", "86dd", "05ff", "8847", "@@"];
+const PROTOCOLS: &[&str] = &["06", "01", "11", "84", "3a", "@"];
+const VLANS: &[&str] = &["ffff", "0005", "0fff", "fffe", "@@"];
+
+/// Each line must become the same text as by the stock tool.
+fn same_blocks(command: &str, lines: &[String]) {
+    let input = format!("{}\n", lines.join("\n"));
+    let Some(stock) = run("ovs-ofctl", &[command], &input) else {
+        return;
+    };
+    let ours = run(env!("CARGO_BIN_EXE_ofctl"), &[command], &input).unwrap();
+    assert_eq!(stock.split("\n\n").count(), lines.len() + 1);
+    for ((ours, stock), line) in ours.split("\n\n").zip(stock.split("\n\n")).zip(lines) {
+        assert_eq!(ours, stock, "{command} {line}");
+    }
+    assert_eq!(ours.len(), stock.len());
+}
+
+/// Matches of OpenFlow 1.0; the digits `x` do not matter.
+#[test]
+fn random_matches_of_10_print_the_same() {
+    let mut dice = Dice(0x10);
+    let lines: Vec<String> = (0..500)
+        .map(|_| {
+            let sparse = format!("{:08x}", dice.below(1 << 22) & dice.below(1 << 22));
+            let template = [
+                dice.one(&["@@@@", &sparse, &sparse, &sparse]),
+                dice.one(&["0001", "fff8", "fffe", "ff00", "@@"]),
+                "@@@@@@ @@@@@@",
+                dice.one(VLANS),
+                dice.one(&["00", "07", "@"]),
+                dice.one(&["00", "xx"]),
+                dice.one(ETHER_TYPES),
+                dice.one(&["00", "fc", "@"]),
+                dice.one(PROTOCOLS),
+                dice.one(&["0000", "xxxx"]),
+                "@@@@ @@@@",
+                dice.one(&["0007", "@@"]),
+                dice.one(&["0008", "00ff", "@@"]),
+            ];
+            dice.fill(&template.join(" "))
+        })
+        .collect();
+    same_blocks("parse-ofp10-match", &lines);
+}
+
+#[test]
+fn random_matches_of_11_print_the_same() {
+    let mut dice = Dice(0x11);
+    let wide = &["0000000000000000", "ffffffffffffffff", "@@@@@@@@"];
+    let lines: Vec<String> = (0..500)
+        .map(|_| {
+            let wildcards = format!("{:08x}", dice.below(1 << 10) & dice.below(1 << 10));
+            let template = [
+                dice.one(&["0000", "0000", "@@"]),
+                dice.one(&["0058", "@@"]),
+                dice.one(&["00000001", "00000001", "fffffffe", "@@@@"]),
+                &wildcards,
+                "@@@@@@",
+                dice.one(&["000000000000", "ffffffffffff", "@@@@@@"]),
+                "@@@@@@",
+                dice.one(&["000000000000", "ffffffffffff", "@@@@@@"]),
+                dice.one(VLANS),
+                dice.one(&["03", "05", "@"]),
+                "00",
+                dice.one(ETHER_TYPES),
+                dice.one(&["00", "fc", "fc", "@"]),
+                dice.one(PROTOCOLS),
+                "@@@@",
+                dice.one(&["00000000", "ffffffff", "@@@@"]),
+                "@@@@",
+                dice.one(&["00000000", "ffffffff", "@@@@"]),
+                dice.one(&["0007", "@@"]),
+                dice.one(&["0008", "00ff", "@@"]),
+                dice.one(&["00000007", "@@@@"]),
+                "@ @@@ @@@@@@@@",
+                dice.one(wide),
+            ];
+            dice.fill(&template.join(" "))
+        })
+        .collect();
+    same_blocks("parse-ofp11-match", &lines);
+}
+
+#[test]
+fn tags_have_the_same_forms() {
+    let mut dice = Dice(0x8100);
+    let masks = [0xffff, 0x1fff, 0x1000, 0xf000, 0xe000, 0x0fff, 0];
+    for round in 0..120 {
+        let random = dice.below(0x10000);
+        let mask = *masks.get(dice.below(10) as usize).unwrap_or(&random);
+        let tci = dice.below(0x10000) & if round % 4 == 0 { 0xffff } else { mask };
+        same(
+            &["check-vlan", &format!("{tci:04x}"), &format!("{mask:04x}")],
+            "",
+        );
+    }
+}

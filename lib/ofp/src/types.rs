@@ -73,6 +73,10 @@ impl PortNo {
             _ => None,
         }
     }
+    /// Whether it is a port's number or a reserved one; between them is nothing.
+    pub const fn is_known(self) -> bool {
+        matches!(self.0, 0..=0xfeff | 0xffff_ff00..)
+    }
     /// Whether a port of a bridge can have this number.
     pub const fn is_real(self) -> bool {
         self.0 != 0 && self.0 <= Self::MAX.0

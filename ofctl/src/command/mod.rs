@@ -6,6 +6,7 @@ mod bundle;
 mod change;
 mod difference;
 mod encode;
+mod fixed;
 mod flow;
 mod flow_monitor;
 mod forms;
@@ -469,6 +470,24 @@ pub(crate) const COMMANDS: &[Command] = &[
         "VERSION",
         wireform::parse_oxm,
         "print the OXM matches on standard input as they would be sent",
+    ),
+    row(
+        "parse-ofp10-match",
+        "",
+        fixed::parse_ofp10_match,
+        "print the OpenFlow 1.0 matches whose bytes stand on standard input, and what is not kept of them",
+    ),
+    row(
+        "parse-ofp11-match",
+        "",
+        fixed::parse_ofp11_match,
+        "the same for OpenFlow 1.1",
+    ),
+    row(
+        "check-vlan",
+        "TCI MASK",
+        fixed::check_vlan,
+        "print a match of the VLAN tag in every form, and what is read from it",
     ),
     row(
         "parse-instructions",

@@ -78,7 +78,7 @@ pub(super) fn parse_instructions(context: &Context<'_>) -> Result<()> {
 }
 
 /// What a switch makes of a flow message with this match and these instructions.
-fn through(
+pub(super) fn through(
     version: Version,
     matching: &[u8],
     instructions: &[u8],
@@ -122,7 +122,7 @@ fn through(
 }
 
 /// The match as it would be sent.
-fn sent(version: Version, flow: FlowMod) -> Bytes {
+pub(super) fn sent(version: Version, flow: FlowMod) -> Bytes {
     let message = Message {
         xid: ofp::types::Xid(1),
         body: Body::FlowMod(Box::new(flow)),
@@ -191,7 +191,7 @@ fn read_entries(text: &str) -> std::result::Result<Bytes, TextError> {
     Ok(out.freeze())
 }
 
-fn print_entries(bytes: &Bytes) -> String {
+pub(super) fn print_entries(bytes: &Bytes) -> String {
     let mut rest = bytes.clone();
     let mut texts = Vec::new();
     while rest.len() >= 4 {

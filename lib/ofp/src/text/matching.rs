@@ -488,7 +488,7 @@ const ORDER: &[Step] = &[
     IpProto,
     when(When::Arp, Field::ArpSha, "arp_sha"),
     when(When::Arp, Field::ArpTha, "arp_tha"),
-    when(When::NotArp, Field::IpDscp, "nw_tos"),
+    always(Field::IpDscp, "nw_tos"),
     when(When::NotArp, Field::IpEcn, "nw_ecn"),
     always(Field::IpTtl, "nw_ttl"),
     always(Field::MplsLabel, "mpls_label"),

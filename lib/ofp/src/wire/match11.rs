@@ -12,6 +12,7 @@ use super::match10::{exact, network, transport};
 use crate::error::OfError;
 use crate::field::{Field, Prereq};
 use crate::key::{Match, VLAN_PRESENT};
+use crate::types::PortNo;
 use bytes::{BufMut, BytesMut};
 
 /// `length`.
@@ -50,6 +51,9 @@ pub(super) fn get(r: &mut Reader<'_>) -> Result<Match, OfError> {
     };
     let all = u128::MAX;
     if given(IN_PORT) {
+        if !PortNo(in_port).is_known() {
+            return Err(OfError::MatchValue);
+        }
         set(Field::InPort, in_port.into(), all);
     }
     for field in [Field::EthSrc, Field::EthDst] {
@@ -100,7 +104,8 @@ pub(super) fn get(r: &mut Reader<'_>) -> Result<Match, OfError> {
     if let Some((src, dst)) = transport(&m).filter(|_| Prereq::Ipv4.holds(&m)) {
         for (bit, field, value) in [(TP_SRC, src, ports[0]), (TP_DST, dst, ports[1])] {
             if given(bit) {
-                exact(&mut m, field, value.into())?;
+                // ICMP's fields have half the bits of ports.
+                exact(&mut m, field, value.into()).map_err(|_| OfError::MatchField)?;
             }
         }
     }

@@ -268,6 +268,9 @@ pub(crate) fn get_entries(bytes: &[u8], loose: bool) -> Result<Entries, OfError>
         if partial && !field.row().maskable {
             return Err(OfError::MatchMask);
         }
+        if field == Field::InPortOxm && !loose && !PortNo(entry.value as u32).is_known() {
+            return Err(OfError::MatchValue);
+        }
         let matching = &mut entries.matching;
         if !loose && !field.row().prereq.holds(matching) {
             return Err(OfError::MatchPrerequisite);

@@ -182,7 +182,11 @@ const SESSION: &[Line] = &[
         No("`connection_mode` has no effect, and is named so"),
         "",
     ),
-    ("`BRIDGE.snoop`", No("there is no such socket"), ""),
+    (
+        "`BRIDGE.snoop`",
+        Yes,
+        "what the bridge and its controllers say to each other",
+    ),
     ("Fail modes", Yes, "standalone and secure"),
 ];
 
@@ -580,6 +584,9 @@ const COMMAND_LINES: &[Line] = &[
             "parse-nxm",
             "parse-nx-match",
             "parse-oxm",
+            "parse-ofp10-match",
+            "parse-ofp11-match",
+            "check-vlan",
             "parse-pcap",
             "parse-packet",
             "parse-key-value",
@@ -642,11 +649,6 @@ const COMMAND_LINES: &[Line] = &[
         Options(&[
             "json", "lenient", "generate", "once", "interval", "count", "gpwstats",
         ]),
-        "",
-    ),
-    (
-        "parse-group, parse-ofp10-match, parse-ofp11-match, check-vlan",
-        No("tests of the stock tool's own sources"),
         "",
     ),
 ];
