@@ -1,14 +1,10 @@
 //! What a flow has counted, and how multipart replies say it.
 
 use super::Switch;
-use super::dump::selection;
 use super::flow_table::Flow;
-use super::settings::ConnId;
 use crate::model::stats::Stats;
 use crate::time::Time;
-use ofp::message::{
-    Duration, FlowCounters, FlowCounts, FlowStats, FlowStatsRequest, MultipartPart,
-};
+use ofp::message::{Duration, FlowCounters, FlowCounts, FlowStats};
 
 /// A span as messages say it.
 pub(super) fn duration(span: Time) -> Duration {
@@ -70,27 +66,6 @@ impl Switch {
                 packet_count: Some(packets),
                 byte_count: Some(bytes),
             },
-        }
-    }
-    /// OFPMP_AGGREGATE.
-    pub(super) fn aggregate_stats(
-        &self,
-        conn: ConnId,
-        request: &FlowStatsRequest,
-    ) -> MultipartPart {
-        let bridge = &self.bridges[&self.connections[&conn].bridge];
-        let flows = bridge.flows.select(&selection(request));
-        let found = flows.iter().filter_map(|index| bridge.flows.get(*index));
-        let sum = found.map(|flow| counted(&self.stats, flow));
-        let (packets, bytes) = sum.fold((0u64, 0u64), |a, b| {
-            (a.0.wrapping_add(b.0), a.1.wrapping_add(b.1))
-        });
-        let flows = flows.len() as u32;
-        MultipartPart::Aggregate {
-            packets,
-            bytes,
-            flows,
-            nicira: request.nicira,
         }
     }
 }

@@ -454,14 +454,34 @@ impl FlowTables {
             }
         }
     }
-    /// The same, by table, then priority (the highest first), then age; `None`: there are more than `limit`.
+    /// Whether more flows than `limit` have to be looked at for a command.
+    pub(super) fn is_wide(&self, selection: &Selection, limit: usize) -> bool {
+        if selection.priority.is_some() || self.len(selection.table) <= limit {
+            return false;
+        }
+        let wide = selection.matching;
+        let groups = self
+            .tables(selection.table)
+            .flat_map(|table| table.groups.values());
+        let mut looked = groups
+            .filter(|group| is_within(parts(wide.words()), group.mask.iter()))
+            .scan(0, |sum, group| {
+                *sum += match group.has_mask(wide) {
+                    true => 1,
+                    false => group.flows.len(),
+                };
+                Some(*sum)
+            });
+        looked.any(|sum| sum > limit)
+    }
+    /// The flows that a command is about, by table, then priority (the highest first), then age; `None`: more than
+    /// `limit` would have to be looked at.
     pub(super) fn select_sorted(
         &self,
         selection: &Selection,
         limit: usize,
     ) -> Option<Vec<FlowIndex>> {
-        let everything = selection.matching.words().is_empty() && selection.priority.is_none();
-        if everything && self.len(selection.table) > limit {
+        if self.is_wide(selection, limit) {
             return None;
         }
         let mut found = self.select(selection);

@@ -77,6 +77,10 @@ impl Groups {
     pub(super) fn get(&self, id: GroupId) -> Option<&Arc<Group>> {
         self.by_id.get(&id)
     }
+    /// All groups.
+    pub(super) fn by_id(&self) -> &BTreeMap<GroupId, Arc<Group>> {
+        &self.by_id
+    }
     /// One group, or all.
     pub(super) fn select(&self, id: GroupId) -> impl Iterator<Item = &Arc<Group>> {
         let range = if id == GroupId::ALL {

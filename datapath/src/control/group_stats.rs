@@ -1,16 +1,16 @@
-//! OFPMP_GROUP, OFPMP_GROUP_DESC, OFPMP_GROUP_FEATURES.
+//! OFPMP_GROUP, OFPMP_GROUP_DESC (in parts: `entries.rs`), OFPMP_GROUP_FEATURES.
 
 use super::Switch;
+use super::bridge::Bridge;
 use super::dump::actions_size;
 use super::flow_stats::duration;
-use super::group::Slot;
+use super::group::{Group, Slot};
 use super::group_mod::MAX_GROUPS;
-use super::settings::ConnId;
 use super::users::Used;
 use crate::time::Time;
 use ofp::action::Action;
 use ofp::message::{Bucket, GroupDesc, GroupFeatures, GroupStats};
-use ofp::types::{GroupId, Version};
+use ofp::types::Version;
 
 /// OFPGFC_*: select groups have weights, watch, forward to groups, and loops of these are refused.
 const CAPABILITIES: u32 = 0b1111;
@@ -23,27 +23,20 @@ const ACTIONS11: u32 = 0x1ff_ffff;
 const ACTIONS12: u32 = 1 | 0b11 << 11 | 0x1fff << 15;
 
 impl Switch {
-    /// OFPMP_GROUP.
-    pub(super) fn group_stats(&self, now: Time, conn: ConnId, wanted: GroupId) -> Vec<GroupStats> {
-        let bridge = &self.bridges[&self.connections[&conn].bridge];
-        let stats = |group: &std::sync::Arc<super::group::Group>| {
-            let id = group.desc.group;
-            let users = bridge.flows.users_len(Used::Group(id)) + bridge.groups.users_len(id);
-            let (packets, bytes) = self.counted_at(group.slot);
-            GroupStats {
-                group: id,
-                ref_count: users as u32,
-                packets,
-                bytes,
-                duration: duration(now.since(group.created)),
-                buckets: group
-                    .buckets
-                    .iter()
-                    .map(|slot| self.counted_at(*slot))
-                    .collect(),
-            }
-        };
-        bridge.groups.select(wanted).map(stats).collect()
+    /// A group as OFPMP_GROUP says it.
+    pub(super) fn group_stats(&self, now: Time, bridge: &Bridge, group: &Group) -> GroupStats {
+        let id = group.desc.group;
+        let users = bridge.flows.users_len(Used::Group(id)) + bridge.groups.users_len(id);
+        let (packets, bytes) = self.counted_at(group.slot);
+        let buckets = group.buckets.iter().map(|slot| self.counted_at(*slot));
+        GroupStats {
+            group: id,
+            ref_count: users as u32,
+            packets,
+            bytes,
+            duration: duration(now.since(group.created)),
+            buckets: buckets.collect(),
+        }
     }
     fn counted_at(&self, (slot, (packets, bytes)): Slot) -> (u64, u64) {
         let now = self.stats.rule(slot);
@@ -51,15 +44,6 @@ impl Switch {
             now.packets.wrapping_sub(packets),
             now.bytes.wrapping_sub(bytes),
         )
-    }
-    /// OFPMP_GROUP_DESC.
-    pub(super) fn group_descs(&self, conn: ConnId, wanted: GroupId) -> Vec<GroupDesc> {
-        let bridge = &self.bridges[&self.connections[&conn].bridge];
-        bridge
-            .groups
-            .select(wanted)
-            .map(|group| group.desc.clone())
-            .collect()
     }
 }
 

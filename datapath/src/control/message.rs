@@ -1,7 +1,8 @@
 //! The dispatch table: which message is handled where, and what a secondary may not say.
 
 use super::connection::ConnRole;
-use super::dump::What;
+use super::dump::{Dump, What};
+use super::entries::Entries;
 use super::settings::ConnId;
 use super::{Output, Settling, Switch};
 use crate::time::Time;
@@ -13,9 +14,6 @@ use ofp::types::Xid;
 /// What an error quotes of the offending message: OpenFlow 1.3.5 section 7.5.4 asks for at least 64
 /// bytes, and a FLOW_MOD with its actions is better read whole.
 const QUOTED: usize = 1024;
-
-/// Queues that one message tells of: one takes 48 bytes, and there is only one message.
-const QUEUES: usize = 1024;
 
 impl Switch {
     /// A message from a connection. `raw` is its bytes, to quote in an error.
@@ -107,8 +105,7 @@ impl Switch {
             Body::BundleAdd(add) => self.bundle_add(now, conn, xid, *add)?,
             Body::BarrierRequest => self.barrier_request(conn, xid),
             Body::QueueGetConfigRequest(port) => {
-                let mut queues = self.queue_descs(conn, port, u32::MAX)?;
-                queues.truncate(QUEUES);
+                let queues = self.queue_get_config(conn, port)?;
                 reply(Body::QueueGetConfigReply { port, queues });
             }
             Body::RoleRequest(role) => {
@@ -124,6 +121,9 @@ impl Switch {
             }
             Body::MultipartRequest(MultipartRequest::FlowCounts(request)) => {
                 self.flow_stats(now, conn, xid, What::Counts(request), out)?;
+            }
+            Body::MultipartRequest(MultipartRequest::Aggregate(request)) => {
+                self.flow_stats(now, conn, xid, What::Aggregate(request), out)?;
             }
             Body::MultipartRequest(MultipartRequest::TableFeatures(changes))
                 if !changes.is_empty() =>
@@ -141,11 +141,15 @@ impl Switch {
                 self.flow_monitor(now, conn, xid, requests, out)?;
             }
             Body::FlowMonitorCancel(id) => self.flow_monitor_cancel(conn, id)?,
-            Body::MultipartRequest(request) => {
-                self.multipart_request(now, conn, request, &mut |part| {
+            Body::MultipartRequest(request) => match Entries::of(&request) {
+                Some(entries) => {
+                    self.check_entries(conn, &entries)?;
+                    self.start_dump(now, conn, Dump::entries(xid, entries), out)?;
+                }
+                None => self.multipart_request(conn, request, &mut |part| {
                     reply(Body::MultipartReply(part));
-                })?;
-            }
+                })?,
+            },
             Body::SetPacketInFormat(format) => self.connection(main).packet_in_format = format,
             Body::TlvTableMod(change) => self.tlv_table_mod(conn, &change)?,
             Body::TlvTableRequest => reply(Body::TlvTableReply(self.tlv_table_request(conn))),

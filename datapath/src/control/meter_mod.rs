@@ -105,7 +105,7 @@ impl Switch {
 }
 
 /// One meter, or all.
-pub(super) fn range(wanted: MeterId) -> std::ops::RangeInclusive<MeterId> {
+fn range(wanted: MeterId) -> std::ops::RangeInclusive<MeterId> {
     match wanted {
         MeterId::ALL => MeterId(0)..=MeterId::ALL,
         one => one..=one,

@@ -14,6 +14,7 @@ mod connection;
 mod controller_status;
 mod display;
 mod dump;
+mod entries;
 mod eviction;
 mod expiry;
 mod features;

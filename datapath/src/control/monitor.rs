@@ -170,6 +170,7 @@ impl Switch {
         requests: Vec<MonitorRequest>,
         out: &mut Vec<Output>,
     ) -> Result<(), OfError> {
+        self.may_dump(conn)?;
         let connection = self.connections.get_mut(&conn).expect("dispatched");
         let bridge = connection.bridge;
         let mut monitors = connection.monitors.by_id.clone();

@@ -1,7 +1,8 @@
-//! Queues: OFPT_QUEUE_GET_CONFIG_REQUEST, OFPMP_QUEUE_DESC, OFPMP_QUEUE. They are as configured; nothing is
-//! shaped, so their counters stay at zero.
+//! Queues: OFPT_QUEUE_GET_CONFIG_REQUEST, OFPMP_QUEUE_DESC, OFPMP_QUEUE (in parts: `entries.rs`). They are as
+//! configured; nothing is shaped, so their counters stay at zero.
 
 use super::Switch;
+use super::entries::Entries;
 use super::flow_stats::duration;
 use super::port::Port;
 use super::settings::{ConnId, QueueSettings};
@@ -11,77 +12,57 @@ use ofp::message::{QueueDesc, QueueStats};
 use ofp::types::PortNo;
 
 /// OFPQ_ALL.
-const ALL: u32 = u32::MAX;
+pub(super) const QUEUE_ALL: u32 = u32::MAX;
 
-impl Port {
+/// Queues that one message tells of: one takes 48 bytes, and there is only one message.
+const QUEUES: usize = 1024;
+
+/// A port's queue.
+pub(super) struct Queue<'a> {
+    pub(super) port: &'a Port,
+    pub(super) number: u32,
+    pub(super) settings: QueueSettings,
+}
+
+impl Queue<'_> {
     /// A rate in tenths of a percent of what the port can send.
     fn share(&self, rate: Option<u64>) -> Option<u16> {
-        let own = Some(self.state.speed).filter(|speed| *speed > 0);
-        let whole = self.settings.queues.max_rate.or(own)?;
+        let own = Some(self.port.state.speed).filter(|speed| *speed > 0);
+        let whole = self.port.settings.queues.max_rate.or(own)?;
         let share = u128::from(rate?) * 1000 / u128::from(whole.max(1));
         Some(share.min(1000) as u16)
+    }
+    /// As OFPMP_QUEUE_DESC says it, and OFPT_QUEUE_GET_CONFIG_REPLY.
+    pub(super) fn desc(&self) -> QueueDesc {
+        QueueDesc {
+            port: self.port.view.number,
+            queue: self.number,
+            min_rate: self.share(self.settings.min_rate),
+            max_rate: self.share(self.settings.max_rate),
+        }
+    }
+    /// As OFPMP_QUEUE says it.
+    pub(super) fn stats(&self, now: Time) -> QueueStats {
+        QueueStats {
+            port: self.port.view.number,
+            queue: self.number,
+            duration: duration(now.since(self.port.created)),
+            ..QueueStats::default()
+        }
     }
 }
 
 impl Switch {
-    /// The queues that a request is about.
-    fn queues(
+    /// What OFPT_QUEUE_GET_CONFIG_REQUEST asks for.
+    pub(super) fn queue_get_config(
         &self,
         conn: ConnId,
-        number: PortNo,
-        queue: u32,
-    ) -> Result<Vec<(&Port, u32, QueueSettings)>, OfError> {
-        let ports = &self.bridges[&self.connections[&conn].bridge].ports;
-        let asked: Vec<&Port> = match number {
-            // OpenFlow 1.0 says OFPP_ALL.
-            PortNo::ANY | PortNo::ALL => ports.values().map(|id| &self.ports[id]).collect(),
-            number => {
-                let id = ports.get(&number).ok_or(OfError::QueueBadPort)?;
-                vec![&self.ports[id]]
-            }
-        };
-        let mut found = Vec::new();
-        for port in asked {
-            let queues = port.settings.queues.queues.iter();
-            let wanted = queues.filter(|(n, _)| queue == ALL || queue == **n);
-            found.extend(wanted.map(|(n, settings)| (port, *n, *settings)));
-        }
-        if found.is_empty() && queue != ALL {
-            return Err(OfError::QueueBadQueue);
-        }
-        Ok(found)
-    }
-    /// OFPMP_QUEUE_DESC, and what OFPT_QUEUE_GET_CONFIG_REQUEST asks for.
-    pub(super) fn queue_descs(
-        &self,
-        conn: ConnId,
-        number: PortNo,
-        queue: u32,
+        port: PortNo,
     ) -> Result<Vec<QueueDesc>, OfError> {
-        let queues = self.queues(conn, number, queue)?.into_iter();
-        let descs = queues.map(|(port, queue, settings)| QueueDesc {
-            port: port.view.number,
-            queue,
-            min_rate: port.share(settings.min_rate),
-            max_rate: port.share(settings.max_rate),
-        });
-        Ok(descs.collect())
-    }
-    /// OFPMP_QUEUE.
-    pub(super) fn queue_stats(
-        &self,
-        now: Time,
-        conn: ConnId,
-        number: PortNo,
-        queue: u32,
-    ) -> Result<Vec<QueueStats>, OfError> {
-        let queues = self.queues(conn, number, queue)?.into_iter();
-        let stats = queues.map(|(port, queue, _)| QueueStats {
-            port: port.view.number,
-            queue,
-            duration: duration(now.since(port.created)),
-            ..QueueStats::default()
-        });
-        Ok(stats.collect())
+        let asked = Entries::QueueDescs(port, QUEUE_ALL);
+        self.check_entries(conn, &asked)?;
+        let bridge = &self.bridges[&self.connections[&conn].bridge];
+        let queues = self.queues(bridge, asked.numbers(), QUEUE_ALL);
+        Ok(queues.take(QUEUES).map(|(_, queue)| queue.desc()).collect())
     }
 }

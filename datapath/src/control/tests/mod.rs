@@ -3,6 +3,7 @@
 mod bridges;
 mod bundles;
 mod dumps;
+mod entries;
 mod flow_mods;
 mod flow_table;
 mod flows;
