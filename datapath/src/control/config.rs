@@ -11,7 +11,7 @@ use ofp::types::Version;
 const FRAG_NX_MATCH: u8 = 3;
 
 /// Reasons of the kinds of events, in the order of [`AsyncChange::kinds`] (OpenFlow 1.5.1 section 7.3.10).
-const KNOWN_REASONS: [u32; ASYNC_KINDS] = [0x3f, 0x7, 0x3f, 0x7, 0x18, 0x3, 0x7f];
+const KNOWN_REASONS: [u32; ASYNC_KINDS] = [0x3f, 0x7, 0x3f, 0x7, 0x18, 0x3, 0x3, 0x7f];
 
 impl Switch {
     /// OFPT_GET_CONFIG_REQUEST.
@@ -57,6 +57,7 @@ impl Switch {
                 ..AsyncConfig::default()
             },
             Version::V14 => AsyncConfig {
+                flow_stats: [0, 0],
                 controller_status: [0, 0],
                 ..wanted
             },

@@ -4,6 +4,7 @@ use super::bundle::Bundles;
 use super::dump::Dump;
 use super::monitor::Monitors;
 use super::settings::{Auxiliary, ConnId, ConnKind, ConnSettings};
+use super::stat_trigger::STAT_TRIGGER;
 use super::{Output, Switch};
 use crate::model::BridgeId;
 use crate::time::Time;
@@ -94,6 +95,7 @@ pub(super) enum EventKind {
     RoleStatus,
     TableStatus,
     RequestForward,
+    FlowStats,
     ControllerStatus,
 }
 
@@ -105,7 +107,7 @@ impl EventKind {
             EventKind::RoleStatus => Version::V13,
             EventKind::TableStatus => Version::V14,
             EventKind::RequestForward => Version::V14,
-            EventKind::ControllerStatus => Version::V15,
+            EventKind::FlowStats | EventKind::ControllerStatus => Version::V15,
         }
     }
 }
@@ -122,6 +124,7 @@ const fn default_events(version: Version) -> AsyncConfig {
         role_status: [0b111, 0b111],
         table_status: [0b1_1000, 0],
         requestforward: [0, 0],
+        flow_stats: [1 << STAT_TRIGGER, 0],
         controller_status: [0b111_1111, 0],
     }
 }
@@ -205,6 +208,7 @@ impl Connection {
             EventKind::RoleStatus => self.wanted.role_status,
             EventKind::TableStatus => self.wanted.table_status,
             EventKind::RequestForward => self.wanted.requestforward,
+            EventKind::FlowStats => self.wanted.flow_stats,
             EventKind::ControllerStatus => self.wanted.controller_status,
         };
         let mask = masks[usize::from(self.role == ConnRole::Secondary)];

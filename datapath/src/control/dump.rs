@@ -335,7 +335,7 @@ impl Switch {
 }
 
 /// An upper bound of a flow's bytes in a reply, of any version.
-fn encoded_size(flow: &Flow) -> usize {
+pub(super) fn encoded_size(flow: &Flow) -> usize {
     // A word of the key holds at most four fields; a masked field takes at most 4 + 16 + 16 bytes.
     64 + flow.rule.matching.words().len() * 64 + actions_size(&flow.rule.actions)
 }

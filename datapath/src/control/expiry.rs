@@ -20,6 +20,9 @@ pub(super) struct Ended {
 /// Learnt addresses are looked through this often; their age is in whole seconds.
 const AGING_INTERVAL: Time = Time::secs(1);
 
+/// Flows with a statistics trigger are looked at this often.
+const TRIGGER_INTERVAL: Time = Time::millis(100);
+
 impl Switch {
     /// Ends what has to end by now. Call it at [`Switch::next_tick`], or a few times a second.
     pub fn tick(&mut self, now: Time, out: &mut Vec<Output>) {
@@ -28,7 +31,9 @@ impl Switch {
             while let Some(index) = self.bridges[&id].flows.due(now) {
                 self.flow_due(now, id, index);
             }
+            self.check_triggers(now, id, out);
         }
+        self.ticked = now;
         self.delete_forsaken(now);
         self.expire_paused(now);
         self.tell_changes(out);
@@ -44,8 +49,11 @@ impl Switch {
             .bridges
             .values()
             .filter_map(|b| b.flows.next_deadline());
+        let has_triggers = self.bridges.values().any(|b| b.flows.has_triggers());
+        let check = has_triggers.then_some(self.ticked + TRIGGER_INTERVAL);
         flows
             .chain(self.next_paused())
+            .chain(check)
             .min()
             .map_or(self.next_aging, |next| next.min(self.next_aging))
     }

@@ -8,6 +8,7 @@
 //! `deadlines` exactly once, no later than it could end.
 
 use super::eviction::Eviction;
+use super::stat_trigger::Triggers;
 use super::users::{Used, Users};
 use crate::model::Rule;
 use crate::model::few::Few;
@@ -212,6 +213,7 @@ pub(super) struct FlowTables {
     /// Which flows name a group or a meter.
     users: Users<FlowIndex>,
     limits: Limits,
+    triggers: Triggers,
     sequence: u64,
 }
 
@@ -304,6 +306,7 @@ impl FlowTables {
         self.users.add(index, &flow.rule.actions);
         self.clock.insert(index, &flow);
         let rule = flow.rule.clone();
+        self.triggers.changed(index, None, Some(&rule));
         self.slots[slot as usize] = Some(flow);
         self.count(&rule);
         index
@@ -327,6 +330,7 @@ impl FlowTables {
         let old = std::mem::replace(place, flow);
         self.limits.remove(&old.rule);
         self.count(&rule);
+        self.triggers.changed(index, Some(&old.rule), Some(&rule));
         Some(old)
     }
     /// Changes a flow's values (not its table, match and priority), and when to look at it again.
@@ -344,6 +348,7 @@ impl FlowTables {
             self.users.add(index, &after.actions);
             self.limits.remove(&before);
             self.count(&after);
+            self.triggers.changed(index, Some(&before), Some(&after));
         }
         self.reschedule(index, used);
     }
@@ -366,6 +371,14 @@ impl FlowTables {
             self.clock.insert(index, flow);
         }
     }
+    /// The flows whose statistics are compared with thresholds.
+    pub(super) fn triggers(&mut self) -> &mut Triggers {
+        &mut self.triggers
+    }
+    /// Whether there are any.
+    pub(super) fn has_triggers(&self) -> bool {
+        !self.triggers.is_empty()
+    }
     /// The flows that name a group or a meter, in no order.
     pub(super) fn users(&self, used: Used) -> impl Iterator<Item = FlowIndex> {
         self.users.of(used)
@@ -381,6 +394,7 @@ impl FlowTables {
         self.users.remove(index, &flow.rule.actions);
         self.clock.remove(index, &flow);
         self.limits.remove(&flow.rule);
+        self.triggers.changed(index, Some(&flow.rule), None);
         let table = self
             .tables
             .get_mut(&flow.rule.table)

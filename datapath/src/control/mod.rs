@@ -40,6 +40,7 @@ mod resume;
 mod role;
 mod settings;
 mod slots;
+mod stat_trigger;
 mod table_features;
 mod table_mod;
 mod tlv;
@@ -155,6 +156,8 @@ pub struct Switch {
     /// Published; a worker may still be in a burst that began before.
     passing: Vec<Settling>,
     next_aging: Time,
+    /// The last tick.
+    ticked: Time,
     counters: Counters,
     changes: changes::Changes,
     lessons: learn::Lessons,
@@ -182,6 +185,7 @@ impl Switch {
             staged: Waiting::default(),
             passing: Vec::new(),
             next_aging: Time::default(),
+            ticked: Time::default(),
             counters: Counters::default(),
             changes: changes::Changes::default(),
             lessons: learn::Lessons::default(),

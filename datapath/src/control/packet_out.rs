@@ -164,7 +164,8 @@ fn turn(action: &Action) -> u8 {
         Action::ClearActions => 2,
         Action::WriteActions(_) => 3,
         Action::WriteMetadata { .. } => 4,
-        Action::GotoTable(_) => 5,
+        Action::StatTrigger(_) => 5,
+        Action::GotoTable(_) => 6,
         _ => 1,
     }
 }

@@ -482,6 +482,8 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
                 *word = *word & !mask | value & mask;
                 Ok(())
             }
+            // Control looks at the rule's counters.
+            Action::StatTrigger(_) => Ok(()),
             Action::StackPush(source) => {
                 if self.stack.len() >= MAX_STACK_LEN {
                     return Err(DropReason::StackOverflow);

@@ -215,6 +215,7 @@ pub fn for_each_read(actions: &[Action], f: &mut impl FnMut(Field)) {
                 f(Field::EthDst);
             }
             Action::WriteMetadata { .. } | Action::GotoTable(_) => {}
+            Action::StatTrigger(_) => {}
             Action::PushMpls(_) => {
                 for field in [
                     Field::MplsLabel,

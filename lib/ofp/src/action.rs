@@ -1,6 +1,7 @@
 //! Actions and instructions, the same values on the wire, as text and in the tables of the switch.
 
 use crate::field::{Field, Subfield};
+use crate::message::FlowCounters;
 use crate::types::{GroupId, MeterId, PortNo, TableId};
 use packet::MacAddr;
 use std::net::Ipv4Addr;
@@ -229,6 +230,18 @@ pub struct Sample {
     pub direction: u8,
 }
 
+/// The `stat_trigger(...)` instruction: the controllers are told of the flow's statistics when one of them has
+/// reached its threshold (OpenFlow 1.5.1 section 7.2.5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct StatTrigger {
+    /// Each multiple of a threshold counts, not only the threshold.
+    pub periodic: bool,
+    /// Only the threshold that is reached first counts.
+    pub only_first: bool,
+    /// At least one; more than zero. `flow_count` is none: a flow is one.
+    pub thresholds: FlowCounters,
+}
+
 /// Least `mtu` of [`Action::Fragment`]: a full IPv4 header with 8 bytes of payload (RFC 791 section 3.2).
 pub const FRAGMENT_MTU_MIN: u16 = 68;
 
@@ -251,7 +264,8 @@ pub enum Bpdu {
 }
 
 /// One action or instruction. A rule's list holds the instructions in the order in which
-/// OpenFlow 1.3.5 section 5.9 executes them: meter, applied actions, clear, write, metadata, goto.
+/// OpenFlow 1.3.5 section 5.9 executes them: meter, applied actions, clear, write, metadata, goto; 1.5's statistics
+/// trigger stands before goto.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// To a port, real or reserved. `max_len` counts only for `CONTROLLER`.
@@ -458,6 +472,8 @@ pub enum Action {
         /// Which bits.
         mask: u64,
     },
+    /// Instruction: tell the controllers of the flow's statistics.
+    StatTrigger(Box<StatTrigger>),
     /// Instruction: go on in a later table.
     GotoTable(TableId),
 }

@@ -3,11 +3,12 @@
 
 use crate::action::{
     Action, Bpdu, FRAGMENT_MTU_MIN, Learn, LearnSource, LearnTarget, Multipath, PacketType,
-    PortBundle, learn_flag,
+    PortBundle, StatTrigger, learn_flag,
 };
 use crate::error::OfError;
 use crate::field::{Field, Prereq, Subfield};
 use crate::key::{Match, VLAN_PRESENT, word};
+use crate::message::{Duration, FlowCounters};
 use crate::types::{GroupId, PortNo, TableId, Version};
 use crate::wire::{BUNDLE_MAX, ENCAPS};
 use packet::MacAddr;
@@ -190,6 +191,7 @@ impl Check {
             }
             Action::Sample(sample) => argument(sample.probability != 0),
             Action::DeleteField(field) => argument(field.is_tun_metadata()),
+            Action::StatTrigger(trigger) => stat_trigger(trigger),
             Action::Group(_)
             | Action::CopyTtlOut
             | Action::CopyTtlIn
@@ -440,6 +442,25 @@ fn conjunction(clause: u8, n_clauses: u8) -> Result<(), OfError> {
     }
 }
 
+/// There has to be something that can be reached, and multiples of it. A flow's `flow_count` is always one.
+fn stat_trigger(trigger: &StatTrigger) -> Result<(), OfError> {
+    let FlowCounters {
+        duration,
+        idle_time,
+        flow_count,
+        packet_count,
+        byte_count,
+    } = trigger.thresholds;
+    let spans = [duration, idle_time].into_iter().flatten();
+    let counts = [packet_count, byte_count].into_iter().flatten();
+    let given = spans.clone().count() + counts.clone().count();
+    let spans_fit = { spans }.all(|span| span != Duration::default() && span.nanos < 1_000_000_000);
+    match given > 0 && spans_fit && flow_count.is_none() && { counts }.all(|count| count > 0) {
+        true => Ok(()),
+        false => Err(OfError::InstructionUnsupported),
+    }
+}
+
 /// Whether an action can stand in an action set.
 pub fn fits_action_set(action: &Action) -> bool {
     !matches!(
@@ -469,6 +490,7 @@ pub fn fits_action_set(action: &Action) -> bool {
             | Action::ClearActions
             | Action::WriteActions(_)
             | Action::WriteMetadata { .. }
+            | Action::StatTrigger(_)
             | Action::GotoTable(_)
     )
 }

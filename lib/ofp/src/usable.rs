@@ -194,6 +194,9 @@ fn why_not_action(action: &Action, protocol: Protocol) -> Option<String> {
         Action::WriteActions(_) if v10 => "write_actions needs OpenFlow 1.1 or later",
         Action::ClearActions if v10 => "clear_actions needs OpenFlow 1.1 or later",
         Action::Meter(_) if protocol.version < Version::V13 => "meter needs OpenFlow 1.3 or later",
+        Action::StatTrigger(_) if protocol.version < Version::V15 => {
+            "stat_trigger needs OpenFlow 1.5 or later"
+        }
         Action::CopyTtlOut | Action::CopyTtlIn if v10 => "copying TTLs needs OpenFlow 1.1 or later",
         Action::PushPbb(_) | Action::PopPbb if protocol.version < Version::V13 => {
             "PBB needs OpenFlow 1.3 or later"

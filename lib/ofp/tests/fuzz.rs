@@ -206,7 +206,7 @@ const TEXTS: &[&str] = &[
     "table=3,priority=7,cookie=0x5,idle_timeout=9,tcp,nw_src=10.0.0.0/8,tp_dst=80/0xfff0,actions=output:NXM_NX_REG0[0..15],resubmit(1,2)",
     "ip6,ipv6_src=fe80::/10,ipv6_dst=::1,tun_metadata3=0x55/0xff,actions=learn(table=1,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],load:NXM_OF_IN_PORT[]->NXM_NX_REG0[0..15],output:NXM_OF_IN_PORT[])",
     "conj_id=5,actions=conjunction(1,1/2),clone(push_vlan:0x8100,set_field:4196->vlan_vid,exit),controller(reason=action,max_len=5,userdata=01.02,pause)",
-    "actions=multipath(eth_src,50,modulo_n,1,0,NXM_NX_REG0[]),bundle(eth_src,0,hrw,ofport,members:4,8),sample(probability=5),encap(ethernet),note:00.11.22,write_metadata:5/7,goto_table:9",
+    "actions=multipath(eth_src,50,modulo_n,1,0,NXM_NX_REG0[]),bundle(eth_src,0,hrw,ofport,members:4,8),sample(probability=5),encap(ethernet),note:00.11.22,write_metadata:5/7,stat_trigger(periodic,only_first,duration=1.5,idle_time=3,packet_count=7,byte_count=0xff),goto_table:9",
     "group_id=4,type=select,selection_method=hash,fields(ip_src=255.255.0.0,tcp_dst),bucket=bucket_id:1,weight:5,watch_port:1,actions=output:1,bucket=drop",
     "meter=3,kbps,burst,stats,bands=type=drop,rate=5,burst_size=3,type=dscp_remark,rate=2,prec_level=1",
     "{class=0xffff,type=1,len=4}->tun_metadata0,{class=1,type=2,len=8}->tun_metadata1",

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use ofp::error::OfError;
-use ofp::message::{Dialect, Message};
+use ofp::message::{Body, Dialect, Message};
 use ofp::types::Version;
 use std::process::Command;
 
@@ -275,23 +275,68 @@ fn malformed_messages_get_the_right_error() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// OpenFlow 1.5's `stat_trigger` is known, and not supported.
+/// OpenFlow 1.5's `stat_trigger`, as a flow_mod whose instructions are these.
+fn with_instructions(version: u8, hex: &str) -> Result<Body, OfError> {
+    let ports = 0xffff_ffff_ffff_ffff_ffff_ffff_0000_0000_u128;
+    let body = format!("{:032x}{ports:048x}0001000400000000{hex}", 0);
+    let dialect = Dialect::new(Version::from_wire(version).unwrap());
+    Message::decode(&bytes(&whole(version, 14, &body)), &dialect).map(|m| m.body)
+}
+
 #[test]
 fn stat_trigger() {
-    let flow_mod = |version: u8| {
-        let ports = 0xffff_ffff_ffff_ffff_ffff_ffff_0000_0000_u128;
-        whole(
-            version,
-            14,
-            &format!("{:032x}{ports:048x}00010004000000000007000800000000", 0),
-        )
+    const PACKETS: &str = "800208080000000000000064";
+    let trigger = |flags: &str, size: usize, entries: &str, padding: &str| {
+        let size_all = 8 + 4 + (entries.len() + padding.len()) / 2;
+        format!("0007{size_all:04x}{flags}0000{size:04x}{entries}{padding}")
     };
-    for (version, error) in [
-        (Version::V14, OfError::InstructionUnknown),
-        (Version::V15, OfError::InstructionUnsupported),
+    let good = trigger("00000003", 16, PACKETS, "");
+    assert!(with_instructions(6, &good).is_ok());
+    // The padding is not counted.
+    let spans = "80020008000000010000000080020208000000020000000a";
+    let padded = trigger("00000000", 28, spans, "00000000");
+    assert!(with_instructions(6, &padded).is_ok());
+    let twice = PACKETS.repeat(2);
+    let unsupported = OfError::InstructionUnsupported;
+    for (version, hex, want) in [
+        (5, good.clone(), OfError::InstructionUnknown),
+        (6, good.repeat(2), OfError::InstructionDuplicate),
+        // An unknown flag, class and field; a threshold twice.
+        (6, trigger("00000004", 16, PACKETS, ""), unsupported),
+        (
+            6,
+            trigger("00000000", 16, "800108080000000000000064", ""),
+            unsupported,
+        ),
+        (
+            6,
+            trigger("00000000", 16, "800204080000000000000064", ""),
+            unsupported,
+        ),
+        (6, trigger("00000000", 28, &twice, "00000000"), unsupported),
+        // Sizes: of the list, of an entry, of the instruction.
+        (
+            6,
+            trigger("00000000", 3, PACKETS, ""),
+            OfError::InstructionLength,
+        ),
+        (
+            6,
+            trigger("00000000", 24, PACKETS, ""),
+            OfError::InstructionLength,
+        ),
+        (
+            6,
+            trigger("00000000", 16, "800208040000000000000064", ""),
+            OfError::InstructionLength,
+        ),
+        (
+            6,
+            trigger("00000000", 16, PACKETS, "0000000000000000"),
+            OfError::InstructionLength,
+        ),
+        (6, "0007000800000000".to_owned(), OfError::InstructionLength),
     ] {
-        let message = bytes(&flow_mod(version as u8));
-        let got = Message::decode(&message, &Dialect::new(version)).map(|m| m.body);
-        assert_eq!(got, Err(error));
+        assert_eq!(with_instructions(version, &hex), Err(want), "{hex}");
     }
 }

@@ -10,7 +10,6 @@ use ofp::key::Match;
 use ofp::message::*;
 use ofp::types::{Cookie, GroupId, MeterId, PortNo, TableId, Version, Xid};
 use ofp::usable::{Protocol, usable};
-use ofp::wire::ReplyStream;
 use packet::MacAddr;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -372,6 +371,22 @@ fn header_action() -> impl Strategy<Value = Action> {
     ]
 }
 
+prop_compose! {
+    fn stat_trigger()(
+        periodic in any::<bool>(), only_first in any::<bool>(),
+        duration in proptest::option::of((1..u32::MAX, 0..1_000_000_000_u32)),
+        idle in proptest::option::of((any::<u32>(), 1..1_000_000_000_u32)),
+        packet_count in proptest::option::of(1..u64::MAX), bytes in 1..u64::MAX,
+    ) -> Action {
+        let span = |(secs, nanos)| Duration { secs, nanos };
+        let thresholds = FlowCounters {
+            duration: duration.map(span), idle_time: idle.map(span), flow_count: None,
+            packet_count, byte_count: Some(bytes),
+        };
+        Action::StatTrigger(Box::new(StatTrigger { periodic, only_first, thresholds }))
+    }
+}
+
 fn actions() -> impl Strategy<Value = Vec<Action>> {
     let list = proptest::collection::vec(simple_action(), 0..5);
     let nested = || proptest::option::of(proptest::collection::vec(simple_action(), 0..3));
@@ -380,15 +395,17 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
         nested(),
         nested(),
         any::<Option<u64>>(),
+        proptest::option::of(stat_trigger()),
         any::<Option<u8>>(),
     )
-        .prop_map(|(mut list, clone, write, metadata, goto)| {
+        .prop_map(|(mut list, clone, write, metadata, trigger, goto)| {
             list.extend(clone.map(Action::Clone));
             list.extend(write.map(Action::WriteActions));
             list.extend(metadata.map(|value| Action::WriteMetadata {
                 value,
                 mask: u64::MAX,
             }));
+            list.extend(trigger);
             list.extend(goto.map(|table| Action::GotoTable(TableId(table))));
             list
         })
@@ -722,76 +739,4 @@ fn every_error_comes_back_where_the_version_can_say_it() {
             }
         }
     }
-}
-
-#[test]
-fn long_replies_are_split_and_streamed() {
-    let flow = FlowStats {
-        actions: vec![Action::Note(vec![0; 200])],
-        ..FlowStats::default()
-    };
-    let forms = dialects().map(|dialect| (dialect, false));
-    for (dialect, nicira) in forms.chain([(V10, true)]) {
-        let mut stream = ReplyStream::flows(Xid(9), &dialect, nicira);
-        let mut out = bytes::BytesMut::new();
-        let (mut flows, mut last) = (0, false);
-        let mut drain = |out: &mut bytes::BytesMut| {
-            assert!(out.len() <= 0xffff);
-            while out.len() >= 8 {
-                let size = usize::from(u16::from_be_bytes([out[2], out[3]]));
-                let message = Message::decode(&out.split_to(size).freeze(), &dialect).unwrap();
-                let Body::MultipartReply(reply) = message.body else {
-                    panic!()
-                };
-                let MultipartPart::Flow { flows: part, .. } = reply.part else {
-                    panic!()
-                };
-                flows += part.len();
-                assert!(!last, "{dialect:?}");
-                last = !reply.more;
-            }
-        };
-        for _ in 0..1000 {
-            stream.flow(&flow, &mut out);
-            drain(&mut out);
-        }
-        stream.finish(&mut out);
-        drain(&mut out);
-        assert_eq!((flows, last), (1000, true));
-    }
-}
-
-#[test]
-fn table_features_come_back() {
-    let table = |n: u8| TableFeatures {
-        table: TableId(n),
-        name: format!("table{n}"),
-        metadata_match: u64::MAX,
-        metadata_write: u64::MAX,
-        max_entries: 1_000_000,
-        next_tables: (n + 1..254).map(TableId).collect(),
-        ..TableFeatures::default()
-    };
-    let part = MultipartPart::TableFeatures((0..254).map(table).collect());
-    let body = Body::MultipartReply(MultipartReply { more: false, part });
-    let mut bytes = Message { xid: Xid(1), body }.to_bytes(&V13);
-    let mut tables = Vec::new();
-    while !bytes.is_empty() {
-        let size = usize::from(u16::from_be_bytes([bytes[2], bytes[3]]));
-        let Body::MultipartReply(reply) =
-            Message::decode(&bytes.split_to(size), &V13).unwrap().body
-        else {
-            panic!();
-        };
-        let MultipartPart::TableFeatures(part) = reply.part else {
-            panic!()
-        };
-        // What they can do is all that is written.
-        assert!(part.iter().all(|t| t.abilities.is_some()));
-        tables.extend(part.into_iter().map(|t| TableFeatures {
-            abilities: None,
-            ..t
-        }));
-    }
-    assert_eq!(tables, (0..254).map(table).collect::<Vec<_>>());
 }

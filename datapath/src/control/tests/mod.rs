@@ -14,6 +14,7 @@ mod meters;
 mod monitors;
 mod ports;
 mod resume;
+mod stat_triggers;
 mod tables;
 mod tlv;
 

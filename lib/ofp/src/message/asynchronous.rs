@@ -1,7 +1,7 @@
 //! Which asynchronous messages a controller wants: OFPT_GET_ASYNC, OFPT_SET_ASYNC, NXT_SET_ASYNC_CONFIG.
 
 /// Kinds of asynchronous messages that can be chosen.
-pub const ASYNC_KINDS: usize = 7;
+pub const ASYNC_KINDS: usize = 8;
 
 macro_rules! kinds {
     ($($kind:ident)*) => {
@@ -49,4 +49,4 @@ macro_rules! kinds {
     };
 }
 
-kinds! { packet_in port_status flow_removed role_status table_status requestforward controller_status }
+kinds! { packet_in port_status flow_removed role_status table_status requestforward flow_stats controller_status }

@@ -373,7 +373,7 @@ pub struct FlowRemoved {
 }
 
 /// A time span as OpenFlow sends it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the names say it")]
 pub struct Duration {
     pub secs: u32,
@@ -572,7 +572,7 @@ pub struct FlowCounts {
 }
 
 /// Statistics fields (OXS); `None`: not said.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the names are the specification's")]
 pub struct FlowCounters {
     pub duration: Option<Duration>,

@@ -4,7 +4,7 @@
 use super::ports::{PortNames, read_port, read_table, reserved_or_number};
 use super::scan::{Item, Result, TextError, Word};
 use super::value::{ethernet, field_named, field_names, ipv4, read_subfield, read_value, unknown};
-use super::{experimenter, header, learn, spread};
+use super::{experimenter, header, learn, spread, trigger};
 use crate::action::{Action, Controller, PacketInReason, WHOLE_PACKET};
 use crate::check::fits_action_set;
 use crate::field::{Field, Subfield};
@@ -102,6 +102,7 @@ const ACTIONS: &[(&str, Reader)] = &[
     ("clear_actions", |a| a.nothing(Action::ClearActions)),
     ("write_actions", write_actions),
     ("write_metadata", write_metadata),
+    ("stat_trigger", trigger::stat_trigger),
     ("goto_table", |a| {
         Ok(Action::GotoTable(read_table(a.need()?, 254, a.ports)?))
     }),
@@ -180,24 +181,26 @@ fn read_one(arg: &Arg<'_, '_>) -> Result<Action> {
 
 const APPLY: u8 = 1;
 
-/// The order of instructions (OpenFlow 1.3.5 section 5.9).
+/// The order of instructions (OpenFlow 1.5.1 section 5.5).
 fn rank(action: &Action) -> u8 {
     match action {
         Action::Meter(_) => 0,
         Action::ClearActions => 2,
         Action::WriteActions(_) => 3,
         Action::WriteMetadata { .. } => 4,
-        Action::GotoTable(_) => 5,
+        Action::StatTrigger(_) => 5,
+        Action::GotoTable(_) => 6,
         _ => APPLY,
     }
 }
 
-const RANKS: [&str; 6] = [
+const RANKS: [&str; 7] = [
     "meter",
     "actions",
     "clear_actions",
     "write_actions",
     "write_metadata",
+    "stat_trigger",
     "goto_table",
 ];
 

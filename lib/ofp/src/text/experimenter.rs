@@ -18,7 +18,7 @@ const BPDU: &[(&str, Bpdu)] = &[
 const BPDU_WORDS: &str = "count, forward, drop, tunnel or untunnel";
 
 /// What stands in the parentheses; `form` is said where there are none.
-fn inside<'a>(arg: &Arg<'a, '_>, form: &str) -> Result<Word<'a>> {
+pub(super) fn inside<'a>(arg: &Arg<'a, '_>, form: &str) -> Result<Word<'a>> {
     let item = &arg.item;
     match item.value {
         Some(value) if item.parenthesised && !value.text.trim().is_empty() => Ok(value),

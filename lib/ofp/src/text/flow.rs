@@ -433,7 +433,12 @@ pub fn read_packet_out(text: &str, ports: &dyn PortNames) -> Result<PacketOut> {
                 packet = true;
             }
             "actions" | "action" => {
-                out.actions = read_list(item.all_that_follows(), ports, 0)?;
+                let list = item.all_that_follows();
+                out.actions = read_list(list, ports, 0)?;
+                let is_trigger = |action: &Action| matches!(action, Action::StatTrigger(_));
+                if out.actions.iter().any(is_trigger) {
+                    return Err(list.fail("stat_trigger is for flows: a packet has no statistics"));
+                }
                 actions = true;
                 break;
             }

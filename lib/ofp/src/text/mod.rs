@@ -18,6 +18,7 @@ pub mod print;
 mod scan;
 mod spread;
 mod tlv;
+mod trigger;
 mod value;
 
 pub use action::{action_names, read_actions};

@@ -12,8 +12,8 @@ use bytes::{BufMut, BytesMut};
 /// Kinds that the struct has: packet_in, port_status, flow_removed.
 const STRUCT_KINDS: usize = 3;
 /// The property of each kind for a secondary (OpenFlow 1.5.1 section 7.3.10); the next number is the
-/// primary's or equal's. Requests of flow statistics (12) are experimental there and not ours.
-const PROPERTIES: [u16; 7] = [0, 2, 4, 6, 8, 10, 14];
+/// primary's or equal's.
+const PROPERTIES: [u16; 8] = [0, 2, 4, 6, 8, 10, 12, 14];
 
 /// Whether the struct can say it: all of its masks, and no other.
 fn fits_struct(change: &AsyncChange) -> bool {
@@ -97,7 +97,7 @@ pub(super) fn put(out: &mut BytesMut, version: Version, change: &AsyncChange) {
     }
 }
 
-/// Writes OFPT_GET_ASYNC_REPLY. OpenFlow 1.3 has a place for three kinds; 1.4 has no controller status.
+/// Writes OFPT_GET_ASYNC_REPLY. OpenFlow 1.3 has a place for three kinds; 1.4 has no flow statistics and no controller status.
 pub(super) fn put_reply(out: &mut BytesMut, version: Version, config: &AsyncConfig) {
     let mut change = AsyncChange::from(*config);
     let known = match version {

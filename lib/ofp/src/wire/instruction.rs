@@ -2,14 +2,16 @@
 
 use super::action::{Context, get_actions};
 use super::cursor::{Layout, Reader, Tlv};
+use super::oxs;
 use super::put_action::instruction as number;
-use crate::action::Action;
+use crate::action::{Action, StatTrigger};
 use crate::error::OfError;
 use crate::types::{MeterId, TableId, Version};
+use bytes::{BufMut, BytesMut};
 
 /// The specification's name, number, first and last version of each instruction, in the order of section 5.9.
 /// OpenFlow 1.5 has an action in the meter's place.
-pub const INSTRUCTIONS: [(&str, u16, Version, Version); 6] = [
+pub const INSTRUCTIONS: [(&str, u16, Version, Version); 7] = [
     ("OFPIT_METER", number::METER, Version::V13, Version::V14),
     (
         "OFPIT_APPLY_ACTIONS",
@@ -36,6 +38,12 @@ pub const INSTRUCTIONS: [(&str, u16, Version, Version); 6] = [
         Version::V15,
     ),
     (
+        "OFPIT_STAT_TRIGGER",
+        number::STAT_TRIGGER,
+        Version::V15,
+        Version::V15,
+    ),
+    (
         "OFPIT_GOTO_TABLE",
         number::GOTO_TABLE,
         Version::V11,
@@ -56,9 +64,6 @@ pub(crate) fn get_instructions(bytes: &[u8], context: Context) -> Result<Vec<Act
             .position(known)
             .ok_or(match element.kind {
                 0xffff => OfError::InstructionVendor,
-                number::STAT_TRIGGER if context.version >= Version::V15 => {
-                    OfError::InstructionUnsupported
-                }
                 _ => OfError::InstructionUnknown,
             })?;
         if found[place].is_some() {
@@ -85,6 +90,7 @@ fn get_instruction(kind: u16, body: &[u8], context: Context) -> Result<Vec<Actio
                 mask: r.u64()?,
             }
         }
+        number::STAT_TRIGGER => Action::StatTrigger(Box::new(get_stat_trigger(&mut r)?)),
         number::CLEAR_ACTIONS => {
             r.skip(4)?;
             Action::ClearActions
@@ -100,4 +106,27 @@ fn get_instruction(kind: u16, body: &[u8], context: Context) -> Result<Vec<Actio
     };
     r.end()?;
     Ok(vec![single])
+}
+
+/// OFPSTF_*.
+const PERIODIC: u32 = 1;
+const ONLY_FIRST: u32 = 2;
+
+/// OpenFlow 1.5.1 section 7.2.5: `flags` 32, thresholds as statistics.
+fn get_stat_trigger(r: &mut Reader<'_>) -> Result<StatTrigger, OfError> {
+    let flags = r.u32()?;
+    if flags & !(PERIODIC | ONLY_FIRST) != 0 {
+        return Err(OfError::InstructionUnsupported);
+    }
+    Ok(StatTrigger {
+        periodic: flags & PERIODIC != 0,
+        only_first: flags & ONLY_FIRST != 0,
+        thresholds: oxs::get_thresholds(r)?,
+    })
+}
+
+pub(super) fn put_stat_trigger(out: &mut BytesMut, trigger: &StatTrigger) {
+    let flag = |on: bool, flag: u32| if on { flag } else { 0 };
+    out.put_u32(flag(trigger.periodic, PERIODIC) | flag(trigger.only_first, ONLY_FIRST));
+    oxs::put(out, &trigger.thresholds);
 }

@@ -24,16 +24,38 @@ mod field {
 
 /// Reads statistics with their padding; entries that are not known are skipped.
 pub(super) fn get(r: &mut Reader<'_>) -> Result<FlowCounters, OfError> {
+    get_entries(r, OfError::BadLength, None)
+}
+
+/// Reads the thresholds of OFPIT_STAT_TRIGGER: what is not known, or given twice, is not supported.
+pub(super) fn get_thresholds(r: &mut Reader<'_>) -> Result<FlowCounters, OfError> {
+    let unknown = Some(OfError::InstructionUnsupported);
+    get_entries(r, OfError::InstructionLength, unknown)
+}
+
+/// `unknown`: the error of an entry that is not known or given twice; `None`: such are taken.
+fn get_entries(
+    r: &mut Reader<'_>,
+    short: OfError,
+    unknown: Option<OfError>,
+) -> Result<FlowCounters, OfError> {
     r.skip(2)?;
     let size = usize::from(r.u16()?);
-    let entries = size.checked_sub(4).ok_or(OfError::BadLength)?;
-    let mut entries = Reader::new(r.bytes(entries)?, OfError::BadLength);
+    let entries = size.checked_sub(4).ok_or(short)?;
+    let mut entries = Reader::new(r.bytes(entries)?, short);
     r.skip(size.next_multiple_of(8) - size)?;
+    let mut seen = 0u128;
     let mut stats = FlowCounters::default();
     while !entries.is_empty() {
         let (class, number, size) = (entries.u16()?, entries.u8()? >> 1, entries.u8()?);
-        let mut value = Reader::new(entries.bytes(usize::from(size))?, OfError::BadLength);
-        if class != OPENFLOW_BASIC {
+        let mut value = Reader::new(entries.bytes(usize::from(size))?, short);
+        let is_known = class == OPENFLOW_BASIC && number <= field::BYTE_COUNT && number != 2;
+        let is_first = seen >> number & 1 == 0;
+        seen |= 1 << number;
+        if let Some(error) = unknown.filter(|_| !is_known || !is_first) {
+            return Err(error);
+        }
+        if !is_known {
             continue;
         }
         match number {
@@ -41,8 +63,7 @@ pub(super) fn get(r: &mut Reader<'_>) -> Result<FlowCounters, OfError> {
             field::IDLE_TIME => stats.idle_time = Some(get_duration(&mut value)?),
             field::FLOW_COUNT => stats.flow_count = Some(value.u32()?),
             field::PACKET_COUNT => stats.packet_count = Some(value.u64()?),
-            field::BYTE_COUNT => stats.byte_count = Some(value.u64()?),
-            _ => continue,
+            _ => stats.byte_count = Some(value.u64()?),
         }
         value.end()?;
     }

@@ -5,6 +5,7 @@
 use super::action as row;
 use super::action::{Row, Space, controller_property};
 use super::cursor::{Layout, put_property, put_tlv};
+use super::instruction::put_stat_trigger;
 use super::oxm::{self, Flavor};
 use super::{header, learn, spread};
 use crate::action::{Action, Bpdu, Controller, PacketInReason};
@@ -172,6 +173,7 @@ fn put_action(out: &mut BytesMut, action: &Action, c: &mut Context) {
         | Action::ClearActions
         | Action::WriteActions(_)
         | Action::WriteMetadata { .. }
+        | Action::StatTrigger(_)
         | Action::GotoTable(_) => {}
     }
 }
@@ -672,7 +674,7 @@ pub(super) mod instruction {
     pub(crate) const APPLY_ACTIONS: u16 = 4;
     pub(crate) const CLEAR_ACTIONS: u16 = 5;
     pub(crate) const METER: u16 = 6;
-    /// 1.5; it is refused.
+    /// Since 1.5.
     pub(crate) const STAT_TRIGGER: u16 = 7;
 }
 
@@ -718,6 +720,11 @@ fn put_instructions(out: &mut BytesMut, actions: &[Action], context: Context) {
                     o.put_u32(0);
                     o.put_u64(*value);
                     o.put_u64(*mask);
+                });
+            }
+            Action::StatTrigger(trigger) if context.version >= Version::V15 => {
+                put_tlv(out, layout, instruction::STAT_TRIGGER, |o| {
+                    put_stat_trigger(o, trigger);
                 });
             }
             Action::GotoTable(table) => {

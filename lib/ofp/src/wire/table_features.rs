@@ -265,14 +265,15 @@ pub(super) fn put(out: &mut BytesMut, version: Version, t: &TableFeatures) {
     });
 }
 
-/// Instructions that every table has. A meter is an action since 1.5.
-const INSTRUCTIONS: [u16; 6] = [
+/// Instructions that every table has. A meter is an action since 1.5, which has the trigger.
+const INSTRUCTIONS: [u16; 7] = [
     instruction::GOTO_TABLE,
     instruction::WRITE_METADATA,
     instruction::WRITE_ACTIONS,
     instruction::APPLY_ACTIONS,
     instruction::CLEAR_ACTIONS,
     instruction::METER,
+    instruction::STAT_TRIGGER,
 ];
 
 fn put_properties(out: &mut BytesMut, version: Version, t: &TableFeatures) {
@@ -286,6 +287,7 @@ fn put_properties(out: &mut BytesMut, version: Version, t: &TableFeatures) {
             .iter()
             .filter(|kind| !last || **kind != instruction::GOTO_TABLE)
             .filter(|kind| version < Version::V15 || **kind != instruction::METER)
+            .filter(|kind| version >= Version::V15 || **kind != instruction::STAT_TRIGGER)
         {
             o.put_u16(*kind);
             o.put_u16(4);

@@ -478,6 +478,7 @@ fn later() -> Vec<Body> {
             role_status: [3, 0],
             table_status: [0x18, 8],
             requestforward: [3, 0],
+            flow_stats: [0, 0],
             controller_status: [0, 0],
         }),
         Body::SetAsync(AsyncChange {

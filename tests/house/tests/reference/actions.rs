@@ -365,6 +365,13 @@ const DOCS: &[Doc] = &[
         "set `metadata`, or bits of it",
     ),
     (
+        &["stat_trigger"],
+        "stat_trigger([periodic,][only_first,]duration=SECONDS|idle_time=SECONDS|packet_count=N|byte_count=N,...)",
+        &["OFPIT_STAT_TRIGGER"],
+        "tell the controllers of the flow's statistics when one of them has reached its threshold; `periodic`: each multiple of it, \
+         `only_first`: the threshold that is reached first is the only one that counts",
+    ),
+    (
         &["goto_table"],
         "goto_table:TABLE",
         &["OFPIT_GOTO_TABLE"],
@@ -386,7 +393,7 @@ pub fn page() -> String {
         "Actions and instructions",
         "How each is typed, which forms it has on the wire (number and versions; *Nicira*, *ONF* and *Tsunagi*: as an experimenter action with that \
          number, in every version), and what it does. What a version lacks is said in the form that stands in for it. `drop` is the empty list. Instructions \
-         are typed among the actions, in the order of their execution: meter, actions, clear, write, metadata, goto.",
+         are typed among the actions, in the order of their execution: meter, actions, clear, write, metadata, trigger, goto.",
     );
     check();
     page += &table(&["typed", "on the wire", "what it does"]);

@@ -428,9 +428,10 @@ const ACTION_LINES: &[Line] = &[
             "clear_actions",
             "write_actions",
             "write_metadata",
+            "stat_trigger",
             "goto_table",
         ]),
-        "in their fixed order; `stat_trigger` is refused",
+        "in their fixed order; `stat_trigger` is not Open vSwitch's",
     ),
     (
         "Fragments and BPDUs",

@@ -6,7 +6,7 @@ use crate::field::Subfield;
 use crate::text::action::reason_name;
 use crate::text::ports::{print_port, shown_table};
 use crate::text::value::{print_subfield, print_value};
-use crate::text::{experimenter, header, learn, spread};
+use crate::text::{experimenter, header, learn, spread, trigger};
 use crate::types::{PortNo, Version};
 use std::fmt::Write;
 
@@ -194,6 +194,7 @@ fn control(out: &mut String, action: &Action, style: &Style<'_>) -> Option<()> {
             out,
             format_args!("write_actions({})", print_actions(inner, style)),
         ),
+        Action::StatTrigger(trigger) => put(out, format_args!("{}", trigger::print(trigger))),
         Action::GotoTable(table) => {
             let table = shown_table(*table, style.port_names());
             put(out, format_args!("goto_table:{table}"))

@@ -174,6 +174,7 @@ const REASONS: [(&str, &[&str]); ASYNC_KINDS] = [
         "REQUESTFORWARD",
         &["group_mod_request", "meter_mod_request"],
     ),
+    ("FLOW_STATS", &["request", "stat_trigger"]),
     (
         "CONT_STATUS",
         &[
@@ -194,8 +195,8 @@ pub(super) fn async_config(out: &mut String, config: &AsyncConfig, style: &Style
         let _ = write!(out, "\n {who}:\n");
         for ((label, names), masks) in REASONS.iter().zip(kinds) {
             let bits = masks[index].unwrap_or(0);
-            // The stock tools do not know of the last kind.
-            if *label == "CONT_STATUS" && bits == 0 {
+            // The stock tools do not know of the last two kinds.
+            if matches!(*label, "FLOW_STATS" | "CONT_STATUS") && bits == 0 {
                 continue;
             }
             let _ = write!(out, "{label:>16}:");

@@ -112,12 +112,13 @@ fn custom_name(table: &TableStats) -> Option<&str> {
 }
 
 /// Instructions in the order of execution: bit and name.
-const INSTRUCTIONS: [(u32, &str); 6] = [
+const INSTRUCTIONS: [(u32, &str); 7] = [
     (6, "meter"),
     (4, "apply_actions"),
     (5, "clear_actions"),
     (3, "write_actions"),
     (2, "write_metadata"),
+    (7, "stat_trigger"),
     (1, "goto_table"),
 ];
 
