@@ -204,11 +204,11 @@ impl Switch {
         }
         Ok(())
     }
-    /// Whether a reply to a connection is not finished. Its next messages should wait until it is, so that
-    /// the replies come in the order of the requests.
+    /// Whether a reply to a connection is not finished, or a request of it. Its next messages should wait until it
+    /// is, so that they are obeyed, and the replies come, in the order of the requests.
     pub fn is_dumping(&self, conn: ConnId) -> bool {
         let connection = self.connections.get(&conn);
-        connection.is_some_and(|connection| !connection.dumps.is_empty())
+        connection.is_some_and(|connection| !connection.dumps.is_empty()) || self.wides.is_of(conn)
     }
     /// The connection has room: emits the next piece of what [`Output::More`] announced. `true`: there is
     /// still more, and it should be called again.
@@ -219,7 +219,7 @@ impl Switch {
         let waits = connection.waiting > 0;
         let mut piece = Vec::new();
         self.resume_monitors(conn);
-        let more = self.piece(now, conn, &mut piece);
+        let more = self.piece(now, conn, &mut piece) || self.wides.is_of(conn);
         for output in piece {
             if waits {
                 self.send_settled(conn, output);

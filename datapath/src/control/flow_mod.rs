@@ -38,6 +38,26 @@ impl Switch {
         conn: ConnId,
         flow_mod: &FlowMod,
     ) -> Result<(), OfError> {
+        self.check_flow_mod(conn, flow_mod)?;
+        let Connection {
+            bridge, version, ..
+        } = self.connections[&conn];
+        use FlowModCommand::*;
+        let result = match flow_mod.command {
+            Add => self.add_flow(now, bridge, version, flow_mod),
+            Modify | ModifyStrict => self.modify_flows(now, bridge, version, flow_mod),
+            Delete | DeleteStrict => {
+                self.delete_flows(now, bridge, flow_mod);
+                Ok(())
+            }
+        };
+        if result == Err(OfError::FlowTableFull) {
+            self.counters.table_full += 1;
+        }
+        result
+    }
+    /// What is wrong with a FLOW_MOD, whatever flows there are.
+    pub(super) fn check_flow_mod(&self, conn: ConnId, flow_mod: &FlowMod) -> Result<(), OfError> {
         let Connection {
             bridge, version, ..
         } = self.connections[&conn];
@@ -52,19 +72,7 @@ impl Switch {
             }
             self.check_tlvs(bridge, &flow_mod.matching, &[])?;
         }
-        use FlowModCommand::*;
-        let result = match flow_mod.command {
-            Add => self.add_flow(now, bridge, version, flow_mod),
-            Modify | ModifyStrict => self.modify_flows(now, bridge, version, flow_mod),
-            Delete | DeleteStrict => {
-                self.delete_flows(now, bridge, flow_mod);
-                Ok(())
-            }
-        };
-        if result == Err(OfError::FlowTableFull) {
-            self.counters.table_full += 1;
-        }
-        result
+        Ok(())
     }
     /// OpenFlow 1.3.5 section 6.4, "Modifying Flow Entries", add.
     pub(super) fn add_flow(
@@ -159,30 +167,47 @@ impl Switch {
         let found = self.bridges[&id]
             .flows
             .select(&selection(flow_mod, strict, false));
-        // With a mask the cookie selects; without, it is the new one, or all ones: none is given.
-        let given = Some(flow_mod.cookie).filter(|cookie| *cookie != KEEP_COOKIE);
-        let adds = given.is_some() && flow_mod.cookie_mask == 0;
-        let cookie = if flow_mod.cookie_mask == 0 {
-            given
-        } else {
-            flow_mod.new_cookie
-        };
-        if found.is_empty() {
-            return if adds {
-                self.add_flow(now, id, version, flow_mod)
-            } else {
-                Ok(())
-            };
-        }
-        let reset = flow_mod.flags & flow_flag::RESET_COUNTS != 0;
-        if reset && self.rule_slots.room() < found.len() {
-            return Err(OfError::FlowTableFull);
-        }
-        let actions: Box<[Action]> = flow_mod.actions.clone().into();
-        for index in found {
-            self.modify_flow(now, id, index, &actions, cookie, reset);
+        if self.may_modify(now, id, version, flow_mod, found.len())? {
+            let change = |index| self.modify_one(now, id, index, flow_mod);
+            found.into_iter().for_each(change);
         }
         Ok(())
+    }
+    /// Whether the flows that a MODIFY has found may be changed. If there are none it may add one.
+    pub(super) fn may_modify(
+        &mut self,
+        now: Time,
+        id: BridgeId,
+        version: Version,
+        flow_mod: &FlowMod,
+        found: usize,
+    ) -> Result<bool, OfError> {
+        let adds = flow_mod.cookie != KEEP_COOKIE && flow_mod.cookie_mask == 0;
+        if found == 0 {
+            return match adds {
+                true => self.add_flow(now, id, version, flow_mod).map(|()| false),
+                false => Ok(false),
+            };
+        }
+        if resets(flow_mod) && self.rule_slots.room() < found {
+            return Err(OfError::FlowTableFull);
+        }
+        Ok(true)
+    }
+    /// Changes a flow that a MODIFY has found.
+    pub(super) fn modify_one(
+        &mut self,
+        now: Time,
+        id: BridgeId,
+        index: FlowIndex,
+        flow_mod: &FlowMod,
+    ) {
+        // With a mask the cookie selects; without, it is the new one, or all ones: none is given.
+        let cookie = match flow_mod.cookie_mask {
+            0 => Some(flow_mod.cookie).filter(|cookie| *cookie != KEEP_COOKIE),
+            _ => flow_mod.new_cookie,
+        };
+        self.modify_flow(now, id, index, &flow_mod.actions, cookie, resets(flow_mod));
     }
     pub(super) fn modify_flow(
         &mut self,
@@ -402,6 +427,10 @@ fn implied_flags(version: Version, command: FlowModCommand) -> u16 {
     }
 }
 
+fn resets(flow_mod: &FlowMod) -> bool {
+    flow_mod.flags & flow_flag::RESET_COUNTS != 0
+}
+
 /// The table that an ADD without one means.
 fn add_table(flow_mod: &FlowMod) -> TableId {
     if flow_mod.table == TableId::ALL {
@@ -412,7 +441,7 @@ fn add_table(flow_mod: &FlowMod) -> TableId {
 }
 
 /// The flows that modify and delete are about; only delete looks at outputs.
-fn selection(flow_mod: &FlowMod, strict: bool, deletes: bool) -> Selection<'_> {
+pub(super) fn selection(flow_mod: &FlowMod, strict: bool, deletes: bool) -> Selection<'_> {
     Selection {
         table: flow_mod.table,
         priority: strict.then_some(flow_mod.priority),

@@ -40,6 +40,9 @@ impl Switch {
         };
         self.delete_forsaken(now);
         self.tell_changes(&mut outputs);
+        if self.wides.is_of(conn) {
+            out.push(Output::More(conn));
+        }
         self.changes.cause = None;
         if let Err(error) = result {
             outputs.push(self.error(conn, xid, error, raw));
@@ -93,6 +96,9 @@ impl Switch {
             Body::FeaturesRequest => reply(Body::FeaturesReply(self.features_request(conn))),
             Body::GetConfigRequest => reply(Body::GetConfigReply(self.get_config_request(main))),
             Body::SetConfig(config) => self.set_config(main, config)?,
+            Body::FlowMod(flow_mod) if self.is_wide(conn, &flow_mod) => {
+                self.begin_wide(now, conn, xid, flow_mod, raw)?;
+            }
             Body::PacketOut(_)
             | Body::FlowMod(_)
             | Body::GroupMod(_)

@@ -46,6 +46,7 @@ mod table_mod;
 mod tlv;
 mod undo;
 mod users;
+mod wide;
 
 #[cfg(test)]
 mod tests;
@@ -65,7 +66,7 @@ use ofp::message::Message;
 use port::Port;
 use rustc_hash::FxHashMap;
 use slots::Slots;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// What the caller has to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,6 +78,8 @@ pub enum Output {
     SendPacketIn(ConnId, Message),
     /// A reply to a connection is longer than one piece: when it has room, [`Switch::dump`] gives the next.
     More(ConnId),
+    /// What a connection's next messages waited for is done ([`Switch::is_dumping`]).
+    Done(ConnId),
     /// Close a connection.
     Close(ConnId),
     /// Give this to a worker, which takes the newest snapshot before it runs it.
@@ -155,6 +158,8 @@ pub struct Switch {
     staged: Waiting,
     /// Published; a worker may still be in a burst that began before.
     passing: Vec<Settling>,
+    /// No worker is; not yet done.
+    settled: VecDeque<Settling>,
     next_aging: Time,
     /// The last tick.
     ticked: Time,
@@ -165,6 +170,7 @@ pub struct Switch {
     packet_outs: packet_out::PacketOuts,
     /// While a bundle is committed.
     log: Option<undo::Log>,
+    wides: wide::Wides,
 }
 
 impl Switch {
@@ -184,6 +190,7 @@ impl Switch {
             bridge_slots: Slots::new(MAX_BRIDGES),
             staged: Waiting::default(),
             passing: Vec::new(),
+            settled: VecDeque::new(),
             next_aging: Time::default(),
             ticked: Time::default(),
             counters: Counters::default(),
@@ -192,6 +199,7 @@ impl Switch {
             paused: resume::PausedPackets::default(),
             packet_outs: packet_out::PacketOuts::default(),
             log: None,
+            wides: wide::Wides::default(),
         }
     }
     /// For workers to make their readers from; publish by [`Switch::publish`].
@@ -207,13 +215,26 @@ impl Switch {
     /// `true`: everything is in force on every worker and nothing waits.
     pub fn publish(&mut self, out: &mut Vec<Output>) -> bool {
         loop {
+            let done = self.publish_ready(out);
+            if !done || !self.is_busy() {
+                return done;
+            }
+            self.work(out);
+        }
+    }
+    /// The same, but what takes long is left to [`Switch::work`]; while there is such, [`Switch::is_busy`].
+    pub fn publish_ready(&mut self, out: &mut Vec<Output>) -> bool {
+        loop {
             if !self.publisher.settled() {
                 return false;
             }
-            for settling in std::mem::take(&mut self.passing) {
-                self.settle(settling, out);
+            self.settled.extend(self.passing.drain(..));
+            self.settle_some(out);
+            if self.wides.is_making() || self.has_backlog() {
+                return true;
             }
             if !self.publisher.is_staged() && self.staged.is_empty() {
+                self.wides.start_next();
                 return true;
             }
             if !self.publisher.try_publish() {

@@ -26,8 +26,12 @@ pub struct Publisher {
     spare: Arc<Snapshot>,
     /// Published, but not yet applied to `spare`.
     missed: Vec<Change>,
+    /// How many of these are applied to it by now.
+    caught_up: usize,
     /// Not yet published.
     staged: Vec<Change>,
+    /// How many of these are applied to `spare` already.
+    prepared: usize,
 }
 
 impl Publisher {
@@ -48,6 +52,7 @@ impl Publisher {
     }
     /// Forgets the staged changes from that place on: they never happened.
     pub fn unstage(&mut self, from: usize) {
+        debug_assert!(self.prepared <= from, "nothing of a message is prepared");
         self.staged.truncate(from);
     }
     /// Whether changes wait to be published.
@@ -64,19 +69,43 @@ impl Publisher {
         if self.staged.is_empty() {
             return true;
         }
+        if !self.prepare(usize::MAX) {
+            return false;
+        }
         let Some(spare) = Arc::get_mut(&mut self.spare) else {
             return false;
         };
-        self.missed
-            .drain(..)
-            .for_each(|change| spare.apply(&change));
-        self.staged.iter().for_each(|change| spare.apply(change));
         std::mem::swap(&mut self.missed, &mut self.staged);
+        (self.caught_up, self.prepared) = (0, 0);
         let version = self.shared.version.load(Relaxed) + 1;
         spare.version = version;
         let next = std::mem::take(&mut self.spare);
         self.spare = self.shared.current.swap(next);
         self.shared.version.store(version, Release);
+        true
+    }
+    /// How many changes the next publication has to apply.
+    pub fn backlog(&self) -> usize {
+        self.missed.len() - self.caught_up + self.staged.len() - self.prepared
+    }
+    /// Applies that many of them beforehand, if the spare copy is free.
+    pub fn prepare(&mut self, mut limit: usize) -> bool {
+        let Some(spare) = Arc::get_mut(&mut self.spare) else {
+            return false;
+        };
+        let mut apply = |changes: &[Change], done: &mut usize| {
+            let end = changes.len().min(done.saturating_add(limit));
+            let part = &changes[*done..end];
+            part.iter().for_each(|change| spare.apply(change));
+            limit -= part.len();
+            *done = end;
+        };
+        apply(&self.missed, &mut self.caught_up);
+        apply(&self.staged, &mut self.prepared);
+        if self.caught_up == self.missed.len() {
+            self.missed.clear();
+            self.caught_up = 0;
+        }
         true
     }
     /// Publishes and waits until every worker has passed a burst boundary.

@@ -67,6 +67,7 @@ impl Daemon {
                 Output::Send(conn, message) => self.send(conn, message),
                 Output::SendPacketIn(conn, message) => self.send_packet_in(conn, message),
                 Output::More(conn) => self.more(conn),
+                Output::Done(conn) => self.room(conn),
                 Output::Close(conn) => self.closed(conn, "the switch closes it"),
                 Output::PacketOut(packet_out) => self.workers.packet_out(packet_out),
                 Output::Resolve(port, ends) => self.underlay.resolve(port, ends),

@@ -277,6 +277,8 @@ impl Daemon {
                     }
                 }
                 () = worker_events.wait() => self.worker_events(),
+                // The tasks have their turn first.
+                () = tokio::task::yield_now(), if self.switch.is_busy() => self.switch.work(&mut self.outputs),
                 () = sleep_until(self.links_due.into_iter().chain(self.routing_due).min()) => {
                     self.follow_kernel().await;
                 }
@@ -308,7 +310,7 @@ impl Daemon {
             self.find_routes(false).await;
             self.publish();
         }
-        if std::mem::take(&mut self.report) {
+        if !self.switch.is_busy() && std::mem::take(&mut self.report) {
             self.report_applied();
         }
         self.clients.flush(&mut self.server);
@@ -318,7 +320,7 @@ impl Daemon {
     fn publish(&mut self) {
         let mut tries = 0u32;
         loop {
-            let done = self.switch.publish(&mut self.outputs);
+            let done = self.switch.publish_ready(&mut self.outputs);
             self.deliver();
             if done && self.outputs.is_empty() {
                 return;

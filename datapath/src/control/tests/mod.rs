@@ -17,6 +17,7 @@ mod resume;
 mod stat_triggers;
 mod tables;
 mod tlv;
+mod wide;
 
 use super::*;
 use crate::model::stats::WorkerStats;

@@ -1,0 +1,165 @@
+//! A FLOW_MOD over many flows: others are served while it is made, packets meet it whole, its connection waits.
+
+use super::*;
+
+const LEN: u32 = 20_000;
+
+fn numbered(n: u32) -> FlowMod {
+    FlowMod {
+        matching: in_port(n),
+        cookie: Cookie((n % 2).into()),
+        ..add(1, vec![output(1)])
+    }
+}
+
+/// Two connections, and many flows.
+fn bed(flags: u16) -> Bed {
+    let mut bed = Bed::new();
+    bed.connect(1, ConnKind::Service, Version::V13);
+    bed.connect(2, ConnKind::Controller, Version::V13);
+    for n in 0..LEN {
+        let flow_mod = FlowMod {
+            flags,
+            ..numbered(n)
+        };
+        bed.say(1, Body::FlowMod(Box::new(flow_mod)));
+    }
+    bed.publish();
+    bed.outputs();
+    bed
+}
+
+impl Bed {
+    fn published(&self) -> usize {
+        let current = self.switch.publisher.current();
+        let view = current.bridge(self.bridge).expect("there");
+        view.tables[0].rules.len()
+    }
+    /// One turn of a daemon's loop.
+    fn turn(&mut self) {
+        self.switch.work(&mut self.out);
+        assert!(self.switch.publish_ready(&mut self.out));
+    }
+}
+
+#[test]
+fn a_wide_delete_is_met_whole_and_others_are_served() {
+    let mut bed = bed(0);
+    let half = FlowMod {
+        cookie: Cookie(1),
+        cookie_mask: u64::MAX,
+        ..command(FlowModCommand::Delete)
+    };
+    bed.say(1, Body::FlowMod(Box::new(half)));
+    assert_eq!(bed.outputs(), [Output::More(conn(1))]);
+    assert!(bed.switch.is_dumping(conn(1)) && !bed.switch.is_dumping(conn(2)));
+    bed.switch.publish_ready(&mut bed.out);
+    let mut turns = 0;
+    while bed.switch.is_dumping(conn(1)) {
+        assert_eq!(bed.published(), LEN as usize);
+        assert!(bed.switch.is_busy() && bed.outputs().is_empty());
+        // Asked at once; what is added stays, with the cookie that is deleted.
+        bed.say(2, Body::EchoRequest(Default::default()));
+        assert!(matches!(&bed.sent(2)[..], [Body::EchoReply(_)]));
+        if turns < 3 {
+            let flow_mod = numbered(LEN + 1 + 2 * turns);
+            bed.say(2, Body::FlowMod(Box::new(flow_mod)));
+        }
+        bed.turn();
+        turns += 1;
+    }
+    assert!(turns > 4, "{turns}");
+    assert!(bed.outputs().contains(&Output::Done(conn(1))));
+    bed.say(1, Body::BarrierRequest);
+    while bed.switch.is_busy() {
+        bed.turn();
+    }
+    assert_eq!(bed.sent(1), [Body::BarrierReply]);
+    assert_eq!(bed.published(), LEN as usize / 2 + 3);
+    let table = &bed.switch.bridges[&bed.bridge].flows;
+    assert_eq!(table.len(TableId::ALL), LEN as usize / 2 + 3);
+}
+
+#[test]
+fn a_wide_modify_changes_all_or_adds_or_is_refused() {
+    let mut bed = bed(0);
+    let modify = |cookie_mask| FlowMod {
+        actions: vec![output(7)],
+        cookie: Cookie(2),
+        cookie_mask,
+        ..command(FlowModCommand::Modify)
+    };
+    // It selects by a cookie that no flow has.
+    assert_eq!(bed.flow_mod(1, modify(u64::MAX)), Ok(()));
+    let sevens = |bed: &Bed| {
+        let flows = &bed.switch.bridges[&bed.bridge].flows;
+        let seven = [output(7)];
+        flows
+            .iter()
+            .filter(|flow| *flow.rule.actions == seven)
+            .count()
+    };
+    assert_eq!(sevens(&bed), 0);
+    assert_eq!(bed.flow_mod(1, modify(0)), Ok(()));
+    assert_eq!(sevens(&bed), LEN as usize);
+    let none = FlowMod {
+        table: TableId(3),
+        ..modify(0)
+    };
+    assert_eq!(bed.flow_mod(1, none), Ok(()));
+    assert_eq!(sevens(&bed), LEN as usize + 1);
+    // An error has its place among the replies.
+    let bad = FlowMod {
+        actions: vec![Action::Group(ofp::types::GroupId(7))],
+        ..modify(0)
+    };
+    assert!(bed.flow_mod(1, bad).is_err());
+}
+
+#[test]
+fn flow_removed_comes_in_pieces_before_the_barrier() {
+    let mut bed = bed(flow_flag::SEND_FLOW_REM);
+    bed.say(2, Body::FlowMod(Box::new(command(FlowModCommand::Delete))));
+    bed.switch.publish_ready(&mut bed.out);
+    while bed.switch.is_dumping(conn(2)) {
+        bed.turn();
+    }
+    bed.say(2, Body::BarrierRequest);
+    let (mut removed, mut answered) = (0, false);
+    bed.outputs();
+    while bed.switch.is_busy() {
+        bed.turn();
+        let said = bed.sent(2);
+        assert!(said.len() <= 4 << 11, "{}", said.len());
+        for body in said {
+            match body {
+                Body::FlowRemoved(_) if !answered => removed += 1,
+                Body::BarrierReply => answered = true,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert!(answered);
+    assert_eq!(removed, LEN);
+}
+
+#[test]
+fn a_wide_change_survives_its_connection_and_ends_with_its_bridge() {
+    let mut bed = bed(0);
+    bed.say(1, Body::FlowMod(Box::new(command(FlowModCommand::Delete))));
+    bed.switch.publish_ready(&mut bed.out);
+    bed.turn();
+    bed.switch.disconnect(conn(1));
+    bed.publish();
+    assert_eq!(bed.published(), 0);
+    for n in 0..LEN {
+        bed.say(2, Body::FlowMod(Box::new(numbered(n))));
+    }
+    bed.publish();
+    bed.say(2, Body::FlowMod(Box::new(command(FlowModCommand::Delete))));
+    bed.switch.publish_ready(&mut bed.out);
+    bed.turn();
+    bed.switch.remove_bridge(bed.bridge, &mut bed.out);
+    bed.publish();
+    assert!(!bed.switch.is_busy());
+}
