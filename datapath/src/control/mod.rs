@@ -130,6 +130,8 @@ struct Waiting {
     published: Vec<Output>,
     /// When no worker handles packets by anything older.
     settled: Vec<Settling>,
+    /// Some of the latter are replies.
+    is_awaited: bool,
 }
 
 /// What is left to do once no worker uses the old state.
@@ -245,6 +247,14 @@ impl Switch {
             self.passing = staged.settled;
         }
     }
+    /// Whether changes wait for [`Switch::publish`].
+    pub fn is_staged(&self) -> bool {
+        self.publisher.is_staged() || !self.staged.is_empty()
+    }
+    /// Whether somebody waits for that: for a reply, for a packet to be sent.
+    pub fn is_awaited(&self) -> bool {
+        self.staged.is_awaited || !self.staged.published.is_empty() || !self.passing.is_empty()
+    }
     fn settle(&mut self, settling: Settling, out: &mut Vec<Output>) {
         match settling {
             Settling::Output(output) => {
@@ -279,6 +289,7 @@ impl Switch {
         }
     }
     fn when_settled(&mut self, settling: Settling) {
+        self.staged.is_awaited |= !matches!(settling, Settling::Slot(_) | Settling::Rule(_));
         self.staged.settled.push(settling);
     }
 }

@@ -73,10 +73,14 @@ impl Switch {
     /// wait for that to be in force.
     pub(super) fn packet_outs_run(&mut self, number: u64) {
         self.packet_outs.run = number;
+        let mut outputs = Vec::new();
         for connection in self.connections.values_mut() {
             while let Some((_, output)) = connection.held.pop_front_if(|(of, _)| *of <= number) {
-                self.staged.settled.push(Settling::Output(output));
+                outputs.push(output);
             }
+        }
+        for output in outputs {
+            self.when_settled(Settling::Output(output));
         }
     }
     /// Whether the groups and meters that actions name are there.

@@ -56,6 +56,9 @@ const DATABASE_PORT: u16 = 6640;
 const BATCH: usize = 256;
 /// A turn of events ends after this time, too: most are quick, but who asks for all flows may ask often.
 const TURN: Duration = Duration::from_millis(20);
+/// What controllers change becomes visible together, at most this long after the first of it, if none of them waits for
+/// it: each publication makes workers look again whether what they remember is still true.
+const PUBLISH_PAUSE: Duration = Duration::from_millis(5);
 /// Events that may wait; who has more waits, and its peer.
 const EVENTS: usize = 4096;
 /// Turns that tasks get at the end, for what they still have to write.
@@ -113,6 +116,8 @@ pub struct Daemon {
     addresses: Vec<IpAddr>,
     addresses_of: HashSet<BridgeId>,
     events: mpsc::Sender<Event>,
+    /// The workers are told of changes then.
+    publish_due: Option<Instant>,
     routing_due: Option<Instant>,
     /// After a notification.
     routing_pause: Duration,
@@ -223,6 +228,7 @@ impl Daemon {
             addresses: Vec::new(),
             addresses_of: HashSet::new(),
             events,
+            publish_due: None,
             routing_due: None,
             routing_pause: ROUTING_PAUSE,
             links_due: None,
@@ -260,6 +266,7 @@ impl Daemon {
         let mut ticks = 0u64;
         tracing::info!(pid = std::process::id(), rundir = %self.args.rundir.display(), "switchd is ready");
         let ended = loop {
+            let mut can_wait = false;
             tokio::select! {
                 event = inputs.database.recv() => {
                     let more = std::iter::from_fn(|| inputs.database.try_recv().ok());
@@ -268,14 +275,9 @@ impl Daemon {
                     }
                 }
                 Some(event) = inputs.events.recv() => {
-                    self.event(event);
-                    let turn = Instant::now();
-                    for _ in 1..BATCH {
-                        if turn.elapsed() > TURN { break }
-                        let Ok(event) = inputs.events.try_recv() else { break };
-                        self.event(event);
-                    }
+                    can_wait = self.turn(event, &mut inputs.events);
                 }
+                () = sleep_until(self.publish_due) => {}
                 () = worker_events.wait() => self.worker_events(),
                 // The tasks have their turn first.
                 () = tokio::task::yield_now(), if self.switch.is_busy() => self.switch.work(&mut self.outputs),
@@ -288,7 +290,7 @@ impl Daemon {
                 }
                 () = inputs.signals.wait() => self.exit = Some(Ok(())),
             }
-            self.settle().await;
+            self.settle(can_wait).await;
             if let Some(ended) = self.exit.take() {
                 break ended;
             }
@@ -300,12 +302,34 @@ impl Daemon {
         ended
     }
 
-    /// After a batch: applies a changed configuration, publishes, sends what waited.
-    async fn settle(&mut self) {
+    /// Handles this event and those behind it. Returns whether they were controllers' only.
+    fn turn(&mut self, first: Event, events: &mut mpsc::Receiver<Event>) -> bool {
+        let started = Instant::now();
+        let more = std::iter::from_fn(|| events.try_recv().ok());
+        let mut is_openflow = true;
+        for event in std::iter::once(first).chain(more).take(BATCH) {
+            is_openflow &= matches!(event, Event::OpenFlow(_));
+            self.event(event);
+            if started.elapsed() > TURN {
+                break;
+            }
+        }
+        is_openflow
+    }
+
+    /// After a batch: applies a changed configuration, publishes, sends what waited. Changes that nobody waits for can
+    /// wait for others.
+    async fn settle(&mut self, can_wait: bool) {
         if let Some(config) = self.server.hook.take() {
             self.apply(config).await;
         }
-        self.publish();
+        let now = Instant::now();
+        let can_wait = can_wait && self.switch.is_staged() && !self.switch.is_awaited();
+        if can_wait && now < *self.publish_due.get_or_insert(now + PUBLISH_PAUSE) {
+            self.deliver();
+        } else {
+            self.publish();
+        }
         if self.underlay.is_due() {
             self.find_routes(false).await;
             self.publish();
@@ -318,6 +342,7 @@ impl Daemon {
 
     /// Makes all staged changes visible to the workers and does what followed.
     fn publish(&mut self) {
+        self.publish_due = None;
         let mut tries = 0u32;
         loop {
             let done = self.switch.publish_ready(&mut self.outputs);
