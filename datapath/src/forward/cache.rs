@@ -2,13 +2,12 @@
 //!
 //! What: a set-associative table of fixed size. A tag per way, eight in a line; beside it the masked
 //! key words and the program. A packet probes one line, then compares one entry.
-//! Validity: an entry is good while its bridge's plan, settings and ports, and the tables that its
-//! program visited, are as they were. It is checked once per published version, when it is used.
+//! Validity: an entry is good while its bridge's plan, settings and ports are as they were, and what changed in the
+//! tables that its program visited is about other packets. It is checked once per published version, when it is used.
 //! Why it cannot hurt: a packet that is not in it is walked through the tables by this worker itself. Programs
 //! of many steps do not make it large: when they take too much memory, it begins anew.
 
 use super::program::{Program, Step, Visit};
-use super::select::Branch;
 use crate::model::{BridgeId, BridgeView};
 use ofp::key::Key;
 use ofp::types::TableId;
@@ -141,7 +140,7 @@ impl Cache {
                 continue;
             }
             if entry.checked != query.version {
-                if !is_current(entry, view) {
+                if !is_current(entry, view, key) {
                     self.tags[set][way] = 0;
                     return None;
                 }
@@ -191,28 +190,29 @@ impl Cache {
     }
 }
 
-fn is_current(entry: &Entry, view: &BridgeView) -> bool {
-    let are_current = |visits: &[Visit]| visits.iter().all(|visit| is_true(visit, view));
-    let is_branch_current = |branch: &Branch| are_current(&branch.visits);
+fn is_current(entry: &mut Entry, view: &BridgeView, key: &Key) -> bool {
+    let program = &mut entry.program;
     entry.generation == view.generation
-        && are_current(&entry.program.visits)
-        && are_current(&entry.program.watched)
-        && entry.program.steps.iter().all(|step| match step {
-            Step::Select(select) => select.branches.iter().all(is_branch_current),
+        && renew(&mut program.visits, view, key)
+        && renew(&mut program.watched, view, key)
+        && program.steps.iter_mut().all(|step| match step {
+            Step::Select(select) => {
+                let mut branches = select.branches.iter_mut();
+                branches.all(|branch| renew(&mut branch.visits, view, key))
+            }
             _ => true,
         })
 }
 
-/// Whether a table or group is as it was.
-fn is_true(visit: &Visit, view: &BridgeView) -> bool {
-    let generation = match visit.table {
-        TableId::ALL => view.group_generation(visit.group),
+/// Whether the tables and groups that a packet visited still say the same to it.
+fn renew(visits: &mut [Visit], view: &BridgeView, key: &Key) -> bool {
+    visits.iter_mut().all(|visit| match visit.table {
+        TableId::ALL => view.group_generation(visit.group) == visit.generation,
         table => match view.tables.get(usize::from(table.0)) {
-            Some(table) => table.generation,
-            None => return false,
+            Some(table) => visit.renew(table, key),
+            None => false,
         },
-    };
-    generation == visit.generation
+    })
 }
 
 #[cfg(test)]

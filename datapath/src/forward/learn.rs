@@ -181,7 +181,7 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
         let Some(table) = self.view.tables.get(usize::from(learn.table.0)) else {
             return true;
         };
-        let watched = Visit::of_table(learn.table, table.generation, None);
+        let watched = Visit::of_table(learn.table, table.generation);
         self.program.watched.push(watched);
         let flows = self.view.limits.flows(learn.table, learn.cookie);
         flows.is_none_or(|flows| flows < learn.limit as usize)

@@ -100,6 +100,8 @@ pub struct Walk<'s, 'w, O> {
     bridge: BridgeId,
     pub(super) view: &'s BridgeView,
     pub(super) key: Key,
+    /// The key that it began with.
+    arrived: &'w Key,
     pub(super) program: &'w mut Program,
     pub(super) levels: SmallVec<[Level<'s>; 4]>,
     pub(super) set: ActionSet<'s>,
@@ -137,7 +139,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
     pub fn new(
         snapshot: &'s Snapshot,
         bridge: BridgeId,
-        key: &Key,
+        key: &'w Key,
         program: &'w mut Program,
         observer: &'w mut O,
     ) -> Option<Walk<'s, 'w, O>> {
@@ -148,6 +150,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             bridge,
             view,
             key: key.clone(),
+            arrived: key,
             program,
             levels: SmallVec::new(),
             set: ActionSet::default(),
@@ -350,10 +353,10 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         } else {
             view.rules.lookup(&self.key)
         };
-        self.set_in_port(kept);
         let found = rule.map(|rule| rule.id);
-        let visit = Visit::of_table(table, view.generation, found);
+        let visit = Visit::of_lookup((table, view.generation), found, &self.key, self.arrived);
         self.program.visits.push(visit);
+        self.set_in_port(kept);
         self.observer.depth(self.levels.len());
         self.observer.table(table, rule.map(Arc::as_ref));
         match rule {

@@ -9,8 +9,8 @@ use crate::fragment::DontFragment;
 use crate::model::id::PortId;
 use crate::model::id::RuleId;
 use crate::model::meter::MeterView;
-use crate::model::{DropReason, event::Punt};
-use ofp::key::{Match, MatchWord, Place, word};
+use crate::model::{DropReason, TableView, event::Punt};
+use ofp::key::{Key, Match, MatchWord, Place, word};
 use ofp::types::{GroupId, PortNo, TableId};
 use packet::bpdu;
 use std::ops::Range;
@@ -57,10 +57,12 @@ impl Program {
             Step::Reshape { how, then } => how.memory() + then.memory(),
             _ => 0,
         });
+        let visits = self.visits.iter().map(Visit::memory);
         self.steps.capacity() * size_of::<Step>()
             + self.visits.capacity() * size_of::<Visit>()
             + self.watched.capacity() * size_of::<Visit>()
             + owned.sum::<usize>()
+            + visits.sum::<usize>()
     }
     /// Makes it empty; its memory is kept.
     pub fn clear(&mut self) {
@@ -73,7 +75,7 @@ impl Program {
 }
 
 /// One lookup, or one look at a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Visit {
     /// The table; `ALL`, whose counters nobody reads: it is a group's.
     pub table: TableId,
@@ -83,17 +85,55 @@ pub struct Visit {
     pub generation: u64,
     /// The rule that matched; the group, or its bucket, that the packet goes through.
     pub rule: Option<RuleId>,
+    /// Of a lookup: the key's words that were others than when the packet arrived. `None`: any change counts.
+    pub looked_up: Option<Box<[(u8, u64)]>>,
 }
 
 impl Visit {
-    /// A lookup in a table.
-    pub fn of_table(table: TableId, generation: u64, rule: Option<RuleId>) -> Visit {
+    /// A look at a table's rules as a whole.
+    pub fn of_table(table: TableId, generation: u64) -> Visit {
         Visit {
             table,
             group: GroupId::ANY,
             generation,
-            rule,
+            rule: None,
+            looked_up: None,
         }
+    }
+    /// A lookup in a table, with this key of a packet that arrived with that one.
+    pub fn of_lookup(
+        view: (TableId, u64),
+        rule: Option<RuleId>,
+        key: &Key,
+        arrived: &Key,
+    ) -> Visit {
+        let words = key.0.iter().zip(&arrived.0).enumerate();
+        let others = words.filter(|(_, (now, before))| now != before);
+        Visit {
+            rule,
+            looked_up: Some(others.map(|(at, (now, _))| (at as u8, *now)).collect()),
+            ..Visit::of_table(view.0, view.1)
+        }
+    }
+    /// Bytes of memory that it takes beside itself.
+    pub fn memory(&self) -> usize {
+        self.looked_up
+            .as_ref()
+            .map_or(0, |words| size_of_val(&**words))
+    }
+    /// Makes it true for a table as it is now, if what changed since is not about packets that arrive with this key.
+    #[inline]
+    pub fn renew(&mut self, table: &TableView, key: &Key) -> bool {
+        let is_same = self.generation == table.generation;
+        let is_true = is_same
+            || self.looked_up.as_ref().is_some_and(|words| {
+                let other = |index: u8| words.iter().find(|(at, _)| *at == index);
+                let word =
+                    |index: u8| other(index).map_or(key.0[usize::from(index)], |(_, word)| *word);
+                !table.recent.is_about(self.generation, word)
+            });
+        self.generation = table.generation;
+        is_true
     }
     /// A look at a group, credited to itself, a bucket or nobody.
     pub fn of_group(group: GroupId, generation: u64, rule: Option<RuleId>) -> Visit {
@@ -102,6 +142,7 @@ impl Visit {
             group,
             generation,
             rule,
+            looked_up: None,
         }
     }
 }

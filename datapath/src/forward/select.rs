@@ -148,6 +148,12 @@ impl Select {
             + size_of_val(&*self.words)
             + size_of_val(self.branches.as_slice())
             + visits * size_of::<Visit>()
+            + self
+                .branches
+                .iter()
+                .flat_map(|branch| &branch.visits)
+                .map(Visit::memory)
+                .sum::<usize>()
     }
 }
 

@@ -15,6 +15,7 @@ pub mod meter;
 pub mod plan;
 pub mod port;
 pub mod publish;
+pub mod recent;
 pub mod reserved;
 pub mod rule;
 pub mod snapshot;

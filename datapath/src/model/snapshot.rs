@@ -8,6 +8,7 @@ use super::mac::MacTable;
 use super::meter::MeterView;
 use super::plan::Plan;
 use super::port::{PortKind, PortView};
+use super::recent::Recent;
 use super::reserved;
 use super::rule::Rule;
 use super::tlv::TlvMap;
@@ -71,8 +72,18 @@ impl BridgeConfig {
 pub struct TableView {
     /// Its rules.
     pub rules: Classifier,
-    /// Changes with every change of the rules: a cached answer is good while this is the same.
+    /// Changes with every change of the rules: a cached answer is good while this is the same, or what changed since is
+    /// about other packets.
     pub generation: u64,
+    /// The last changes of the rules.
+    pub recent: Recent,
+}
+
+impl TableView {
+    fn changed(&mut self, rule: &Rule, generation: u64) {
+        self.generation = generation;
+        self.recent.note(rule, generation);
+    }
 }
 
 /// A bridge.
@@ -187,7 +198,7 @@ impl BridgeView {
             self.limits.remove(&old);
         }
         table.rules.insert(rule.clone());
-        table.generation = generation;
+        table.changed(rule, generation);
         let tables = &self.tables;
         self.limits.add(rule, |table, cookie| {
             let table = tables.get(usize::from(table.0));
@@ -205,7 +216,7 @@ impl BridgeView {
         if let Some(old) = table.rules.remove(rule) {
             self.plan.remove(&old, generation);
             self.limits.remove(&old);
-            table.generation = generation;
+            table.changed(rule, generation);
         }
     }
     /// Changes when the group does; 0: there is none.
