@@ -115,13 +115,17 @@ class Switch:
         text = self.run(f"ovs-ofctl dump-ports {row.output} 2")
         return int(re.search(r"tx pkts=(\d+)", text).group(1))
 
-    def worker_ns(self):
-        """CPU time of the busiest thread, which is the one worker, in nanoseconds."""
-        tasks, times = f"/proc/{self.children[-1].pid}/task", []
+    def threads_ns(self):
+        """CPU time of each thread, in nanoseconds."""
+        tasks, times = f"/proc/{self.children[-1].pid}/task", {}
         for task in os.listdir(tasks):
             with open(f"{tasks}/{task}/schedstat") as file:
-                times.append(int(file.read().split()[0]))
-        return max(times)
+                times[task] = int(file.read().split()[0])
+        return times
+
+    def worker_ns(self):
+        """That of the busiest thread, which is the one worker."""
+        return max(self.threads_ns().values())
 
 
 class OpenVSwitch(Switch):
