@@ -97,9 +97,12 @@ fn dumps_are_the_same() {
     ] {
         same(&switch, args);
     }
-    // Tables of 1.1 and 1.2 tell what they match and do, which is not kept.
-    let versions = ["OpenFlow10", "OpenFlow13", "OpenFlow14", "OpenFlow15"];
-    same_in(&switch, &versions, &["dump-tables", "br0"]);
+    assert!(
+        switch
+            .stock(&["-O", "OpenFlow13", "mod-table", "br0", "9", "name:nine"])
+            .success
+    );
+    same(&switch, &["dump-tables", "br0"]);
 }
 
 #[test]

@@ -202,9 +202,9 @@ macro_rules! fields {
 // Rows that share a place are the same bits under other names.
 fields! {
     DpHash       "dp_hash"       ""           (word::MARK, 0, 32)           Hex         None      mask  ro nxm1(35, 4),  NONE, 0;
+    RecircId     "recirc_id"     ""           (word::CONJ, 0, 32)           Decimal     None      exact ro nxm1(36, 4),  NONE, 0;
     PacketType   "packet_type"   ""           (word::PACKET_TYPE, 32, 32)   PacketType  None      exact ro NONE,         oxm(44, 4), 6;
     ConjId       "conj_id"       ""           (word::CONJ, 32, 32)          Decimal     None      exact ro nxm1(37, 4),  NONE, 0;
-    RecircId     "recirc_id"     ""           (word::CONJ, 0, 32)           Decimal     None      exact ro nxm1(36, 4),  NONE, 0;
     TunId        "tun_id"        "tunnel_id"  (word::TUN_ID, 0, 64)         Hex         None      mask  rw nxm1(16, 8),  oxm(38, 8), 4;
     TunSrc       "tun_src"       ""           (word::TUN_IPV4, 32, 32)      Ipv4        None      mask  rw nxm1(31, 4),  NONE, 0;
     TunDst       "tun_dst"       ""           (word::TUN_IPV4, 0, 32)       Ipv4        None      mask  rw nxm1(32, 4),  NONE, 0;

@@ -241,11 +241,21 @@ fn alike_at_misses(mut abilities: TableAbilities) -> Box<TableAbilities> {
     Box::new(abilities)
 }
 
-/// The field with a number in the standard's class.
+/// The field with a number in the standard's class, if 1.2 has it.
 fn oxm_field(number: usize) -> Option<Field> {
     let here = |id: &Id| id.class == 0x8000 && usize::from(id.field) == number;
-    let row = FIELDS.iter().find(|row| row.oxm.as_ref().is_some_and(here));
+    let mut known = FIELDS
+        .iter()
+        .filter(|row| row.oxm_since <= Version::V12 as u8);
+    let row = known.find(|row| row.oxm.as_ref().is_some_and(here));
     row.map(|row| row.field)
+}
+
+/// Those of some fields, a bit each, that actions may write.
+fn writable(bits: u64) -> u64 {
+    let may = |bit: &usize| oxm_field(*bit).is_some_and(|field| field.row().writable);
+    let set = (0..64).filter(|bit| bits >> bit & 1 == 1);
+    set.filter(may).fold(0, |all, bit| all | 1 << bit)
 }
 
 pub(super) fn put_stats(out: &mut BytesMut, version: Version, t: &TableStats) {
@@ -275,8 +285,9 @@ pub(super) fn put_stats(out: &mut BytesMut, version: Version, t: &TableStats) {
             let actions = standard_actions(version);
             out.put_u32(actions);
             out.put_u32(actions);
-            out.put_u64(FIELDS12);
-            out.put_u64(FIELDS12);
+            let fields = writable(FIELDS12);
+            out.put_u64(fields);
+            out.put_u64(fields);
             out.put_u64(u64::MAX);
             out.put_u64(u64::MAX);
             out.put_u32(instructions(t.table));

@@ -7,81 +7,91 @@ use crate::message::{TableAbilities, TableDoing, TableFeatures, TableStats, tabl
 use crate::types::{TableId, Version};
 use std::fmt::Write;
 
-/// Prints rows of numbered things, with runs of like ones as `tables 2...5: ditto`.
-/// `print` gets the row before, so that it can refer to it.
-fn with_dittos<T>(
-    out: &mut String,
-    rows: &[T],
-    id: impl Fn(&T) -> u8,
-    alike: impl Fn(&T, &T) -> bool,
-    print: impl Fn(&mut String, &T, Option<&T>),
-) {
-    let mut index = 0;
-    while index < rows.len() {
-        let run = match index {
-            0 => 0,
-            _ => rows[index..]
-                .iter()
-                .take_while(|row| alike(row, &rows[index - 1]))
-                .count(),
+/// A table of a list.
+trait Row {
+    fn number(&self) -> u8;
+    /// Empty: it has none.
+    fn name(&self) -> &str;
+    /// Whether all but number and name is the same.
+    fn is_like(&self, other: &Self) -> bool;
+}
+
+/// Prints a list; tables that are like the one before, in runs of those without a name, as `tables 2...5: ditto`.
+/// `print` gets the table before, so that it can refer to it.
+fn with_dittos<T: Row>(out: &mut String, rows: &[T], print: impl Fn(&mut String, &T, Option<&T>)) {
+    let mut run: Option<(u8, u8)> = None;
+    let end_of_run = |out: &mut String, run: &mut Option<(u8, u8)>| {
+        let _ = match run.take() {
+            None => Ok(()),
+            Some((first, last)) if first == last => write!(out, "\n  table {first}: ditto\n"),
+            Some((first, last)) => write!(out, "\n  tables {first}...{last}: ditto\n"),
         };
-        let _ = match run {
-            0 => Ok(()),
-            1 => write!(out, "\n  table {}: ditto\n", id(&rows[index])),
-            _ => write!(
-                out,
-                "\n  tables {}...{}: ditto\n",
-                id(&rows[index]),
-                id(&rows[index + run - 1])
-            ),
-        };
-        if run == 0 {
-            let before = index.checked_sub(1).map(|i| &rows[i]);
-            out.push('\n');
-            print(out, &rows[index], before);
+    };
+    for (index, row) in rows.iter().enumerate() {
+        let before = index.checked_sub(1).map(|i| &rows[i]);
+        let (like, number) = (
+            before.is_some_and(|before| row.is_like(before)),
+            row.number(),
+        );
+        if like && row.name().is_empty() {
+            run = Some((run.map_or(number, |run| run.0), number));
+            continue;
         }
-        index += run.max(1);
+        end_of_run(out, &mut run);
+        let _ = write!(out, "\n  table {number}");
+        if !row.name().is_empty() {
+            let _ = write!(out, " (\"{}\")", row.name());
+        }
+        if like {
+            out.push_str(": ditto");
+        } else {
+            out.push_str(":\n");
+            print(out, row, before);
+        }
+    }
+    end_of_run(out, &mut run);
+    if !out.ends_with('\n') {
+        out.push('\n');
     }
 }
 
+const SAME_MATCHING: &str = "    (same matching)\n";
 /// OpenFlow 1.0 lists what its twelve-tuple can match.
 const MATCHING10: &str = "    matching:\n      exact match or wildcard: in_port eth_{src,dst,type} vlan_{vid,pcp} ip_{src,dst} nw_{proto,tos} tcp_{src,dst}\n";
 
+impl Row for TableStats {
+    fn number(&self) -> u8 {
+        self.table.0
+    }
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn is_like(&self, other: &Self) -> bool {
+        let counters = |t: &TableStats| (t.active_count, t.lookup_count, t.matched_count);
+        counters(self) == counters(other) && same_features(self, other)
+    }
+}
+
 pub(super) fn table_stats(out: &mut String, tables: &[TableStats], style: &Style<'_>) {
-    let counters = |t: &TableStats| (t.active_count, t.lookup_count, t.matched_count);
-    let alike = |a: &TableStats, b: &TableStats| {
-        let unnamed = custom_name(a).is_none() && custom_name(b).is_none();
-        counters(a) == counters(b) && unnamed && same_features(a, b)
-    };
-    with_dittos(
-        out,
-        tables,
-        |t| t.table.0,
-        alike,
-        |out, table, before| {
-            let name = custom_name(table).map_or(String::new(), |n| format!(" (\"{n}\")"));
-            let _ = writeln!(out, "  table {}{name}:", table.table);
-            let _ = writeln!(
-                out,
-                "    active={}, lookup={}, matched={}",
-                table.active_count, table.lookup_count, table.matched_count
-            );
-            if style.version >= Version::V13 {
-                return;
-            }
-            match before {
-                Some(before) if same_features(table, before) => {
-                    out.push_str("    (same features)\n");
-                }
-                _ => stats_features(out, table, before, style.version),
-            }
-        },
-    );
+    with_dittos(out, tables, |out, table, before| {
+        let _ = writeln!(
+            out,
+            "    active={}, lookup={}, matched={}",
+            table.active_count, table.lookup_count, table.matched_count
+        );
+        if style.version >= Version::V13 {
+            return;
+        }
+        match before {
+            Some(before) if same_features(table, before) => out.push_str("    (same features)\n"),
+            _ => stats_features(out, table, before, style.version),
+        }
+    });
 }
 
 fn same_features(a: &TableStats, b: &TableStats) -> bool {
-    let features = |t: &TableStats| (t.config, t.max_entries, t.metadata, t.abilities.clone());
-    features(a) == features(b)
+    let features = |t: &TableStats| (t.config, t.max_entries, t.metadata);
+    features(a) == features(b) && a.abilities == b.abilities
 }
 
 /// What versions before 1.3 say of a table beside its counters.
@@ -95,20 +105,15 @@ fn stats_features(out: &mut String, t: &TableStats, before: Option<&TableStats>,
     }
     let _ = writeln!(out, "    max_entries={}", t.max_entries);
     if version == Version::V10 {
-        out.push_str(MATCHING10);
+        out.push_str(match before {
+            Some(_) => SAME_MATCHING,
+            None => MATCHING10,
+        });
     }
     if let Some(abilities) = &t.abilities {
-        let old = before.and_then(|before| before.abilities.as_ref());
-        let same = old.is_some_and(|old| {
-            (&old.matching, &old.wildcards) == (&abilities.matching, &abilities.wildcards)
-        });
-        print_abilities(out, abilities, false, same);
+        let before = before.and_then(|before| before.abilities.as_deref());
+        print_abilities(out, abilities, before);
     }
-}
-
-/// The name of a table that has one.
-fn custom_name(table: &TableStats) -> Option<&str> {
-    Some(table.name.as_str()).filter(|name| !name.is_empty())
 }
 
 /// Instructions in the order of execution: bit and name.
@@ -165,61 +170,68 @@ fn bits(names: &[(u32, &str)], bits: u32) -> String {
     }
 }
 
-/// Whether what follows tables' places is the same: goto reaches the same last table.
-fn alike(a: &TableFeatures, b: &TableFeatures) -> bool {
-    let rest = |t: &TableFeatures| {
-        let (masks, last) = ((t.metadata_match, t.metadata_write), t.next_tables.last());
-        let goes = last.copied();
-        (masks, t.max_entries, t.capabilities, t.flags, goes)
-    };
-    rest(a) == rest(b) && a.name.is_empty() && b.name.is_empty() && same_abilities(a, b)
+impl Row for TableFeatures {
+    fn number(&self) -> u8 {
+        self.table.0
+    }
+    fn name(&self) -> &str {
+        &self.name
+    }
+    /// Goto reaches the same last table.
+    fn is_like(&self, other: &Self) -> bool {
+        let rest = |t: &TableFeatures| {
+            let (masks, last) = ((t.metadata_match, t.metadata_write), t.next_tables.last());
+            let goes = last.copied();
+            (masks, t.max_entries, t.capabilities, t.flags, goes)
+        };
+        let abilities = match (&self.abilities, &other.abilities) {
+            (Some(a), Some(b)) => {
+                same_instructions(a, b) && same_matching(a, b) && a.packet_types == b.packet_types
+            }
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        rest(self) == rest(other) && abilities
+    }
 }
 
-/// As above, without the tables that goto reaches.
-fn same_abilities(a: &TableFeatures, b: &TableFeatures) -> bool {
-    let rest = |t: &TableFeatures| {
-        let mut abilities = t.abilities.clone()?;
-        abilities.doing.iter_mut().for_each(|d| {
-            d.next_tables.clear();
-            d.instructions &= !GOTO;
-        });
-        Some(abilities)
+/// Goto reaches those behind a table, up to the same last one.
+fn same_instructions(a: &TableAbilities, b: &TableAbilities) -> bool {
+    let goes = |t: &TableAbilities| {
+        t.doing
+            .each_ref()
+            .map(|d| (d.instructions, d.next_tables.last().copied()))
     };
-    rest(a) == rest(b)
+    goes(a) == goes(b) && same_actions(a, b)
 }
 
-/// The bit of goto_table.
-const GOTO: u32 = 1 << 1;
+fn same_actions(a: &TableAbilities, b: &TableAbilities) -> bool {
+    let mut pairs = a.doing.iter().zip(&b.doing);
+    pairs.all(|(a, b)| (&a.write, &a.apply) == (&b.write, &b.apply))
+}
+
+fn same_matching(a: &TableAbilities, b: &TableAbilities) -> bool {
+    (&a.matching, &a.wildcards) == (&b.matching, &b.wildcards)
+}
 
 /// Prints what tables can do, each difference once.
 pub fn print_table_features(tables: &[TableFeatures], version: Version) -> String {
     let mut out = String::new();
-    with_dittos(
-        &mut out,
-        tables,
-        |t| t.table.0,
-        alike,
-        |out, table, before| {
-            head(out, table, version);
-            if let Some(abilities) = &table.abilities {
-                let same = before.is_some_and(|before| same_abilities(table, before));
-                print_abilities(out, abilities, same, same);
-            }
-        },
-    );
+    with_dittos(&mut out, tables, |out, table, before| {
+        head(out, table, version);
+        if let Some(abilities) = &table.abilities {
+            let before = before.and_then(|before| before.abilities.as_deref());
+            print_abilities(out, abilities, before);
+        }
+    });
     // Tables are set apart by empty lines, which also end the last one.
     out.push('\n');
     out.trim_start_matches('\n').to_owned()
 }
 
 fn head(out: &mut String, table: &TableFeatures, version: Version) {
-    let _ = write!(out, "  table {}", table.table);
-    if !table.name.is_empty() {
-        let _ = write!(out, " (\"{}\")", table.name);
-    }
     let _ = writeln!(
         out,
-        ":\n    metadata: match={:#x} write={:#x}",
+        "    metadata: match={:#x} write={:#x}",
         table.metadata_match, table.metadata_write
     );
     if version >= Version::V14 {
@@ -238,20 +250,24 @@ fn head(out: &mut String, table: &TableFeatures, version: Version) {
     let _ = writeln!(out, "    max_entries={}", table.max_entries);
 }
 
-/// `same_actions`, `same_matching`: as the table before.
-fn print_abilities(out: &mut String, t: &TableAbilities, same_actions: bool, same_matching: bool) {
+fn print_abilities(out: &mut String, t: &TableAbilities, before: Option<&TableAbilities>) {
     let [other, miss] = &t.doing;
-    if other == miss {
+    // Only long lists are referred to.
+    let same =
+        before.is_some_and(|before| same_actions(t, before)) && !other.write.fields.is_empty();
+    if before.is_some_and(|before| same_instructions(t, before)) {
+        out.push_str("    (same instructions)\n");
+    } else if other == miss {
         out.push_str("    instructions (table miss and others):\n");
-        doing(out, other, same_actions);
+        doing(out, other, same);
     } else {
         out.push_str("    instructions (other than table miss):\n");
-        doing(out, other, same_actions);
+        doing(out, other, same);
         out.push_str("    instructions (table miss):\n");
-        doing(out, miss, same_actions);
+        doing(out, miss, same);
     }
-    if same_matching {
-        return out.push_str("    (same matching)\n");
+    if before.is_some_and(|before| same_matching(t, before)) {
+        return out.push_str(SAME_MATCHING);
     }
     out.push_str("    matching:\n");
     let masked = |wanted: bool| {
