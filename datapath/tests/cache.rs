@@ -133,6 +133,9 @@ const MATCHES: &[&str] = &[
     ",ip,nw_dst=10.0.0.2",
     ",ip,nw_src=10.0.0.1",
     ",ip,nw_ttl=63",
+    ",packet_type=(0,0)",
+    ",packet_type=(1,0x800),nw_dst=10.0.0.2",
+    ",packet_type=(1,0x8847)",
     ",ip,nw_tos=4",
     ",udp,tp_dst=7",
     ",udp,tp_src=8/0xfffe",
@@ -365,9 +368,13 @@ proptest! {
                     let len = list.len();
                     list.retain(|action| *action != REASSEMBLE);
                     list.extend((list.len() < len).then_some(REASSEMBLE));
-                    let list = if list.is_empty() { "drop".to_owned() } else { list.join(",") };
-                    // Priorities are all different: of equal ones any may win.
-                    let rule = rule(next_priority, table, MATCHES[matching], &list);
+                    // Priorities are all different: of equal ones any may win. Actions are read one by one, as after some of
+                    // them others make no sense.
+                    let actions = list.iter().flat_map(|action| rule(1, table, "", action).actions);
+                    let rule = Rule {
+                        actions: actions.collect(),
+                        ..rule(next_priority, table, MATCHES[matching], "drop")
+                    };
                     next_priority += 1;
                     for bed in &mut beds {
                         bed.sim.add_rule(bed.bridge, rule.clone());

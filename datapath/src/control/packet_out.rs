@@ -5,6 +5,7 @@ use super::settings::ConnId;
 use super::users::{Used, for_each_used};
 use super::{Output, Settling, Switch};
 use crate::model::{BridgeId, event};
+use flow::bare::{SPARE, framed, type_of};
 use ofp::action::Action;
 use ofp::check;
 use ofp::error::OfError;
@@ -109,13 +110,16 @@ pub(super) fn check(packet_out: &PacketOut, version: Version) -> Result<(), OfEr
     if !is_ingress(packet_out.in_port) {
         return Err(OfError::BadPort);
     }
-    if packet_out.data.len() < 14 {
+    let packet_type = type_of(&packet_out.fields);
+    let frame = framed(&packet_out.data, packet_type);
+    let Some(frame) = frame.filter(|frame| frame.len() >= SPARE) else {
         return Err(match version {
             Version::V10 => OfError::BadLength,
             _ => OfError::BadPacket,
         });
-    }
-    let matching = known(&packet_out.data);
+    };
+    let mut matching = known(&frame);
+    matching.set(Field::PacketType.place(), packet_type.into(), u128::MAX);
     check_actions(&packet_out.actions, &matching, TableId::ALL, version)
 }
 

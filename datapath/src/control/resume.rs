@@ -12,6 +12,7 @@ use crate::model::BridgeId;
 use crate::model::event::{self, Paused, Punt};
 use crate::time::Time;
 use bytes::{BufMut, Bytes, BytesMut};
+use flow::bare::{SPARE, framed, type_of};
 use ofp::error::OfError;
 use ofp::field::Field;
 use ofp::key::{Match, Place, word};
@@ -166,7 +167,8 @@ impl Switch {
         if waiting.is_none_or(|waiting| waiting.bridge != bridge) {
             return Err(OfError::ResumeStale);
         }
-        if given.data.len() < 14 {
+        let frame = framed(&given.data, type_of(&given.fields));
+        if frame.is_none_or(|frame| frame.len() < SPARE) {
             return Err(OfError::BadPacket);
         }
         let fields = self.real_fields(bridge, &given.fields)?;

@@ -21,6 +21,7 @@ use crate::model::stats::Stats;
 use crate::model::{BridgeView, DropReason, Snapshot};
 use crate::sim::{SimFrame, SimPool};
 use crate::time::Time;
+use flow::bare::{framed, type_of};
 use flow::extract;
 use flow::print::Fields;
 use ofp::field::Field;
@@ -156,12 +157,8 @@ fn port_map(snapshot: &Snapshot, view: &BridgeView) -> PortMap {
 /// The packet's key when it comes in.
 fn arriving(question: &Question<'_>) -> Key {
     let mut key = Key::default();
-    extract::extract(
-        question.frame,
-        question.frame.len(),
-        &extract::Plan::FULL,
-        &mut key,
-    );
+    let frame = framed(question.frame, type_of(question.fields)).unwrap_or_default();
+    extract::extract(&frame, frame.len(), &extract::Plan::FULL, &mut key);
     key.set(
         Field::InPortOxm.place(),
         question.in_port.0.into(),

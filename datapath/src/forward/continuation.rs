@@ -9,11 +9,14 @@
 //! that no rule looks at any more, so what is not of the bridge's present plan is extracted in full and not cached.
 
 use super::action_set::ActionSet;
+use super::enter::begin;
+use super::packet_type::bareness;
 use super::pipeline::{Entry, Level, Outcome, Scope, Walk};
 use super::program::Overlay;
 use super::trace::Observer;
 use crate::model::{BridgeView, Rule};
-use ofp::action::Action;
+use ofp::action::{Action, PacketType};
+use ofp::field::Field;
 use ofp::key::{Key, Match, word};
 use ofp::types::{Cookie, PortNo, TableId};
 use packet::bpdu;
@@ -76,6 +79,16 @@ impl Continuation {
     pub(super) fn cached_as(&self, view: &BridgeView) -> Option<u64> {
         (self.plan == Some(view.plan.generation)).then_some(self.id)
     }
+    /// Whether it begins where packets come in.
+    pub(super) fn begins(&self) -> bool {
+        self.plan.is_some() && self.lookups == 0
+    }
+    /// Whether it is that of packets which come to this bridge by a port now.
+    pub(super) fn leads(&self, view: &BridgeView, in_port: PortNo) -> bool {
+        self.plan == Some(view.plan.generation)
+            && self.table == Some(view.config.first_table)
+            && self.ports >> 32 == u64::from(in_port.0)
+    }
     /// Writes to a key what is not the packet's.
     pub(super) fn lay(&self, key: &mut Key) {
         key.0[word::IN_PORT] = self.ports;
@@ -89,6 +102,33 @@ impl Continuation {
     /// The BPDU that the part before counted.
     pub(super) fn bpdu(&self) -> bpdu::Kind {
         self.bpdu
+    }
+    /// The way from a bridge's first table of a packet that came without an Ethernet header, but has this ether type.
+    pub(super) fn of_bare(view: &BridgeView, in_port: PortNo, ether_type: u16) -> Continuation {
+        let mut key = Key::default();
+        begin(&mut key, in_port, None);
+        let packet_type = u128::from(PacketType::ether_type(ether_type));
+        key.set(Field::PacketType.place(), packet_type, u128::MAX);
+        Continuation {
+            id: next_id(),
+            plan: Some(view.plan.generation),
+            table: Some(view.config.first_table),
+            at: (TableId(0), Cookie(u64::MAX)),
+            levels: Box::default(),
+            set: Box::default(),
+            is_egress: false,
+            in_set: false,
+            is_set_done: false,
+            in_group: false,
+            ports: key.0[word::IN_PORT],
+            words: std::array::from_fn(|index| key.0[WORDS.start + index]),
+            tunnel: bareness(&key),
+            stack: Box::default(),
+            reserved: false,
+            depth: 0,
+            lookups: 0,
+            bpdu: bpdu::Kind::None,
+        }
     }
     /// The same with one action before all others, and an id of its own.
     pub(super) fn after(&self, action: Action) -> Continuation {

@@ -122,6 +122,7 @@ pub(super) fn credit(
     bytes: u64,
     now: Time,
 ) {
+    let bytes = bytes.saturating_sub(packets * u64::from(program.spare));
     credit_all(stats, bridge, &program.visits, packets, bytes, now);
 }
 

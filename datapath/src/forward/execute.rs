@@ -5,6 +5,7 @@ use super::continuation::Continuation;
 use super::learn::Teacher;
 use super::mail::Mailbox;
 use super::normal::Ways;
+use super::packet_type;
 use super::pipeline::refusal;
 use super::prepared::Prepared;
 use super::program::{Overlay, Step};
@@ -166,6 +167,8 @@ pub(super) struct Executor<P: Pool> {
     pub teacher: Teacher,
     /// NORMAL's ways through egress tables, by the step's and the port.
     pub egress: FxHashMap<(u64, PortId), Arc<Continuation>>,
+    /// The ways of packets without an Ethernet header, by the port that received them and their ether type.
+    pub arrivals: FxHashMap<(PortId, u16), Arc<Continuation>>,
 }
 
 impl<P: Pool> Executor<P> {
@@ -207,6 +210,7 @@ impl<P: Pool> Executor<P> {
             parts: Vec::with_capacity(FRAGMENTS_MAX),
             teacher: Teacher::default(),
             egress: FxHashMap::default(),
+            arrivals: FxHashMap::default(),
         }
     }
     pub fn add_queue(&mut self, port: PortId, tx: Box<dyn Tx<P::Frame>>) {
@@ -665,8 +669,10 @@ impl<P: Pool> Executor<P> {
             return self.stats.dropped(DropReason::PuntFull);
         }
         let mut punt = Box::new(template.clone());
-        punt.total_len = frame.size() as u32;
-        punt.data = bytes(frame, punt.controller.max_len.into());
+        let spare = packet_type::spare_of(&punt.fields);
+        punt.total_len = (frame.size().saturating_sub(spare)) as u32;
+        punt.data = bytes(frame, spare + usize::from(punt.controller.max_len));
+        punt.data.drain(..spare.min(punt.data.len()));
         let mut key = Key::default();
         if let Some(words) = self.words.get(at.words as usize) {
             key.0[Overlay::WORDS].copy_from_slice(words);

@@ -10,6 +10,7 @@ use super::pipeline::{Outcome, Walk};
 use super::trace::Observer;
 use crate::model::event::Paused;
 use ofp::action::{Controller, WHOLE_PACKET};
+use ofp::field::Field;
 use ofp::key::{Match, MatchWord, Place, word};
 use std::sync::Arc;
 
@@ -38,6 +39,9 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
             let place = Place::new((*index).into(), 0, 64);
             self.key.set(place, (*value).into(), (*mask).into());
             self.tunnel.set(place, (*value).into(), (*mask).into());
+        }
+        if fields.get(Field::PacketType.place()).1 != 0 {
+            self.set_packet_type(self.packet_type());
         }
     }
 }

@@ -15,6 +15,7 @@
 use super::action_set::ActionSet;
 use super::egress::Egress;
 use super::learn::count_drop;
+use super::packet_type::{bareness, spare};
 use super::program::{Overlay, Program, Step, Visit};
 use super::reshape::Reshape;
 use super::trace::Observer;
@@ -145,6 +146,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
     ) -> Option<Walk<'s, 'w, O>> {
         let view = snapshot.bridge(bridge)?;
         program.clear();
+        program.spare = spare(key);
         Some(Walk {
             snapshot,
             bridge,
@@ -160,7 +162,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             ended: false,
             packet_out: false,
             stack: Vec::new(),
-            tunnel: Overlay::default(),
+            tunnel: bareness(key),
             reserved: false,
             egress: None,
             in_group: false,
@@ -348,10 +350,10 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         if let Some(port) = in_port {
             self.set_in_port(port);
         }
-        let rule = if O::LINEAR {
-            conjunction::scan(view.rules.iter(), &self.key)
-        } else {
-            view.rules.lookup(&self.key)
+        let rule = match self.is_ethernet() {
+            _ if O::LINEAR => conjunction::scan(self.fitting(view.rules.iter()), &self.key),
+            true => view.rules.lookup(&self.key),
+            false => view.rules.lookup_bare(&self.key),
         };
         let found = rule.map(|rule| rule.id);
         let visit = Visit::of_lookup((table, view.generation), found, &self.key, self.arrived);
@@ -633,8 +635,9 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         match port {
             PortNo::IN_PORT => self.send(in_port, max_size),
             PortNo::TABLE => self.enter(self.view.config.first_table, None, Entry::Ordinary, true),
+            // There are no addresses to learn and to look for, and few ports carry it.
             PortNo::NORMAL | PortNo::FLOOD | PortNo::ALL if !self.is_ethernet() => {
-                self.suppress(DropReason::NotEthernet)
+                self.flood_by_port(port == PortNo::ALL)
             }
             PortNo::NORMAL => {
                 let then = self.egress_table().map(|table| self.beyond(table));
@@ -684,6 +687,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         if !self.carries(port) {
             return self.suppress(DropReason::NotEthernet);
         }
+        let max_size = max_size.saturating_add(spare(&self.key) as u32);
         match (refusal(port), self.egress_table()) {
             (Some(reason), _) => self.suppress(reason),
             (None, Some(table)) => self.through_egress(table, number, max_size),
@@ -741,9 +745,13 @@ pub(super) fn refusal(port: &PortView) -> Option<DropReason> {
     }
 }
 
-/// Metadata, registers and mark, those that are not 0, as a packet-in carries them.
+/// Metadata, registers and mark, those that are not 0, as a packet-in carries them; and what it is, if it is no Ethernet frame.
 fn metadata(key: &Key) -> Match {
     let mut fields = Match::default();
+    let packet_type = key.get(Field::PacketType.place());
+    if packet_type != 0 {
+        fields.set(Field::PacketType.place(), packet_type, u128::MAX);
+    }
     let in_words = |place: ofp::key::Place| {
         (word::METADATA..=word::MARK).contains(&usize::from(place.word)) && place.width <= 64
     };

@@ -29,6 +29,8 @@ pub struct Program {
     pub drop: DropReason,
     /// The BPDU that `bpdu(count)` counts.
     pub bpdu: bpdu::Kind,
+    /// Bytes in front of its packets that are none of theirs.
+    pub spare: u8,
 }
 
 impl Default for Program {
@@ -39,6 +41,7 @@ impl Default for Program {
             watched: Vec::new(),
             drop: DropReason::Action,
             bpdu: bpdu::Kind::None,
+            spare: 0,
         }
     }
 }
@@ -71,6 +74,7 @@ impl Program {
         self.watched.clear();
         self.drop = DropReason::Action;
         self.bpdu = bpdu::Kind::None;
+        self.spare = 0;
     }
 }
 

@@ -4,6 +4,7 @@
 
 use super::continuation::Continuation;
 use super::execute::{Context, Executor, Place};
+use super::packet_type::spare;
 use super::pipeline::{Outcome, Walk};
 use super::program::Step;
 use super::rewrite::{ADDRESSES, shift_layout, shift_offload};
@@ -92,6 +93,7 @@ impl<O: Observer> Walk<'_, '_, O> {
             header.lse.get()
         };
         self.labelled(ether_type, lse);
+        self.becomes(ether_type);
         self.push(Step::PushMpls { ether_type, lse })
     }
     /// The key of a packet with one more label.
@@ -108,7 +110,10 @@ impl<O: Observer> Walk<'_, '_, O> {
     }
     pub(super) fn pop_mpls(&mut self, ether_type: u16) -> Outcome {
         match has(&self.key, Prereq::Mpls) {
-            true => self.reshape(Reshape::PopMpls(ether_type)),
+            true => {
+                self.becomes(ether_type);
+                self.reshape(Reshape::PopMpls(ether_type))
+            }
             false => Ok(()),
         }
     }
@@ -134,6 +139,7 @@ impl<O: Observer> Walk<'_, '_, O> {
     /// Two continuations: the bit is part of what is looked up next.
     pub(super) fn check_pkt_larger(&mut self, size: u16, destination: Subfield) -> Outcome {
         let bit = |value| Action::Load { value, destination };
+        let size = size.saturating_add(spare(&self.key).into());
         let smaller = self.suspend(None);
         let larger = Arc::new(smaller.after(bit(1)));
         let smaller = Arc::new(smaller.after(bit(0)));

@@ -11,12 +11,13 @@ use crate::fragment::{DontFragment, Refusal};
 use crate::model::id::PortId;
 use crate::model::port::{PortKind, PortView};
 use crate::model::tlv::{OptionWords, Options, TlvMap};
-use crate::model::tunnel::{Encap, Exit, Fragmentation, Peer, Received, Remote};
+use crate::model::tunnel::{Encap, Exit, Fragmentation, Layer, Peer, Received, Remote};
 use crate::model::tunnel::{Route, Tunnel, TunnelConfig};
 use crate::model::tunnel_stats::TunnelCounter;
 use crate::model::{BridgeId, DropReason, Snapshot};
 use crate::tunnel::too_big::is_minimal;
 use crate::tunnel::{self, Outer, Tunnelled};
+use flow::bare::SPARE;
 use ofp::key::word;
 use ofp::types::PortNo;
 use packet::gpw::Part;
@@ -476,10 +477,14 @@ impl<P: Pool> Executor<P> {
         }
         let index = self.words.len();
         self.surface(nesting, to, tunnel, tunnelled, frame, o);
-        if let Some(options) = options
-            && self.words.len() > index
-        {
+        if self.words.len() == index {
+            return;
+        }
+        if let Some(options) = options {
             self.options.push((index as u32, options));
+        }
+        if tunnelled.payload != ethertype::TEB && tunnel.config.layer == Layer::Any {
+            self.arrives_bare(cx, to, index as u32, tunnelled.payload);
         }
     }
     /// What a packet's tunnel options say, by the index of its tunnel words.
@@ -513,7 +518,11 @@ impl<P: Pool> Executor<P> {
         if let Err(reason) = finish(&mut frame, tunnelled, &tunnel.config) {
             return self.not_received(to.id, frame, reason, o);
         }
-        self.count_received(to.id, frame.size() as u64);
+        let spare = match tunnelled.payload {
+            ethertype::TEB => 0,
+            _ => SPARE,
+        };
+        self.count_received(to.id, frame.size().saturating_sub(spare) as u64);
         o.note(format_args!("decapsulated by {}", to.name));
         // Filled in place: a copy would wait for the stores.
         self.words.push(TunnelWords::default());
@@ -542,8 +551,8 @@ fn options(
     }
 }
 
-/// Takes the outer headers off. An IP packet that was not in an Ethernet frame gets a header, with addresses of zeros, as Open
-/// vSwitch does it.
+/// Takes the outer headers off. A packet that was not in an Ethernet frame gets a header, with addresses of zeros; for
+/// tunnels that say what is in them it is not there (see `packet_type`).
 fn strip<F: Frame>(frame: &mut F, tunnelled: &Tunnelled) -> Result<(), DropReason> {
     frame.trim(tunnelled.end);
     if !frame.pull(tunnelled.start) {
@@ -557,7 +566,7 @@ fn strip<F: Frame>(frame: &mut F, tunnelled: &Tunnelled) -> Result<(), DropReaso
         offload = Default::default();
     }
     if tunnelled.payload != ethertype::TEB {
-        let bytes = frame.push(ethernet::Header::SIZE);
+        let bytes = frame.push(SPARE);
         let header = ethernet::Header {
             dst: MacAddr::ZERO,
             src: MacAddr::ZERO,
@@ -565,7 +574,7 @@ fn strip<F: Frame>(frame: &mut F, tunnelled: &Tunnelled) -> Result<(), DropReaso
         };
         header.emit(bytes.ok_or(DropReason::NoMemory)?);
         if offload.csum_start != 0 {
-            offload.shift(ethernet::Header::SIZE as isize);
+            offload.shift(SPARE as isize);
         }
     }
     frame.set_offload(offload);

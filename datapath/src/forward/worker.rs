@@ -655,10 +655,12 @@ impl<P: Pool> Core<P> {
         cx: Context<'_>,
         index: usize,
         item: Item<P::Frame>,
-        then: &Continuation,
+        then: &Arc<Continuation>,
         o: &mut O,
     ) {
-        let Item { frame, bridge, .. } = item;
+        let Item {
+            mut frame, bridge, ..
+        } = item;
         let Some(view) = cx.snapshot.bridge(bridge) else {
             return self.executor.drop(frame, DropReason::NoPort, o);
         };
@@ -678,6 +680,22 @@ impl<P: Pool> Core<P> {
             nesting: item.nesting,
             layout: self.layouts[index],
         };
+        if then.begins() {
+            let (layout, head) = (at.layout, frame.head());
+            if let Some(reason) = refuse(cx, view, &at.in_port, head, &layout, at.nesting) {
+                return self.executor.drop(frame, reason, o);
+            }
+            if layout.frag != 0 && view.config.frag == FRAG_REASSEMBLE {
+                let way = Then::Bridge(at.item((), Some(then)));
+                match self
+                    .executor
+                    .hold(cx, Purpose::Arrival, bridge, way, frame, o)
+                {
+                    Some(other) => frame = other,
+                    None => return,
+                }
+            }
+        }
         let key = &self.keys[index];
         match then.cached_as(view) {
             Some(continuation) if !O::EXPLAINS => {

@@ -10,7 +10,7 @@
 use super::conjunction::{is_conjunctive, resolve};
 use super::few::Few;
 use super::rule::Rule;
-use ofp::key::{Key, Match, MatchWord};
+use ofp::key::{Key, Match, MatchWord, WORDS, word};
 use rustc_hash::{FxHashMap, FxHasher};
 use smallvec::SmallVec;
 use std::hash::Hasher;
@@ -50,6 +50,18 @@ impl Group {
                 .iter()
                 .zip(&self.mask)
                 .all(|(w, m)| (w.index, w.mask) == *m)
+    }
+    /// See [`Match::implies_ethernet`].
+    fn implies_ethernet(&self) -> bool {
+        let mut header = false;
+        for &(index, mask) in &self.mask {
+            match usize::from(index) {
+                word::PACKET_TYPE if mask >> 32 != 0 => return false,
+                word::ETH_DST..WORDS => header = true,
+                _ => {}
+            }
+        }
+        header
     }
     /// The rules whose values have the key's hash.
     #[inline]
@@ -236,6 +248,27 @@ impl Classifier {
             }
         }
         best
+    }
+    /// The same for a packet that is no Ethernet frame: a match that looks at headers and says nothing of the packet's type
+    /// is not for it.
+    #[cold]
+    pub fn lookup_bare(&self, key: &Key) -> Option<&Arc<Rule>> {
+        let fits = |group: &&Group| !group.implies_ethernet();
+        let ordinary = |key: &Key| {
+            let groups = self.groups.iter().filter(fits);
+            let found = groups.filter_map(|group| group.lookup(key));
+            found.reduce(|best, rule| match rule.priority > best.priority {
+                true => rule,
+                false => best,
+            })
+        };
+        let best = ordinary(key);
+        let groups = self.parts.iter().flat_map(|parts| &parts.groups);
+        let parts = groups.filter(fits).flat_map(|group| group.candidates(key));
+        let beats = |rule: &&Arc<Rule>| {
+            best.is_none_or(|best| best.priority < rule.priority) && rule.matching.matches(key)
+        };
+        resolve(parts.filter(beats).collect(), key, ordinary).or(best)
     }
     /// All rules, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Rule>> + Clone {

@@ -620,7 +620,13 @@ impl<'t> Case<'t> {
         };
         for _ in 0..self.times() {
             let matches = |punt: &datapath::model::event::Punt| -> Result<bool> {
-                Ok(fits(punt, fields)? && frame.as_ref().is_none_or(|f| *f == punt.data))
+                // Of a packet without an Ethernet header, the header in the case is none of its bytes.
+                let spare = match flow::bare::type_of(&punt.fields).namespace {
+                    0 => 0,
+                    _ => flow::bare::SPARE,
+                };
+                let is_same = |frame: &Vec<u8>| frame[spare..] == punt.data;
+                Ok(fits(punt, fields)? && frame.as_ref().is_none_or(is_same))
             };
             let mut found = None;
             for (index, punt) in self.punts.iter().enumerate() {

@@ -61,6 +61,22 @@ impl PacketType {
     }
 }
 
+impl From<PacketType> for u128 {
+    /// The value of the field `packet_type`.
+    fn from(of: PacketType) -> u128 {
+        u128::from(of.namespace) << 16 | u128::from(of.kind)
+    }
+}
+
+impl From<u128> for PacketType {
+    fn from(value: u128) -> PacketType {
+        PacketType {
+            namespace: (value >> 16) as u16,
+            kind: value as u16,
+        }
+    }
+}
+
 /// A hash over a packet's fields (NX_HASH_FIELDS_*).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the names are as written")]

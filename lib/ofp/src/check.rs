@@ -17,6 +17,8 @@ use packet::MacAddr;
 const GROUP_MAX: u32 = 0xffff_ff00;
 /// VLAN tags that can be told apart; one more cannot be pushed.
 const MAX_TAGS: u8 = 2;
+/// The namespace of packet types that are ether types (OFPHTN_ETHERTYPE).
+const ETHER_TYPES: u16 = 1;
 
 /// Checks a list. Ports from `max_ports` up, other than the reserved ones, do not exist. `table` is
 /// where the rule goes; `ALL` for a packet-out.
@@ -99,6 +101,7 @@ impl Check {
                 if !push {
                     return self.soft(Prereq::Vlan);
                 }
+                self.soft(Prereq::Ethernet)?;
                 self.tags = self.tags.max(1);
                 self.tag(true);
                 Ok(())
@@ -152,6 +155,7 @@ impl Check {
             Action::Bpdu(Bpdu::Tunnel(mac) | Bpdu::Untunnel(mac)) if *mac == MacAddr::ZERO => {
                 Err(OfError::ActionArgument)
             }
+            Action::SetEthSrc(_) | Action::SetEthDst(_) => self.soft(Prereq::Ethernet),
             Action::PushMpls(kind) => self.push_mpls(*kind),
             Action::PopMpls(kind) => {
                 let result = self.soft(Prereq::Mpls);
@@ -175,7 +179,7 @@ impl Check {
             }
             Action::Encap(kind) => self.encap(*kind),
             Action::Decap(_) => {
-                self.forget();
+                decapsulate(&mut self.seen);
                 Ok(())
             }
             Action::FinTimeout { .. } => self.soft(Prereq::Tcp),
@@ -199,8 +203,6 @@ impl Check {
             | Action::Reassemble(_)
             | Action::Bpdu(_)
             | Action::Controller(_)
-            | Action::SetEthSrc(_)
-            | Action::SetEthDst(_)
             | Action::SetTunnel { .. }
             | Action::SetQueue(_)
             | Action::PopQueue
@@ -303,6 +305,7 @@ impl Check {
 
     fn push_mpls(&mut self, kind: u16) -> Result<(), OfError> {
         argument(matches!(kind, 0x8847 | 0x8848))?;
+        self.soft(Prereq::Ethernet)?;
         // An IP packet, or a label stack; what else MPLS carries, no match can tell (RFC 3032 section 2.2).
         self.becomes(kind);
         Ok(())
@@ -310,7 +313,7 @@ impl Check {
 
     fn encap(&mut self, kind: PacketType) -> Result<(), OfError> {
         argument(ENCAPS.contains(&kind))?;
-        self.becomes(if kind.namespace == 1 { kind.kind } else { 0 });
+        encapsulate(&mut self.seen, kind);
         Ok(())
     }
 
@@ -426,6 +429,36 @@ impl Check {
         }
         Ok(())
     }
+}
+
+/// What is known of a packet that was one with `seen`, when `encap` has put a header in front.
+pub(crate) fn encapsulate(seen: &mut Match, to: PacketType) {
+    set_packet_type(seen, to);
+    if to.namespace == ETHER_TYPES {
+        let place = Field::EthType.place();
+        seen.set(place, to.kind.into(), place.ones());
+        seen.unset(Field::IpProto.place());
+        seen.unset(Field::IpFrag.place());
+    }
+}
+
+/// The same when `decap` has taken the outermost header away. What was in an Ethernet frame is known by the ether type; of what
+/// was in something else nothing is.
+pub(crate) fn decapsulate(seen: &mut Match) {
+    let unknown = PacketType {
+        namespace: u16::MAX,
+        kind: u16::MAX,
+    };
+    let (ether_type, _) = seen.get(Field::EthType.place());
+    let to = match Prereq::Ethernet.holds(seen) {
+        true => PacketType::ether_type(ether_type as u16),
+        false => unknown,
+    };
+    set_packet_type(seen, to);
+}
+
+fn set_packet_type(seen: &mut Match, to: PacketType) {
+    seen.set(Field::PacketType.place(), to.into(), u128::MAX);
 }
 
 fn argument(fits: bool) -> Result<(), OfError> {

@@ -46,6 +46,9 @@ pub mod word {
     pub const VIRTUAL: usize = 128;
 }
 
+/// The bits of `packet_type` in its word.
+const PACKET_TYPE_BITS: u64 = 0xffff_ffff << 32;
+
 /// The bits of a `frag` byte: the packet is a fragment; it is not the first one.
 pub const FRAG_ANY: u8 = 1;
 /// See [`FRAG_ANY`].
@@ -295,30 +298,49 @@ impl Match {
             .iter()
             .all(|w| key.0[w.index as usize] & w.mask == w.value)
     }
+    /// Whether only Ethernet frames match although nothing is said of `packet_type`: a header is looked at (ovs-fields(7):
+    /// "when a match on a data field is present without a packet_type match, Open vSwitch acts as though a match on (0,0)
+    /// (Ethernet) had been supplied").
+    pub fn implies_ethernet(&self) -> bool {
+        let types = |w: &&MatchWord| usize::from(w.index) == word::PACKET_TYPE;
+        let is_typed = |w: &MatchWord| w.mask & PACKET_TYPE_BITS != 0;
+        self.looks_at_headers() && !self.0.iter().find(types).is_some_and(is_typed)
+    }
+    /// Whether it looks at a header of the packet, and not only at what is known of it besides.
+    pub fn looks_at_headers(&self) -> bool {
+        let is_header = |w: &MatchWord| (word::ETH_DST..WORDS).contains(&usize::from(w.index));
+        self.0.iter().any(is_header)
+    }
+    /// Forgets that the packet is an Ethernet frame where the rest implies it, so that there is one form to say it.
+    pub fn settle_packet_type(&mut self) {
+        let place = Place::new(word::PACKET_TYPE, 32, 32);
+        if self.get(place) == (0, place.ones()) && self.looks_at_headers() {
+            self.unset(place);
+        }
+    }
+    /// The mask and value of one word, with what is implied.
+    fn word(&self, index: u8) -> (u64, u64) {
+        let found = self.0.binary_search_by_key(&index, |w| w.index);
+        let (mask, value) = found.map_or((0, 0), |at| (self.0[at].mask, self.0[at].value));
+        match usize::from(index) == word::PACKET_TYPE && self.implies_ethernet() {
+            true => (mask | PACKET_TYPE_BITS, value),
+            false => (mask, value),
+        }
+    }
     /// Whether every packet that matches `self` also matches `other` ("`self` is at least as specific").
     pub fn is_subset_of(&self, other: &Match) -> bool {
         other.0.iter().all(|theirs| {
-            self.0
-                .binary_search_by_key(&theirs.index, |w| w.index)
-                .is_ok_and(|at| {
-                    let ours = &self.0[at];
-                    ours.mask & theirs.mask == theirs.mask
-                        && ours.value & theirs.mask == theirs.value
-                })
+            let (mask, value) = self.word(theirs.index);
+            mask & theirs.mask == theirs.mask && value & theirs.mask == theirs.value
         })
     }
     /// Whether some packet could match both.
     pub fn overlaps(&self, other: &Match) -> bool {
-        self.0.iter().all(|ours| {
-            other
-                .0
-                .binary_search_by_key(&ours.index, |w| w.index)
-                .map_or(true, |at| {
-                    let theirs = &other.0[at];
-                    let both = ours.mask & theirs.mask;
-                    ours.value & both == theirs.value & both
-                })
-        })
+        let agrees = |index: u8| {
+            let ((ours, value), (theirs, other)) = (self.word(index), other.word(index));
+            (value ^ other) & ours & theirs == 0
+        };
+        self.0.iter().all(|ours| agrees(ours.index)) && agrees(word::PACKET_TYPE as u8)
     }
     /// The key words that the match looks at.
     pub fn word_set(&self) -> WordSet {
@@ -343,6 +365,32 @@ mod tests {
         key.set(WIDE, u128::MAX, 0xff << 64);
         assert_eq!(key.get(WIDE), 0xff << 64);
         assert_eq!(key.get(Place::new(word::ETH_SRC, 16, 48)), 0);
+    }
+
+    #[test]
+    fn headers_are_those_of_ethernet_frames() {
+        let packet_type = Place::new(word::PACKET_TYPE, 32, 32);
+        let with = |packet_type_is: Option<u128>, header: bool| {
+            let mut matching = Match::default();
+            if let Some(value) = packet_type_is {
+                matching.set(packet_type, value, u128::MAX);
+            }
+            if header {
+                matching.set(NARROW, 5, u128::MAX);
+            }
+            matching
+        };
+        let (frames, implied) = (with(Some(0), false), with(None, true));
+        assert!(implied.implies_ethernet() && !with(Some(1), true).implies_ethernet());
+        assert!(implied.is_subset_of(&frames) && !frames.is_subset_of(&implied));
+        assert!(!with(None, false).is_subset_of(&frames));
+        for bare in [with(Some(1 << 16 | 0x800), false), with(Some(1), true)] {
+            assert!(!implied.overlaps(&bare) && !bare.overlaps(&implied));
+            assert!(bare.overlaps(&with(None, false)) && !bare.is_subset_of(&frames));
+        }
+        let mut said = with(Some(0), true);
+        said.settle_packet_type();
+        assert_eq!(said, implied);
     }
 
     #[test]

@@ -3,17 +3,23 @@
 use super::*;
 use crate::forward::execute::TunnelWords;
 use crate::forward::pause;
+use flow::bare::{framed, type_of};
+use ofp::action::PacketType;
 use ofp::field::Field;
 
 impl<P: Pool> Core<P> {
-    /// A frame of these bytes.
-    fn frame_of(&mut self, bytes: &[u8]) -> Option<P::Frame> {
+    /// The frame of a packet of this type.
+    fn frame_of(&mut self, bytes: &[u8], packet_type: PacketType) -> Option<P::Frame> {
+        let Some(bytes) = framed(bytes, packet_type) else {
+            self.executor.stats.dropped(DropReason::Malformed);
+            return None;
+        };
         let Some(mut frame) = self.executor.pool.alloc(bytes.len()) else {
             self.executor.stats.dropped(DropReason::NoMemory);
             return None;
         };
         frame.set_offload(Default::default());
-        self.executor.pool.write(&mut frame, 0, bytes);
+        self.executor.pool.write(&mut frame, 0, &bytes);
         Some(frame)
     }
     /// What would happen to a packet.
@@ -27,7 +33,8 @@ impl<P: Pool> Core<P> {
         let Some(view) = cx.snapshot.bridge(bridge) else {
             return;
         };
-        let Some(frame) = self.frame_of(question.frame) else {
+        let packet_type = type_of(question.fields);
+        let Some(frame) = self.frame_of(question.frame, packet_type) else {
             return;
         };
         o.enters(view, format_args!("in_port {in_port}"));
@@ -74,16 +81,10 @@ impl<P: Pool> Core<P> {
         packet: &PacketOut,
         o: &mut O,
     ) {
-        let Some(frame) = self.frame_of(&packet.data) else {
-            return;
-        };
         let Some(view) = cx.snapshot.bridge(packet.bridge) else {
-            return self.executor.drop(frame, DropReason::NoPort, o);
+            return self.executor.stats.dropped(DropReason::NoPort);
         };
         o.enters(view, format_args!("packet-out, in_port {}", packet.in_port));
-        if frame.head().len() < RUNT {
-            return self.executor.drop(frame, DropReason::Malformed, o);
-        }
         let paused = packet.paused.as_ref();
         let words = paused.and_then(|paused| TunnelWords::try_from(paused.words.as_deref()?).ok());
         let then = paused.and_then(pause::continuation);
@@ -97,6 +98,15 @@ impl<P: Pool> Core<P> {
         if let Some(then) = &then {
             then.lay(&mut key);
             key.set(Field::InPortOxm.place(), packet.in_port.0.into(), u128::MAX);
+        }
+        let place = Field::PacketType.place();
+        let (value, mask) = packet.fields.get(place);
+        key.set(place, value, mask);
+        let Some(frame) = self.frame_of(&packet.data, key.get(place).into()) else {
+            return;
+        };
+        if frame.head().len() < RUNT {
+            return self.executor.drop(frame, DropReason::Malformed, o);
         }
         let plan = extract::Plan::FULL.with_max_tags(VLAN_LIMIT);
         let layout = extract::extract(frame.head(), frame.size(), &plan, &mut key);

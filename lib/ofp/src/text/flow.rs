@@ -7,6 +7,7 @@ use super::ports::{PortNames, read_port, read_table};
 use super::scan::{Item, Result, TextError, Word};
 use super::value::unknown;
 use crate::action::Action;
+use crate::check;
 use crate::field::Field;
 use crate::key::{Match, VLAN_PRESENT};
 use crate::message::{FlowMod, FlowModCommand, FlowStatsRequest, PacketOut, flow_flag};
@@ -388,8 +389,9 @@ fn list_is_consistent(matching: &mut Match, actions: &[Action], word: Word<'_>) 
             Action::PushMpls(kind) | Action::PopMpls(kind) | Action::PushPbb(kind) => {
                 becomes(matching, *kind);
             }
-            Action::Encap(kind) => becomes(matching, kind.kind),
-            Action::PopPbb | Action::Decap(_) => becomes(matching, 0),
+            Action::Encap(kind) => check::encapsulate(matching, *kind),
+            Action::Decap(_) => check::decapsulate(matching),
+            Action::PopPbb => becomes(matching, 0),
             Action::Clone(inner) | Action::WriteActions(inner) => {
                 list_is_consistent(&mut matching.clone(), inner, word)?;
             }

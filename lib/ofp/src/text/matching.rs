@@ -163,6 +163,7 @@ impl<'a> MatchReader<'a> {
         for item in &self.items {
             builder.item(item)?;
         }
+        builder.matching.settle_packet_type();
         Ok(builder.matching)
     }
 }

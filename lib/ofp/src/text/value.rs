@@ -233,12 +233,20 @@ pub(super) fn print_value(
             Ok(())
         }
         Format::TunnelFlags => signed_flags(out, value, mask, TUNNEL_FLAGS),
-        Format::PacketType => write!(out, "({},{:#x})", value >> 16, value & 0xffff),
+        Format::PacketType => write!(out, "({},{})", short(value >> 16), short(value & 0xffff)),
         Format::BpduType => match Kind::ALL.get(value as usize) {
             Some(kind) => out.write_str(kind.name()),
             None => write!(out, "{value}"),
         },
     };
+}
+
+/// A number in hexadecimal digits, of which one is enough for those that look the same in decimal ones.
+fn short(value: u128) -> String {
+    match value {
+        0..10 => value.to_string(),
+        value => format!("{value:#x}"),
+    }
 }
 
 fn hex(out: &mut String, value: u128) {

@@ -275,7 +275,9 @@ pub(crate) fn get_entries(bytes: &[u8], loose: bool) -> Result<Entries, OfError>
         if !loose && !field.row().prereq.holds(matching) {
             return Err(OfError::MatchPrerequisite);
         }
-        if matching.get(field.place()).1 & field.full_mask() != 0 {
+        let is_said = matching.get(field.place()).1 & field.full_mask() != 0;
+        let is_implied = field == Field::PacketType && !loose && matching.looks_at_headers();
+        if is_said || is_implied {
             return Err(OfError::MatchDuplicate);
         }
         if let Some(presence) = field.presence().filter(|_| entry.mask == 0) {
@@ -286,6 +288,7 @@ pub(crate) fn get_entries(bytes: &[u8], loose: bool) -> Result<Entries, OfError>
         }
         matching.set(field.place(), entry.value, entry.mask);
     }
+    entries.matching.settle_packet_type();
     Ok(entries)
 }
 
