@@ -1,99 +1,10 @@
-"""Random flows, groups and frames out of small sets of values, so that they meet. All of it follows from the seed."""
+"""Random flows and groups out of small sets of values, so that they meet. All of it follows from the seed."""
 
-import socket
-import struct
+import random_fields
+from random_frames import IP6S, IPS, LABELS, MACS, PORTS, TAGS
 
-MACS = ["02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:00:00:00:03", "01:00:5e:00:00:01", "ff:ff:ff:ff:ff:ff"]
-IPS = ["10.0.0.1", "10.0.0.2", "10.0.1.1", "10.1.0.1", "224.0.0.9"]
-IP6S = ["fc00::1", "fc00::2", "fc00:0:0:1::1", "ff02::5"]
-PORTS = [1, 2, 3, 80]
-TAGS = [1, 2, 3]
-LABELS = [16, 17, 100]
 TABLES = 4
 OUTPUTS = [1, 2, 3, 4]
-
-
-def mac(text):
-    return bytes.fromhex(text.replace(":", ""))
-
-
-def checksum(data):
-    data += b"\0" * (len(data) % 2)
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
-
-
-def _transport(rng, pseudo, v6, mark):
-    """Protocol number and bytes; the mark is the last four."""
-    payload = bytes(rng.randrange(0, 40)) + mark
-    source, destination = rng.choice(PORTS), rng.choice(PORTS)
-
-    def summed(segment, at, protocol):
-        whole = pseudo + struct.pack("!IHBB" if v6 else "!BBH", *((len(segment), 0, 0, protocol) if v6 else (0, protocol, len(segment)))) + segment
-        value = checksum(whole)
-        return segment[:at] + struct.pack("!H", value) + segment[at + 2:]
-
-    kind = rng.choice(["udp", "udp", "tcp", "tcp", "icmp", "sctp", "other"])
-    if kind == "udp":
-        return 17, summed(struct.pack("!HHHH", source, destination, 8 + len(payload), 0) + payload, 6, 17)
-    if kind == "tcp":
-        flags = rng.choice([0x02, 0x10, 0x12, 0x11, 0x04])
-        return 6, summed(struct.pack("!HHIIBBHHH", source, destination, 7, 9, 0x50, flags, 512, 0, 0) + payload, 16, 6)
-    if kind == "icmp" and v6:
-        return 58, summed(struct.pack("!BBHI", rng.choice([128, 129]), 0, 0, 5) + payload, 2, 58)
-    if kind == "icmp":
-        message = struct.pack("!BBHI", rng.choice([0, 8, 3]), rng.choice([0, 1]), 0, 5) + payload
-        return 1, message[:2] + struct.pack("!H", checksum(message)) + message[4:]
-    if kind == "sctp":
-        return 132, struct.pack("!HHII", source, destination, 1, 0) + payload
-    return 89, payload
-
-
-def _ipv4(rng, mark, who=None):
-    source, destination = socket.inet_aton(IPS[who - 1] if who else rng.choice(IPS[:4])), socket.inet_aton(rng.choice(IPS))
-    protocol, body = _transport(rng, source + destination, False, mark)
-    # Whole, the first fragment, a later one; Open vSwitch takes bytes of a later one for a checksum, and changes them.
-    fragment = rng.choice([0x4000] * 8 + [0x2000, 0x0005 if protocol in (89, 132) else 0x4000])
-    header = struct.pack("!BBHHHBBH", 0x45, rng.choice([0, 0xB8, 0x02]), 20 + len(body), 7, fragment,
-                         rng.choice([1, 2, 64, 64]), protocol, 0) + source + destination
-    return 0x0800, header[:10] + struct.pack("!H", checksum(header)) + header[12:] + body
-
-
-def _ipv6(rng, mark, who=None):
-    source = socket.inet_pton(socket.AF_INET6, rng.choice(IP6S[:3]))
-    destination = socket.inet_pton(socket.AF_INET6, rng.choice(IP6S))
-    protocol, body = _transport(rng, source + destination, True, mark)
-    first = 6 << 28 | rng.choice([0, 0xB8]) << 20 | rng.choice([0, 5])
-    return 0x86DD, struct.pack("!IHBB", first, len(body), protocol, rng.choice([1, 2, 64])) + source + destination + body
-
-
-def _arp(rng, mark, who=None):
-    body = struct.pack("!HHBBH", 1, 0x0800, 6, 4, rng.choice([1, 2])) + mac(rng.choice(MACS[:3]))
-    body += socket.inet_aton(rng.choice(IPS[:3])) + mac(rng.choice(MACS[:3])) + socket.inet_aton(rng.choice(IPS[:3]))
-    return 0x0806, body + bytes(18) + mark
-
-
-def _mpls(rng, mark, who=None):
-    kind, inner = rng.choice([_ipv4, _ipv6])(rng, mark, who)
-    labels = [rng.choice(LABELS) for _ in range(rng.randrange(1, 4))]
-    stack = b"".join(
-        struct.pack("!I", label << 12 | rng.choice([0, 3]) << 9 | (index == len(labels) - 1) << 8 | rng.choice([2, 64]))
-        for index, label in enumerate(labels))
-    return 0x8847, stack + inner
-
-
-def frame(rng, mark, who=None):
-    """A frame whose last four bytes are the mark; `who`, 1 to 3, is who sends it, if that matters."""
-    kind, body = rng.choice([_ipv4] * 5 + [_ipv6] * 3 + [_arp, _mpls, lambda r, m, w: (0x88B5, bytes(50) + m)])(rng, mark, who)
-    tags = b""
-    for tpid in rng.choice([[]] * 6 + [[0x8100]] * 3 + [[0x88A8, 0x8100]]):
-        tags += struct.pack("!HH", tpid, rng.choice([0, 3]) << 13 | rng.choice(TAGS))
-    whole = mac(rng.choice(MACS)) + mac(MACS[who - 1] if who else rng.choice(MACS[:3])) + tags + struct.pack("!H", kind) + body
-    if len(whole) < 60:
-        whole = whole[:-4] + bytes(60 - len(whole)) + mark
-    return whole
 
 
 def _masked(rng, value, masks):
@@ -119,8 +30,8 @@ def match(rng):
             words.append(f"reg{register}={_masked(rng, rng.randrange(4), [1, 2])}")
     if rng.random() < 0.06:
         words.append(f"metadata={_masked(rng, rng.randrange(4), [1])}")
-    kind = rng.choice(["", "", "ip", "ip", "ipv6", "arp", "tcp", "udp", "icmp", "tcp6", "udp6", "sctp", "icmp6", "mpls"])
-    words += [kind] if kind else []
+    kind = rng.choice(["", "", "ip", "ip", "ipv6", "arp", "tcp", "udp", "icmp", "tcp6", "udp6", "sctp", "icmp6", "mpls", "ns", "na"])
+    words += [KINDS.get(kind, kind)] if kind else []
     if kind in ("ip", "tcp", "udp", "icmp", "sctp"):
         if rng.random() < 0.4:
             words.append(f"nw_dst={_masked(rng, rng.choice(IPS), [24, 16, '255.0.255.0'])}")
@@ -150,15 +61,24 @@ def match(rng):
                                  f"arp_sha={rng.choice(MACS[:3])}", f"arp_spa={rng.choice(IPS[:3])}/24"]))
     if kind == "mpls" and rng.random() < 0.6:
         words.append(rng.choice([f"mpls_label={rng.choice(LABELS)}", "mpls_bos=1", "mpls_tc=3", "mpls_ttl=64"]))
+    if rng.random() < 0.25 and "frag" not in ",".join(words):
+        name, word = random_fields.matched(rng, kind)
+        taken = [name, ALIASES.get(name, name), "reg" if "reg" in name else name, "tp_" if name.endswith(("src", "dst")) else name]
+        if not any(known in ",".join(words) for known in taken):
+            words.append(word)
     return ",".join(words), kind, tagged
 
 
-V4, V6 = ("ip", "tcp", "udp", "icmp", "sctp"), ("ipv6", "tcp6", "udp6", "icmp6")
+KINDS = {"ns": "icmp6,icmp_type=135,icmp_code=0", "na": "icmp6,icmp_type=136,icmp_code=0"}
+ALIASES = {"eth_src": "dl_src", "eth_dst": "dl_dst", "ip_src": "nw_src", "ip_dst": "nw_dst", "ip_dscp": "nw_tos", "icmpv6_code": "icmp_code"}
+V4, V6 = ("ip", "tcp", "udp", "icmp", "sctp"), ("ipv6", "tcp6", "udp6", "icmp6", "ns", "na")
 L4 = ("tcp", "udp", "tcp6", "udp6", "sctp")
 
 
 def set_action(rng, kind, tagged):
     """An action that changes a field which a packet of this kind has."""
+    if rng.random() < 0.5:
+        return random_fields.changed(rng, kind)
     choices = [
         f"mod_dl_src:{rng.choice(MACS[:3])}", f"mod_dl_dst:{rng.choice(MACS[:3])}",
         f"set_field:{rng.choice(MACS[:3])}->eth_dst", "set_field:00:00:00:00:00:02/00:00:00:00:00:03->eth_src",
@@ -167,6 +87,8 @@ def set_action(rng, kind, tagged):
         "move:NXM_OF_ETH_SRC[]->NXM_OF_ETH_DST[]",
         f"set_field:{rng.randrange(4)}->reg{rng.randrange(3)}", f"set_field:{rng.randrange(4)}->metadata",
         "push:NXM_NX_REG0[],pop:NXM_NX_REG1[]", "set_field:7/0xf->xreg0",
+        f"set_tunnel:{rng.randrange(4)}", f"mod_vlan_vid:{rng.choice(TAGS)}", "mod_vlan_pcp:5", "strip_vlan",
+        f"move:NXM_OF_VLAN_TCI[0..11]->NXM_NX_REG{rng.randrange(3)}[0..11]", f"load:{rng.choice(OUTPUTS)}->NXM_OF_IN_PORT[]",
     ]
     if tagged:
         choices += [f"set_field:{rng.choice(TAGS) | 0x1000}->vlan_vid", f"set_field:{rng.randrange(8)}->vlan_pcp"]
@@ -216,13 +138,24 @@ def actions(rng, table, kind, tagged, groups=(), depth=0):
             words.append(f"group:{rng.choice(groups)}")
         elif roll < 0.92:
             words.append(hashing(rng))
-        elif roll < 0.93:
+        elif roll < 0.945:
+            words.append(controller(rng, kind))
+        elif roll < 0.95:
             words.append("exit")
         elif roll < 0.97:
             words.append("note:01.02.03.04.05.06")
         else:
             words.append(f"enqueue:{rng.choice(OUTPUTS)}:0")
     return ",".join(words)
+
+
+def controller(rng, kind):
+    """An action that sends a packet to the controllers, or may."""
+    choices = ["CONTROLLER:65535", "controller(max_len=40)", "controller(reason=no_match,userdata=01.02.03)",
+               "controller(reason=invalid_ttl,max_len=100)", "controller(id=7)", "controller(id=8)"]
+    if kind in V4 + V6:
+        choices += ["dec_ttl(0,7)", "dec_ttl(7)"]
+    return rng.choice(choices)
 
 
 def last_changes(rng, table, text, kind, tagged):
@@ -254,11 +187,23 @@ def flow(rng, priority, groups=()):
         return f"{head(rng, table, priority, text)},actions=check_pkt_larger({size})->NXM_NX_REG2[{bit}],output:NXM_NX_REG2[0..15]"
     if rng.random() < 0.12:
         done = ",".join(filter(None, [done, rng.choice([
-            f"write_actions({rng.choice([f'output:{rng.choice(OUTPUTS)}', set_action(rng, '', False) + f',output:{rng.choice(OUTPUTS)}'])})"
-            .replace("push:NXM_NX_REG0[],pop:NXM_NX_REG1[],", ""), "clear_actions", "write_metadata:0x1/0x3"])]))
+            action_set(rng, kind, groups), action_set(rng, kind, groups), "clear_actions", "write_metadata:0x1/0x3"])]))
     if rng.random() < 0.25 and table + 1 < TABLES:
         done = ",".join(filter(None, [done, f"goto_table:{rng.randrange(table + 1, TABLES)}"]))
     return f"{head(rng, table, priority, text)},actions={done or 'drop'}"
+
+
+def action_set(rng, kind, groups):
+    """write_actions of what has a place in an action set, in any order."""
+    words = [f"set_field:{random_fields.valued(rng, field, 1)}->{field.name}" for field in
+             rng.sample(random_fields.fields(kind), rng.choice([0, 0, 1, 2]))]
+    if rng.random() < 0.8:
+        words.append(f"output:{rng.choice(OUTPUTS)}")
+    if groups and rng.random() < 0.2:
+        words.append(f"group:{rng.choice(groups)}")
+    if kind in V4 + V6 and rng.random() < 0.1:
+        words.append("dec_ttl")
+    return f"write_actions({','.join(rng.sample(words, len(words)))})" if words else "clear_actions"
 
 
 def conjunctions(rng, priority, number):
@@ -295,7 +240,34 @@ def learning(rng, priority):
 def head(rng, table, priority, text):
     """What stands in front of a flow's actions."""
     words = f"table={table},priority={priority},cookie={rng.randrange(16):#x}"
-    return ",".join(filter(None, [words, text]))
+    flags = [rng.choice(["send_flow_rem", "idle_timeout=900", "hard_timeout=900", "idle_timeout=600,hard_timeout=700"])] if rng.random() < 0.3 else []
+    return ",".join(filter(None, [words, *flags, text]))
+
+
+def change(rng, lines, groups):
+    """A line of a bundle file that changes or deletes some of the flows of `lines`."""
+    known, _, done = rng.choice(lines).partition(",actions=")
+    words = known.removeprefix("flow add ").split(",")
+    strict = rng.random() < 0.5
+    kind = rng.choice(["add", "modify", "modify", "delete", "delete"])
+    if kind == "add":
+        return rng.choice([f"flow add {known.removeprefix('flow add ')},actions=output:{rng.choice(OUTPUTS)}", rng.choice(lines)])
+    left = [word for word in words if not word.startswith(("cookie", "send_flow", "idle", "hard", "priority", "actions", "meter"))]
+    if not strict and rng.random() < 0.3:
+        left = left[:1]
+    if rng.random() < 0.1:
+        left = left[1:]
+    if rng.random() < 0.3:
+        left.append(rng.choice(["cookie=0x3/0x3", "cookie=0/0x1", "cookie=0x5/-1"]))
+    if strict:
+        left += [word for word in words if word.startswith("priority")]
+    if kind == "delete" and rng.random() < 0.4:
+        left.append(f"out_port={rng.choice(OUTPUTS)}" if rng.random() < 0.6 or not groups else f"out_group={rng.choice(groups)}")
+    if kind == "modify":
+        other = rng.choice(lines).partition(",actions=")[2] if rng.random() < 0.3 else f"output:{rng.choice(OUTPUTS)}"
+        left += ["reset_counts"] if rng.random() < 0.2 else []
+        left.append(f"actions={other or 'drop'}")
+    return f"flow {kind}{'_strict' if strict else ''} {','.join(left)}"
 
 
 def group(rng, number, lower):

@@ -141,11 +141,7 @@ impl Switch {
             None => Undo::FlowAdded(id, index),
         });
         self.publisher.stage(Change::AddRule(id, for_workers(rule)));
-        let event = match replaced {
-            Some(_) => FlowEvent::Modified,
-            None => FlowEvent::Added,
-        };
-        self.flow_changed(id, index, event);
+        self.flow_changed(id, index, FlowEvent::Added);
         if let Some(replaced) = replaced {
             self.forsake(id, &replaced.rule.actions);
             if replaced.rule.id != rule_id {
@@ -242,8 +238,11 @@ impl Switch {
         if let Some(before) = before {
             self.note(|| Undo::FlowChanged(id, index, Box::new(before)));
         }
+        let changed = rule.actions != old.actions || rule.cookie != old.cookie;
         self.publisher.stage(Change::AddRule(id, for_workers(rule)));
-        self.flow_changed(id, index, FlowEvent::Modified);
+        if changed {
+            self.flow_changed(id, index, FlowEvent::Modified);
+        }
         self.forsake(id, &old.actions);
         if slot.is_some() {
             self.end_rule_silently(old.id);

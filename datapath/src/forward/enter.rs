@@ -43,10 +43,10 @@ pub(super) fn begin(key: &mut Key, in_port: PortNo, words: Option<&TunnelWords>)
     }
 }
 
-/// ovs-ofctl(8), "set-frags normal": "the transport ports of all fragments are 0".
+/// ovs-ofctl(8), "set-frags normal": "the transport ports of all fragments are 0". TCP flags and extension headers stay.
 #[cold]
 pub(super) fn hide_ports(key: &mut Key) {
-    key.0[word::L4] = 0;
+    key.0[word::L4] &= 0xffff_ffff;
 }
 
 /// Why a packet may not enter a bridge.

@@ -39,6 +39,7 @@ pub fn check_actions(
         table,
         max_ports,
         version,
+        is_set: false,
     };
     check.list(actions)
 }
@@ -64,6 +65,8 @@ struct Check {
     table: TableId,
     max_ports: u32,
     version: Version,
+    /// Of an action set: what the packet is when that runs, nobody knows yet.
+    is_set: bool,
 }
 
 impl Check {
@@ -141,7 +144,9 @@ impl Check {
                 if !list.iter().all(fits_action_set) {
                     return Err(OfError::ActionType);
                 }
-                self.clone().list(list)
+                let mut set = self.clone();
+                set.is_set = true;
+                set.list(list)
             }
             Action::GotoTable(table) => self.goto(*table),
             Action::Resubmit {
@@ -217,7 +222,7 @@ impl Check {
 
     /// A field that an action cannot do without: OpenFlow 1.0 lets it be, later versions do not.
     fn soft(&self, prereq: Prereq) -> Result<(), OfError> {
-        if self.version == Version::V10 || prereq.holds(&self.seen) {
+        if self.version == Version::V10 || self.is_set || prereq.holds(&self.seen) {
             Ok(())
         } else {
             Err(OfError::MatchInconsistent)
@@ -616,6 +621,17 @@ mod tests {
                 Err(OfError::ActionType)
             );
         }
+    }
+
+    #[test]
+    fn an_action_set_runs_on_what_nobody_knows_yet() {
+        let any = Match::default();
+        let decrement = Action::DecTtl(vec![]);
+        let inconsistent = Err(OfError::MatchInconsistent);
+        let listed = [decrement.clone()];
+        assert_eq!(check(&listed, &any, Version::V13), inconsistent);
+        let written = [Action::WriteActions(vec![decrement])];
+        assert_eq!(check(&written, &any, Version::V13), Ok(()));
     }
 
     #[test]

@@ -65,10 +65,14 @@ fn what_is_there_and_what_changes() {
         updates(bed.sent(1))
     };
     assert_eq!(told(&mut bed, add(2, vec![])), [(Some(Added), 2)]);
-    assert_eq!(
-        told(&mut bed, add(2, vec![output(3)])),
-        [(Some(Modified), 2)]
-    );
+    // Open vSwitch: an addition stays one where it replaces, and what changes nothing is no change.
+    assert_eq!(told(&mut bed, add(2, vec![output(3)])), [(Some(Added), 2)]);
+    let modify = |port| FlowMod {
+        command: FlowModCommand::Modify,
+        ..add(2, vec![output(port)])
+    };
+    assert_eq!(told(&mut bed, modify(3)), []);
+    assert_eq!(told(&mut bed, modify(4)), [(Some(Modified), 2)]);
     let delete = command(FlowModCommand::Delete);
     let both = told(&mut bed, delete);
     let removed = Removed(FlowRemovedReason::Delete);

@@ -108,9 +108,14 @@ pub(crate) fn get(r: &mut Reader<'_>) -> Result<Match, OfError> {
     if given(DL_TYPE) {
         exact(&mut m, Field::EthType, u128::from(eth_type))?;
     }
+    // OpenFlow 1.0 knows nothing of IPv6, but Open vSwitch lets its class, protocol and ports be matched.
+    let ip = Prereq::Ipv4.holds(&m) || Prereq::Ipv6.holds(&m);
+    if given(NW_TOS) && ip {
+        // The lower two bits are not of the field; controllers send them as they come in packets.
+        exact(&mut m, Field::IpTos, u128::from(tos) & 0xfc)?;
+    }
     let Some((src, dst, proto)) = network(&m) else {
-        // OpenFlow 1.0 knows nothing of IPv6, but Open vSwitch lets its protocol and ports be matched.
-        if Prereq::Ipv6.holds(&m) && given(NW_PROTO) {
+        if ip && given(NW_PROTO) {
             exact(&mut m, Field::IpProto, u128::from(protocol))?;
             ports(&mut m, wildcards, tp_src, tp_dst)?;
         }
@@ -123,10 +128,6 @@ pub(crate) fn get(r: &mut Reader<'_>) -> Result<Match, OfError> {
     };
     m.set(src.place(), u128::from(nw_src), prefix(NW_SRC_SHIFT));
     m.set(dst.place(), u128::from(nw_dst), prefix(NW_DST_SHIFT));
-    if given(NW_TOS) && proto == Field::IpProto {
-        // The lower two bits are not of the field; controllers send them as they come in packets.
-        exact(&mut m, Field::IpTos, u128::from(tos) & 0xfc)?;
-    }
     if given(NW_PROTO) {
         exact(&mut m, proto, u128::from(protocol))?;
     }
@@ -162,7 +163,7 @@ pub(crate) fn put(out: &mut BytesMut, m: &Match) {
     if network(m).is_some() || Prereq::Ipv6.holds(m) {
         protocol = take(NW_PROTO, Field::IpProto);
     }
-    if Prereq::Ipv4.holds(m) {
+    if Prereq::Ipv4.holds(m) || Prereq::Ipv6.holds(m) {
         tos = take(NW_TOS, Field::IpTos);
     }
     if let Some((source, destination)) = transport(m) {
@@ -213,4 +214,26 @@ fn put_vlan(m: &Match, wildcards: &mut u32) -> (u16, u8) {
         pcp = (tag >> 13) as u8;
     }
     (vlan, pcp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_open_vswitch_lets_be_matched_of_ipv6() {
+        let mut m = Match::default();
+        for (field, value) in [
+            (Field::EthType, 0x86dd),
+            (Field::IpTos, 32),
+            (Field::IpProto, 17),
+            (Field::UdpDst, 53),
+        ] {
+            exact(&mut m, field, value).expect("fits");
+        }
+        let mut bytes = BytesMut::new();
+        put(&mut bytes, &m);
+        let mut reader = Reader::new(&bytes, OfError::MatchLength);
+        assert_eq!(get(&mut reader), Ok(m));
+    }
 }
