@@ -126,7 +126,6 @@ fn flow_removed_comes_in_pieces_before_the_barrier() {
     }
     bed.say(2, Body::BarrierRequest);
     let (mut removed, mut answered) = (0, false);
-    bed.outputs();
     while bed.switch.is_busy() {
         bed.turn();
         let said = bed.sent(2);
