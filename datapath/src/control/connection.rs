@@ -8,11 +8,14 @@ use super::stat_trigger::STAT_TRIGGER;
 use super::{Output, Switch};
 use crate::model::BridgeId;
 use crate::time::Time;
-use ofp::message::{AsyncConfig, Body, Message, PacketInFormat, SwitchConfig};
+use ofp::message::{
+    AsyncConfig, Body, FlowRemoved, FlowRemovedReason, Message, PacketInFormat, SwitchConfig,
+};
 use ofp::types::{Version, Xid};
 use rustc_hash::FxHasher;
 use std::collections::VecDeque;
 use std::hash::Hasher;
+use std::sync::Arc;
 
 /// OFP_DEFAULT_MISS_SEND_LEN.
 pub(super) const DEFAULT_MISS_SEND_LEN: u16 = 128;
@@ -50,10 +53,38 @@ pub(super) struct Connection {
     /// Long replies that are not finished.
     pub(super) dumps: VecDeque<Dump>,
     pub(super) monitors: Monitors,
+    /// It does not read as fast as flows end ([`Switch::falls_behind`]).
+    pub(super) is_behind: bool,
+    /// What it is told when it has read.
+    pub(super) late: VecDeque<Late>,
     pub(super) bundles: Bundles,
     pub(super) auxiliary: Option<Auxiliary>,
     /// Of a main connection: its auxiliary ones.
     auxiliaries: Vec<ConnId>,
+}
+
+/// What a connection that is behind is told later.
+pub(super) enum Late {
+    /// Several connections may be told of the same.
+    Removed(Arc<FlowRemoved>, FlowRemovedReason),
+    Said(Message),
+}
+
+impl Late {
+    /// As it is said.
+    pub(super) fn message(self) -> Message {
+        match self {
+            Late::Said(message) => message,
+            Late::Removed(removed, reason) => {
+                let removed = FlowRemoved {
+                    reason,
+                    ..Arc::unwrap_or_clone(removed)
+                };
+                let (xid, body) = (Xid(0), Body::FlowRemoved(Box::new(removed)));
+                Message { xid, body }
+            }
+        }
+    }
 }
 
 /// A token bucket; a token is a packet.
@@ -172,6 +203,8 @@ impl Connection {
             packet_out: 0,
             dumps: VecDeque::new(),
             monitors: Monitors::default(),
+            is_behind: false,
+            late: VecDeque::new(),
             bundles: Bundles::default(),
             auxiliary,
             auxiliaries: Vec::new(),

@@ -218,8 +218,9 @@ impl Switch {
         };
         let waits = connection.waiting > 0;
         let mut piece = Vec::new();
+        let is_behind = self.catch_up(conn, out);
         self.resume_monitors(conn);
-        let more = self.piece(now, conn, &mut piece) || self.wides.is_of(conn);
+        let more = self.piece(now, conn, &mut piece) || self.wides.is_of(conn) || is_behind;
         for output in piece {
             if waits {
                 self.send_settled(conn, output);

@@ -2,7 +2,6 @@
 //! had said it, but nobody is told of an error: it is counted.
 
 use super::Switch;
-use super::bridge::Bridge;
 use super::flow_mod::KEEP_COOKIE;
 use super::flow_table::{Flow, FlowIndex, Selection};
 use super::users::Used;
@@ -14,6 +13,7 @@ use ofp::key::{Match, word};
 use ofp::message::{FlowMod, FlowRemovedReason};
 use ofp::types::{Cookie, GroupId, PortNo, TableId, Version};
 use rustc_hash::FxHashSet;
+use std::collections::BTreeSet;
 
 /// NX_LEARN_F_DELETE_LEARNED.
 const DELETE_LEARNED: u16 = 2;
@@ -115,18 +115,21 @@ impl Switch {
     pub(super) fn delete_forsaken(&mut self, now: Time) {
         // Those that are deleted may have taught others.
         while !self.lessons.forsaken.is_empty() {
-            let lessons = std::mem::take(&mut self.lessons.forsaken);
-            for lesson in lessons {
-                let (id, table, cookie) = lesson;
-                let Some(Bridge { flows, .. }) = self.bridges.get(&id) else {
-                    continue;
-                };
-                if flows.users_len(Used::Lesson(table, cookie)) > 0 {
-                    continue;
-                }
-                let mut taught = flows.select(&of_lesson(lesson, &Match::default()));
-                taught.sort_unstable();
-                for index in taught {
+            let mut lessons = std::mem::take(&mut self.lessons.forsaken);
+            let is_taught = |(id, table, cookie): &Lesson| {
+                let bridge = self.bridges.get(id);
+                bridge.is_some_and(|b| b.flows.users_len(Used::Lesson(*table, *cookie)) == 0)
+            };
+            lessons.retain(is_taught);
+            let bridges: BTreeSet<BridgeId> = lessons.iter().map(|(id, ..)| *id).collect();
+            for id in bridges {
+                // All flows are looked at once, however many lessons there are.
+                let flows = &self.bridges[&id].flows;
+                let taught = flows.places().map(FlowIndex::at).filter(|index| {
+                    let flow = flows.get(*index);
+                    flow.is_some_and(|f| lessons.contains(&(id, f.rule.table, f.rule.cookie)))
+                });
+                for index in taught.collect::<Vec<_>>() {
                     self.end_flow(now, id, index, FlowRemovedReason::Delete);
                 }
             }

@@ -61,7 +61,7 @@ use crate::model::tunnel::TunnelMap;
 use crate::model::{BridgeId, PortId, RuleId};
 use crate::time::Time;
 use bridge::Bridge;
-use connection::Connection;
+use connection::{Connection, Late};
 use ofp::message::Message;
 use port::Port;
 use rustc_hash::FxHashMap;
@@ -173,6 +173,8 @@ pub struct Switch {
     /// While a bundle is committed.
     log: Option<undo::Log>,
     wides: wide::Wides,
+    /// More flows have to end by then than were ended yet.
+    expiring: Option<Time>,
 }
 
 impl Switch {
@@ -202,6 +204,7 @@ impl Switch {
             packet_outs: packet_out::PacketOuts::default(),
             log: None,
             wides: wide::Wides::default(),
+            expiring: None,
         }
     }
     /// For workers to make their readers from; publish by [`Switch::publish`].
@@ -258,10 +261,15 @@ impl Switch {
     fn settle(&mut self, settling: Settling, out: &mut Vec<Output>) {
         match settling {
             Settling::Output(output) => {
-                if let Output::Send(conn, _) = output
-                    && let Some(connection) = self.connections.get_mut(&conn)
+                if let Output::Send(conn, message) = &output
+                    && let Some(connection) = self.connections.get_mut(conn)
                 {
                     connection.waiting -= 1;
+                    if !connection.late.is_empty() {
+                        // Behind the flows that ended before.
+                        connection.late.push_back(Late::Said(message.clone()));
+                        return;
+                    }
                 }
                 out.push(output);
             }

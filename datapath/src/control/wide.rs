@@ -116,6 +116,7 @@ impl Switch {
     pub fn is_busy(&self) -> bool {
         !self.settled.is_empty()
             || self.wides.is_making()
+            || self.expiring.is_some()
             || self.publisher.backlog() > PIECE_CHANGES
     }
     /// Whether a publication would take long.
@@ -130,9 +131,13 @@ impl Switch {
                 false => self.wides.made = Some(wide),
                 true => out.push(Output::Done(wide.conn)),
             }
-            self.tell_changes(out);
             self.changes.cause = None;
         }
+        if let Some(now) = self.expiring {
+            self.expire_flows(now);
+            self.delete_forsaken(now);
+        }
+        self.tell_changes(out);
         if self.has_backlog() {
             self.publisher.prepare(PIECE_CHANGES);
         }

@@ -6,7 +6,7 @@ use super::snoop::Tap;
 use super::{Daemon, Event as DaemonEvent};
 use bytes::{Bytes, BytesMut};
 use datapath::control::{Auxiliary, ConnId, ConnKind, ConnSettings, RateLimit};
-use ofp::message::{Body, Message};
+use ofp::message::{Body, Message, MultipartPart};
 use ofp::session::{Event as SessionEvent, Session, Settings, Side, Versions};
 use ofp::types::Version;
 use std::collections::VecDeque;
@@ -37,6 +37,9 @@ const SLOW: Duration = Duration::from_millis(1);
 const ROOM_BYTES: usize = 256 << 10;
 /// Flow monitors are paused while this many messages wait.
 const WAITING_UPDATES: usize = 256;
+/// The end of flows is told later while this many messages wait: two pieces of a wide DELETE may wait, and not each of
+/// its million messages.
+const WAITING_REMOVALS: usize = 1 << 13;
 /// Requests that wait for a long reply to end. Its connection is not read meanwhile, so these came with it:
 /// a share, and what follows before the connection's task knows.
 const HELD_LIMIT: usize = 4096;
@@ -144,7 +147,10 @@ impl State {
 fn size_of(message: &Message) -> usize {
     match &message.body {
         Body::PacketIn(packet_in) => MESSAGE_BYTES + packet_in.data.len(),
-        Body::MultipartReply(_) => 64 << 10,
+        Body::MultipartReply(reply) => match &reply.part {
+            MultipartPart::FlowMonitor(updates) => MESSAGE_BYTES * (1 + updates.len()),
+            _ => 64 << 10,
+        },
         Body::Error(error) => MESSAGE_BYTES + error.data.len(),
         _ => MESSAGE_BYTES,
     }
@@ -352,10 +358,14 @@ impl Daemon {
             self.closed(id, "it does not read what it asked for");
             return;
         }
+        let is_removal = matches!(message.body, Body::FlowRemoved(_));
         // An error means that the task is ending; its `Closed` is on the way.
         let _ = conn.queue.sender.send(message);
         if waiting > WAITING_UPDATES {
             self.switch.pause_monitors(id, &mut self.outputs);
+        }
+        if is_removal && waiting > WAITING_REMOVALS {
+            self.switch.falls_behind(id, &mut self.outputs);
         }
     }
 

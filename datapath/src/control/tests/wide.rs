@@ -162,3 +162,37 @@ fn a_wide_change_survives_its_connection_and_ends_with_its_bridge() {
     bed.publish();
     assert!(!bed.switch.is_busy());
 }
+
+#[test]
+fn who_is_behind_is_told_later_in_order_and_in_pieces() {
+    let mut bed = bed(flow_flag::SEND_FLOW_REM);
+    bed.switch.falls_behind(conn(2), &mut bed.out);
+    bed.switch.falls_behind(conn(2), &mut bed.out);
+    assert_eq!(bed.outputs(), [Output::More(conn(2))]);
+    let delete = || Body::FlowMod(Box::new(command(FlowModCommand::Delete)));
+    bed.say(2, delete());
+    bed.publish();
+    bed.say(2, Body::BarrierRequest);
+    bed.publish();
+    assert!(bed.sent(2).is_empty());
+    let (mut bodies, mut more) = (Vec::new(), true);
+    while more {
+        more = bed.switch.dump(bed.now, conn(2), &mut bed.out);
+        let said = bed.sent(2);
+        assert!(said.len() <= 1 << 11);
+        bodies.extend(said);
+    }
+    assert_eq!(bodies.pop(), Some(Body::BarrierReply));
+    assert_eq!(bodies.len(), LEN as usize);
+    let is_removal = |body: &Body| matches!(body, Body::FlowRemoved(_));
+    assert!(bodies.iter().all(is_removal));
+    // From now on at once.
+    let flow_mod = FlowMod {
+        flags: flow_flag::SEND_FLOW_REM,
+        ..numbered(1)
+    };
+    bed.flow_mod(2, flow_mod).expect("valid");
+    bed.say(1, delete());
+    bed.publish();
+    assert_eq!(bed.sent(2).len(), 1);
+}
