@@ -69,6 +69,10 @@ def _ipv6(rng, mark, who=None):
     source = socket.inet_pton(socket.AF_INET6, rng.choice(IP6S[:3]))
     destination = socket.inet_pton(socket.AF_INET6, rng.choice(IP6S))
     protocol, body = _transport(rng, source + destination, True, mark)
+    if protocol in (89, 132) and rng.random() < 0.4:  # in a fragment: the first one, a later one
+        protocol, body = 44, struct.pack("!BBHI", protocol, 0, rng.choice([0x0001, 0x0010]), 7) + body
+    elif rng.random() < 0.05:
+        protocol, body = 60, struct.pack("!BB6x", protocol, 0) + body
     first = 6 << 28 | rng.choice([0, 0xB8]) << 20 | rng.choice([0, 5])
     return 0x86DD, struct.pack("!IHBB", first, len(body), protocol, rng.choice([1, 2, 64])) + source + destination + body
 

@@ -5,6 +5,7 @@ from random_frames import IP6S, IPS, LABELS, MACS, PORTS, TAGS
 
 TABLES = 4
 OUTPUTS = [1, 2, 3, 4]
+METERS = 3
 
 
 def _masked(rng, value, masks):
@@ -99,6 +100,8 @@ def set_action(rng, kind, tagged):
     if kind in V6:
         choices += [f"set_field:{rng.choice(IP6S)}->ipv6_dst", "dec_ttl", "set_field:0x7->ipv6_label", "mod_nw_ttl:9",
                     "mod_nw_tos:32"]
+    if kind in ("tcp", "tcp6"):
+        choices += ["fin_timeout(idle_timeout=300)", "fin_timeout(idle_timeout=400,hard_timeout=500)"]
     if kind in L4:
         choices += [f"mod_tp_dst:{rng.choice(PORTS)}", f"mod_tp_src:{rng.choice(PORTS)}"]
     if kind == "icmp":
@@ -174,7 +177,7 @@ def last_changes(rng, table, text, kind, tagged):
     return rng.choice(choices) + f",output:{rng.choice(OUTPUTS)}"
 
 
-def flow(rng, priority, groups=()):
+def flow(rng, priority, groups=(), version="OpenFlow10"):
     """A flow as `add-flow` reads it; which of two of one priority wins is not said, so each has its own."""
     table = rng.choice([0, 0, 0, *range(1, TABLES)])
     text, kind, tagged = match(rng)
@@ -184,13 +187,15 @@ def flow(rng, priority, groups=()):
     # Open vSwitch counts twice what is looked up after this, so nothing is.
     if table == TABLES - 1 and rng.random() < 0.2:
         size, bit = rng.choice([60, 80, 1500]), rng.randrange(3)
-        return f"{head(rng, table, priority, text)},actions=check_pkt_larger({size})->NXM_NX_REG2[{bit}],output:NXM_NX_REG2[0..15]"
+        return f"{head(rng, table, priority, text, version)},actions=check_pkt_larger({size})->NXM_NX_REG14[{bit}],output:NXM_NX_REG14[0..15]"
     if rng.random() < 0.12:
         done = ",".join(filter(None, [done, rng.choice([
             action_set(rng, kind, groups), action_set(rng, kind, groups), "clear_actions", "write_metadata:0x1/0x3"])]))
     if rng.random() < 0.25 and table + 1 < TABLES:
         done = ",".join(filter(None, [done, f"goto_table:{rng.randrange(table + 1, TABLES)}"]))
-    return f"{head(rng, table, priority, text)},actions={done or 'drop'}"
+    if version >= "OpenFlow13" and rng.random() < 0.12:
+        done = ",".join(filter(None, [f"meter:{rng.randrange(1, METERS + 1)}", done]))
+    return f"{head(rng, table, priority, text, version)},actions={done or 'drop'}"
 
 
 def action_set(rng, kind, groups):
@@ -231,16 +236,20 @@ def learning(rng, priority):
         "eth_type=0x800,NXM_OF_IP_DST[]=NXM_OF_IP_SRC[],output:NXM_OF_IN_PORT[]" if text == "ip" else
         "NXM_OF_IN_PORT[],NXM_OF_ETH_SRC[],output:NXM_OF_IN_PORT[]",
     ])
-    flags = rng.choice(["", "", "hard_timeout=600,", "cookie=0x9,", "send_flow_rem,", "fin_idle_timeout=5,"])
+    flags = rng.choice(["", "", "hard_timeout=600,", "cookie=0x9,", "send_flow_rem,", "fin_idle_timeout=5,", "limit=2,result_dst=reg2[0],", "delete_learned,cookie=0x77,"])
     learnt = f"learn(table={TABLES - 1},priority={priority + 100},{flags}{spec})"
     rest = rng.choice([f"resubmit(,{TABLES - 1})", f"output:{rng.choice(OUTPUTS)}", "FLOOD"])
     return f"{head(rng, 0, priority, text)},actions={learnt},{rest}"
 
 
-def head(rng, table, priority, text):
+def head(rng, table, priority, text, version="OpenFlow10"):
     """What stands in front of a flow's actions."""
     words = f"table={table},priority={priority},cookie={rng.randrange(16):#x}"
     flags = [rng.choice(["send_flow_rem", "idle_timeout=900", "hard_timeout=900", "idle_timeout=600,hard_timeout=700"])] if rng.random() < 0.3 else []
+    if version >= "OpenFlow13" and rng.random() < 0.1:
+        flags.append(rng.choice(["no_packet_counts", "no_byte_counts", "check_overlap", "reset_counts"]))
+    if version >= "OpenFlow14" and rng.random() < 0.1:
+        flags.append(f"importance={rng.randrange(4)}")
     return ",".join(filter(None, [words, *flags, text]))
 
 
@@ -272,9 +281,9 @@ def change(rng, lines, groups):
 
 def group(rng, number, lower):
     """A group as `add-group` reads it; it may refer to those in `lower`."""
-    kind = rng.choice(["all", "all", "indirect", "ff"])
+    kind = rng.choice(["all", "all", "indirect", "ff", "select"])
     buckets = []
-    for index in range(1 if kind == "indirect" else rng.randrange(0, 4)):
+    for index in range(1 if kind in ("indirect", "select") else rng.randrange(0, 4)):
         done = rng.choice([f"output:{rng.choice(OUTPUTS)}",
                            f"mod_dl_dst:{rng.choice(MACS[:3])},output:{rng.choice(OUTPUTS)}",
                            f"set_field:{rng.choice(MACS[:3])}->eth_src,output:{rng.choice(OUTPUTS)}",

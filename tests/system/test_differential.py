@@ -32,6 +32,13 @@ VERSIONS = os.environ.get("VERSIONS", "OpenFlow10 OpenFlow11 OpenFlow12 OpenFlow
 BUNDLES = os.environ.get("BUNDLES", "OpenFlow14 OpenFlow15").split()
 
 
+PREPARE = [
+    *(("-O", "OpenFlow13", "add-meter", "br0", f"meter={number},{unit},stats,bands=type=drop,rate=10000000")
+      for number, unit in enumerate(["kbps", "pktps", "pktps"], 1)),
+    ("add-tlv-map", "br0", "{class=0xffff,type=0,len=4}->tun_metadata0,{class=0xffff,type=1,len=8}->tun_metadata1"),
+]
+
+
 class Dummy:
     """Open vSwitch with devices of its own that give and take frames by its control socket."""
 
@@ -52,6 +59,8 @@ class Dummy:
             add += ["--", "add-port", "br0", f"p{port}", "--", "set", "Interface", f"p{port}", "type=dummy",
                     f"ofport_request={port}", f"options:tx_pcap={self.dir}/p{port}.pcap"]
         self.vsctl("-t", "20", *add)
+        for words in PREPARE:
+            self.ofctl(*words)
         self.management = self.dir / "br0.mgmt"
         self.control = socket.socket(socket.AF_UNIX)
         self.control.connect(f"{self.dir}/ctl")
@@ -117,6 +126,8 @@ class Ours:
             lab.veth(self.switch.namespace, f"p{port}", there, f"h{port}", mtu=2000)
             add += ["--", "add-port", "br0", f"p{port}", "--", "set", "Interface", f"p{port}", f"ofport_request={port}"]
         self.switch.vsctl(*add)
+        for words in PREPARE:
+            self.ofctl(*words)
         self.management = self.switch.rundir / "br0.mgmt"
         self.control = next(self.switch.rundir.glob("ovs-vswitchd.*.ctl"))
         self.sockets = {port: raw_socket(there, f"h{port}", ethertype=3) for port in PORTS}
@@ -166,14 +177,14 @@ def pair(shared_lab):
     return Dummy(shared_lab), Ours(shared_lab)
 
 
-def state(rng):
+def state(rng, version):
     """Lines of a bundle file: groups and flows."""
     groups, lines = [], []
     for number in range(1, rng.choice([1, 2, 4])):
         lines.append("group add " + random_switching.group(rng, number, groups))
         groups.append(number)
     priorities = rng.sample(range(1, 60), rng.randrange(4, 25))
-    made = [random_switching.flow(rng, priority, groups) for priority in priorities]
+    made = [random_switching.flow(rng, priority, groups, version) for priority in priorities]
     if rng.random() < 0.4:
         made += random_switching.conjunctions(rng, rng.randrange(60, 70), rng.randrange(1, 5))
     if rng.random() < 0.3:
@@ -212,16 +223,17 @@ def dump(switch, what, version):
 VOLATILE = r"duration=[0-9.]+s,?|duration:[0-9.]+s|idle_age=\d+, |hard_age=\d+, |ref_count=\d+,"
 WHOLE = r"/(?:0x3(->nw_ecn)|0x3f(->ip_dscp)|0x7(->mpls_tc)|0xfffff(->mpls_label)|0xfffff(->ipv6_label))"
 DUMPS = ["dump-flows", "dump-groups", "dump-group-stats", "dump-aggregate"]
+FRAGMENTS = ["normal", "normal", "normal", "nx-match", "drop"]
 
 
 class Round:
     """One seed: what it loads, sends and changes, in both switches."""
 
-    def __init__(self, pair, seed, directory):
-        self.pair, self.seed, self.directory = pair, seed, directory
+    def __init__(self, pair, seed, directory, pause=0.012):
+        self.pair, self.seed, self.directory, self.pause = pair, seed, directory, pause
         self.rng = random.Random(seed)
         self.version = self.rng.choice(VERSIONS)
-        self.lines = state(self.rng)
+        self.lines = state(self.rng, self.version)
         self.shown = f"SEED={seed} ROUNDS=1 {self.version}\n" + "\n".join(self.lines)
         self.index = 0
 
@@ -240,8 +252,11 @@ class Round:
         self.before = self.both(lambda switch: counts(switch, self.version))
         if not self.change(load, self.lines):
             return
+        fragments = self.rng.choice(FRAGMENTS)
+        self.shown += f"\nset-frags {fragments}"
         for switch in self.pair:
             switch.forget()
+            switch.ofctl("set-frags", "br0", fragments)
         self.frames(FRAMES)
         self.compare_dumps()
         flows = [line for line in self.lines if line.startswith("flow add")]
@@ -264,20 +279,35 @@ class Round:
         assert accepted[0] or error(results[0].stderr) == error(results[1].stderr), self.shown
         return accepted[0]
 
+    def learns(self):
+        return any("learn(" in line or "NORMAL" in line or "fin_timeout" in line for line in self.lines)
+
     def frames(self, number):
         # What is learnt from a frame holds for the next one, which therefore waits. Open vSwitch learns from the first
         # frame of a flow only, so everybody stays where they are.
-        learns = any("learn(" in line or "NORMAL" in line or "fin_timeout" in line for line in self.lines)
-        frames = []
+        learns = self.learns()
+        frames, sent = [], []
+        for _ in range(self.rng.choice([0, 1])):
+            port, data = self.frame(learns)
+            done = random_switching.actions(self.rng, 0, "", None) or "drop"
+            sent.append(f"in_port={port} packet={data.hex()} actions={done}")
+        if sent:
+            self.shown += "\npacket-out " + sent[0]
         for _ in range(number):
-            port = self.rng.choice(PORTS[:3] if learns else PORTS)
-            mark = struct.pack("!I", (self.seed << 8 | self.index) & 0xFFFFFFFF)
-            frames.append((port, random_frames.frame(self.rng, mark, port if learns else None)))
-            self.index += 1
+            frames.append(self.frame(learns))
         dummy, ours = self.pair
+        for text in sent:
+            results = self.both(lambda switch: switch.ofctl("-O", self.version, "packet-out", "br0", text, check=False))
+            assert results[0].returncode == results[1].returncode, (self.shown, results)
         want = dummy.exchange(frames, learns)
-        came = ours.exchange(frames, len(want), 0.012 if learns else 0)
+        came = ours.exchange(frames, len(want), self.pause if learns else 0)
         compare(frames, want, came, self.shown)
+
+    def frame(self, learns):
+        port = self.rng.choice(PORTS[:3] if learns else PORTS)
+        mark = struct.pack("!I", (self.seed << 8 | self.index) & 0xFFFFFFFF)
+        self.index += 1
+        return port, random_frames.frame(self.rng, mark, port if learns else None)
 
     def compare_dumps(self):
         for what in DUMPS:
@@ -318,13 +348,27 @@ def counts(switch, version):
             for name, value in re.findall(r"(pkts|bytes)=(\d+)", text):
                 if "LOCAL" not in port:
                     found[f"{port} {direction} {name}"] = int(value)
+    if version >= "OpenFlow13":
+        text = switch.ofctl("-O", version, "meter-stats", "br0").stdout
+        for number, rest in re.findall(r"meter:(\d+) ((?:.|\n  *\d:)*)", text):
+            for name, value in re.findall(r"(packet_\w+):(\d+)", rest):
+                found[f"meter {number} {name}"] = int(value)
+            for name, value in re.findall(r"(flow_count):(\d+)", rest):
+                found[f"meter {number} {name} {value}"] = 0
     return found
 
 
 @pytest.mark.parametrize("seed", range(SEED, SEED + ROUNDS, 25))
 def test_the_same_frames_and_dumps(pair, seed, tmp_path):
     for number in range(seed, min(seed + 25, SEED + ROUNDS)):
-        Round(pair, number, tmp_path).run()
+        one = Round(pair, number, tmp_path)
+        try:
+            one.run()
+        except AssertionError:
+            # On a machine that does other work, what is learnt may take longer.
+            if not one.learns():
+                raise
+            Round(pair, number, tmp_path, pause=0.1).run()
 
 
 def error(text):
