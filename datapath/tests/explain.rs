@@ -57,7 +57,8 @@ impl Bed {
             fields: &packet.fields,
             actions: None,
         };
-        explain(&self.sim.snapshot(), &question, self.sim.now, false).expect("the bridge is there")
+        let snapshot = self.sim.snapshot();
+        explain(&snapshot, &question, self.sim.now, false, false).expect("the bridge is there")
     }
     fn text(&self, words: &[&str]) -> String {
         let packet = Packet::read(words, None, &PortMap::default()).expect("a packet");
@@ -104,6 +105,7 @@ Datapath actions: set(eth(dst=00:11:22:33:44:55)),set(ipv4(ttl=63)),3,2
     goto_table:3
  3. priority 32768, cookie 0x77
     write_actions(output:2)
+     -> action set is: output:2
     goto_table:4
  4. priority 32768
     push_vlan:0x8100

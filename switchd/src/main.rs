@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     init_log(&args);
+    log_panics();
     match start(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -53,6 +54,26 @@ fn init_log(args: &Args) {
         true => builder.json().init(),
         false => builder.with_ansi(false).init(),
     }
+}
+
+/// A panic of any thread is a line of the log, with its place, before the usual message; so it is found where everything
+/// else is, whatever becomes of the standard error stream's other lines.
+fn log_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let thread = std::thread::current();
+        let message = panic.payload_as_str().unwrap_or("no message");
+        let place = panic
+            .location()
+            .map_or_else(String::new, ToString::to_string);
+        tracing::error!(
+            message,
+            place,
+            thread = thread.name().unwrap_or("unnamed"),
+            "a panic: this is a fault in switchd"
+        );
+        usual(panic);
+    }));
 }
 
 /// Each kernel port takes two descriptors, each connection one: the usual soft limit of 1024 is too few.

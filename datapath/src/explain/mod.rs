@@ -5,6 +5,7 @@
 //! observer writes the tree down. Its counters and events are its own, so that nothing changes.
 
 mod actions;
+mod fields;
 mod packet;
 mod tree;
 
@@ -18,13 +19,11 @@ use crate::model::event::Command;
 use crate::model::port::PortKind;
 use crate::model::publish::Reader;
 use crate::model::stats::Stats;
-use crate::model::{BridgeView, DropReason, Snapshot};
+use crate::model::tlv::TlvMap;
+use crate::model::{BridgeId, BridgeView, DropReason, Snapshot};
 use crate::sim::{SimFrame, SimPool};
 use crate::time::Time;
-use flow::bare::{framed, type_of};
-use flow::extract;
-use flow::print::Fields;
-use ofp::field::Field;
+use ofp::field::{FIELDS, Field};
 use ofp::key::{Key, Match, WORDS, word};
 use ofp::text::{PortMap, Style, print_match};
 use ofp::types::{PortNo, Version};
@@ -72,6 +71,8 @@ pub struct Explanation {
     pub frames: Vec<Sent>,
     /// Why something did not.
     pub drops: Vec<DropReason>,
+    /// Why the walk was given up, if it was.
+    pub failure: Option<DropReason>,
 }
 
 impl fmt::Display for Explanation {
@@ -83,7 +84,15 @@ impl fmt::Display for Explanation {
         let unchanged = self.final_flow.as_deref().unwrap_or("unchanged");
         writeln!(f, "\nFinal flow: {unchanged}")?;
         writeln!(f, "Megaflow: {}", self.megaflow)?;
-        writeln!(f, "Datapath actions: {}", self.actions)
+        writeln!(f, "Datapath actions: {}", self.actions)?;
+        match self.failure {
+            Some(reason) => writeln!(
+                f,
+                "Translation failed ({}), packet is dropped.",
+                reason.text()
+            ),
+            None => Ok(()),
+        }
     }
 }
 
@@ -96,12 +105,13 @@ impl Tx<SimFrame> for Sink {
     }
 }
 
-/// Traces a packet. `None`: no such bridge.
+/// Traces a packet. `None`: no such bridge. `teaches`: what it teaches will be learnt.
 pub fn explain(
     snapshot: &Arc<Snapshot>,
     question: &Question<'_>,
     now: Time,
     names: bool,
+    teaches: bool,
 ) -> Option<Explanation> {
     let view = snapshot.bridge(question.bridge)?;
     let ports = port_map(snapshot, view);
@@ -109,11 +119,12 @@ pub fn explain(
         names,
         ..Style::plain(Version::V13, &ports)
     };
-    let mut tree = Tree::new(&style);
+    let mut tree = Tree::new(&style, teaches);
     worker(snapshot)?.trace(now, question, &mut tree);
-    let before = arriving(question);
-    let flow = fields(&before, &style);
-    let after = tree.key.as_ref().map(|key| fields(key, &style));
+    let before = tree.first_key.take().unwrap_or_default();
+    let flow = fields::line(&before, view, &style);
+    let after = tree.last_key.as_ref();
+    let after = after.map(|key| fields::line(key, view, &style));
     Some(Explanation {
         megaflow: megaflow(view, &before, &style),
         actions: actions::in_words(question.frame, &tree.acts, names),
@@ -122,7 +133,27 @@ pub fn explain(
         bridges: tree.bridges(),
         frames: tree.frames(),
         drops: tree.drops,
+        failure: tree.failure,
     })
+}
+
+/// The fields of a packet where the bridge has them: those of tunnel options are where its map says.
+pub fn placed(snapshot: &Snapshot, bridge: BridgeId, packet: &Packet) -> Result<Match, String> {
+    let map = snapshot
+        .bridge(bridge)
+        .and_then(|view| view.config.tlvs.as_deref());
+    let mut real = packet.fields.clone();
+    for row in FIELDS.iter().filter(|row| row.field.is_tun_metadata()) {
+        if packet.fields.get(row.place).1 != 0 {
+            let unmapped = format!("{} is not in the bridge's TLV map (add-tlv-map)", row.name);
+            map.and_then(|map| map.place(row.place)).ok_or(unmapped)?;
+            real.set(TlvMap::presence(row.place), 1, 1);
+        }
+    }
+    match map {
+        Some(map) => Ok(map.translate(&real).unwrap_or_default()),
+        None => Ok(real),
+    }
 }
 
 /// A worker of its own, with a queue for every port that has one.
@@ -152,47 +183,6 @@ fn port_map(snapshot: &Snapshot, view: &BridgeView) -> PortMap {
     let ports = view.members.iter().filter_map(|id| snapshot.port(*id));
     ports.for_each(|port| map.insert(port.number, &port.name));
     map
-}
-
-/// The packet's key when it comes in.
-fn arriving(question: &Question<'_>) -> Key {
-    let mut key = Key::default();
-    let frame = framed(question.frame, type_of(question.fields)).unwrap_or_default();
-    extract::extract(&frame, frame.len(), &extract::Plan::FULL, &mut key);
-    key.set(
-        Field::InPortOxm.place(),
-        question.in_port.0.into(),
-        u128::MAX,
-    );
-    for part in question.fields.words() {
-        let word = &mut key.0[usize::from(part.index)];
-        *word = *word & !part.mask | part.value;
-    }
-    key
-}
-
-/// All fields of a key: those of the pipeline that are not 0, then the packet's.
-fn fields(key: &Key, style: &Style<'_>) -> String {
-    let mut pipeline = Match::default();
-    for row in ofp::field::FIELDS {
-        let index = usize::from(row.place.word);
-        let is_ours = index == word::IN_PORT && row.field == Field::InPortOxm
-            || (word::TUN_ID..word::ETH_DST).contains(&index) && row.place.width <= 64;
-        let is_narrow = !(row.field >= Field::Xreg0 && row.field <= Field::Xreg7);
-        // The places of tunnel options are the bridge's to say, not the key's.
-        if is_ours && is_narrow && key.get(row.place) != 0 {
-            pipeline.set(row.place, key.get(row.place), u128::MAX);
-        }
-    }
-    let pipeline = print_match(&pipeline, style);
-    let packet = Fields(key).to_string();
-    // The protocol stands first.
-    match packet.split_once(',') {
-        Some((protocol, rest)) if !protocol.contains('=') => {
-            format!("{protocol},{pipeline},{rest}")
-        }
-        _ => format!("{pipeline},{packet}"),
-    }
 }
 
 /// The bits of the packet that the bridge's plan has.

@@ -36,13 +36,17 @@ impl Packet {
         for part in matching.words() {
             let index = usize::from(part.index);
             let place = Place::new(index, 0, 64);
-            match key.0.get_mut(index) {
-                Some(word) => *word |= part.value,
-                None => return Err("this field has no value in a trace".into()),
+            if let Some(word) = key.0.get_mut(index) {
+                *word |= part.value;
             }
-            if (word::TUN_ID..word::ETH_DST).contains(&index) {
+            if (word::TUN_ID..word::ETH_DST).contains(&index) || index >= word::VIRTUAL {
                 fields.set(place, part.value.into(), part.mask.into());
             }
+        }
+        // A queue's priority is one more than its number, as 0 is none.
+        let (queue, mask) = fields.get(Field::SkbPriority.place());
+        if mask != 0 {
+            fields.set(Field::SkbPriority.place(), queue + 1, u128::MAX);
         }
         let (port, mask) = matching.get(Field::InPortOxm.place());
         let in_port = match mask {

@@ -8,9 +8,11 @@ use crate::model::port::PortView;
 use crate::model::rule::Rule;
 use crate::model::{BridgeView, DropReason};
 use ofp::action::Action;
+use ofp::field::Subfield;
 use ofp::key::Key;
-use ofp::text::{Style, print_actions, print_match};
-use ofp::types::TableId;
+use ofp::message::{FlowMod, flow_flag};
+use ofp::text::{Style, print_actions, print_bits, print_match};
+use ofp::types::{GroupId, MeterId, PortNo, TableId};
 use std::fmt;
 
 /// What a node is.
@@ -20,12 +22,36 @@ pub enum Kind {
     Bridge,
     /// A lookup, or the action set.
     Table,
+    /// A bucket of a group.
+    Bucket,
     /// An action takes place.
     Action,
     /// More on what is above it.
     Detail,
     /// Something did not happen.
     Warning,
+    /// The walk was given up.
+    Error,
+}
+
+impl Kind {
+    /// Whether other nodes are in it.
+    fn is_inner(self) -> bool {
+        matches!(self, Kind::Bridge | Kind::Table | Kind::Bucket)
+    }
+}
+
+/// What is known of a node when the program runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Mark {
+    #[default]
+    None,
+    /// Where the learning switch forwards.
+    Normal,
+    /// A meter is passed.
+    Meter,
+    /// A bucket, if it is what packets choose there.
+    Choice(usize, u32),
 }
 
 /// A node of the tree.
@@ -39,6 +65,51 @@ pub struct Node {
     pub nodes: Vec<Node>,
     /// What is known of it only after it: of a bridge, what became of the frames.
     pub after: Vec<String>,
+    mark: Mark,
+}
+
+impl Node {
+    fn new(kind: Kind, text: String) -> Node {
+        Node {
+            kind,
+            text,
+            nodes: Vec::new(),
+            after: Vec::new(),
+            mark: Mark::None,
+        }
+    }
+    /// Puts a remark behind the node of this mark that `skip` others precede.
+    fn remark(&mut self, mark: Mark, skip: &mut usize, text: &str) -> bool {
+        for index in 0..self.nodes.len() {
+            let node = &mut self.nodes[index];
+            if node.mark == mark && *skip == 0 {
+                let detail = Node::new(Kind::Detail, text.to_owned());
+                self.nodes.insert(index + 1, detail);
+                return true;
+            }
+            *skip -= usize::from(node.mark == mark);
+            if node.remark(mark, skip, text) {
+                return true;
+            }
+        }
+        false
+    }
+    /// Of the buckets of a choice only the one that was chosen is left.
+    fn choose(&mut self, choice: usize, bucket: u32) {
+        let is_other = |node: &Node| matches!(node.mark, Mark::Choice(of, other) if of == choice && other != bucket);
+        self.nodes.retain(|node| !is_other(node));
+        let chosen = Mark::Choice(choice, bucket);
+        match self.nodes.iter().position(|node| node.mark == chosen) {
+            Some(index) => {
+                let text = format!("using bucket {bucket}");
+                self.nodes.insert(index, Node::new(Kind::Detail, text));
+            }
+            None => {
+                let nodes = self.nodes.iter_mut();
+                nodes.for_each(|node| node.choose(choice, bucket));
+            }
+        }
+    }
 }
 
 /// Spaces of one level.
@@ -60,15 +131,15 @@ impl fmt::Display for Node {
 /// staircase. What has something behind it stands one level deeper, and what is in it two.
 fn print(f: &mut fmt::Formatter<'_>, nodes: &[Node], level: usize) -> fmt::Result {
     for (index, node) in nodes.iter().enumerate() {
-        let is_table = matches!(node.kind, Kind::Table | Kind::Bridge);
-        let is_inner = !is_table || index + 1 < nodes.len();
-        let sign = match node.kind {
-            Kind::Detail => " -> ",
-            Kind::Warning => " >> ",
-            Kind::Bridge | Kind::Table | Kind::Action => "",
+        let is_inner = !node.kind.is_inner() || index + 1 < nodes.len();
+        let (sign, end) = match node.kind {
+            Kind::Detail => (" -> ", ""),
+            Kind::Warning => (" >> ", ""),
+            Kind::Error => (" >>>> ", " <<<<"),
+            Kind::Bridge | Kind::Table | Kind::Bucket | Kind::Action => ("", ""),
         };
         let indent = INDENT * (level + usize::from(is_inner));
-        writeln!(f, "{:indent$}{sign}{}", "", node.text)?;
+        writeln!(f, "{:indent$}{sign}{}{end}", "", node.text)?;
         print(f, &node.nodes, level + 2 * usize::from(is_inner))?;
     }
     Ok(())
@@ -92,19 +163,23 @@ pub(super) struct Tree<'s> {
     goes_on: bool,
     /// The walk is over: what is said now is about frames.
     is_running: bool,
-    /// Where NORMAL stands in the bridge that is entered, in order; how many have been run.
-    normals: Vec<Vec<usize>>,
-    normals_run: usize,
+    /// How many NORMALs and meters of this bridge's walk have been run.
+    normals: usize,
+    meters: usize,
     in_set: bool,
     packet_out: bool,
-    /// The first bridge's last key.
-    pub(super) key: Option<Key>,
+    /// What is learnt will be.
+    teaches: bool,
+    /// The first bridge's first and last key.
+    pub(super) first_key: Option<Key>,
+    pub(super) last_key: Option<Key>,
+    pub(super) failure: Option<DropReason>,
     pub(super) acts: Vec<Act>,
     pub(super) drops: Vec<DropReason>,
 }
 
 impl<'s> Tree<'s> {
-    pub(super) fn new(style: &'s Style<'s>) -> Tree<'s> {
+    pub(super) fn new(style: &'s Style<'s>, teaches: bool) -> Tree<'s> {
         Tree {
             style,
             bridges: Vec::new(),
@@ -112,11 +187,14 @@ impl<'s> Tree<'s> {
             depth: 0,
             goes_on: false,
             is_running: false,
-            normals: Vec::new(),
-            normals_run: 0,
+            normals: 0,
+            meters: 0,
             in_set: false,
             packet_out: false,
-            key: None,
+            teaches,
+            first_key: None,
+            last_key: None,
+            failure: None,
             acts: Vec::new(),
             drops: Vec::new(),
         }
@@ -141,77 +219,38 @@ impl<'s> Tree<'s> {
             if !bridge && (is_bridge || open.level <= level) {
                 return;
             }
-            let Some(Open { node, .. }) = self.open.pop() else {
-                return;
-            };
-            match self.open.last_mut() {
-                Some(parent) => parent.node.nodes.push(node),
-                None => self.bridges.push(node),
-            }
+            self.close_last();
+        }
+    }
+    fn close_last(&mut self) {
+        let Some(Open { node, .. }) = self.open.pop() else {
+            return;
+        };
+        match self.open.last_mut() {
+            Some(parent) => parent.node.nodes.push(node),
+            None => self.bridges.push(node),
         }
     }
     fn open(&mut self, kind: Kind, text: String, level: usize) {
-        let (nodes, after) = (Vec::new(), Vec::new());
-        let node = Node {
-            kind,
-            text,
-            nodes,
-            after,
-        };
+        let node = Node::new(kind, text);
         self.open.push(Open { node, level });
     }
     fn add(&mut self, kind: Kind, text: String) {
         if let Some(open) = self.open.last_mut() {
-            open.node.nodes.push(Node {
-                kind,
-                text,
-                nodes: Vec::new(),
-                after: Vec::new(),
-            });
+            open.node.nodes.push(Node::new(kind, text));
         }
     }
-    /// The node that was added last, as a path from the bridge.
-    fn path(&self) -> Vec<usize> {
-        let last = self.open.len().saturating_sub(1);
-        let indexes = self.open.iter().enumerate();
-        indexes
-            .map(|(i, open)| open.node.nodes.len() - usize::from(i == last))
-            .collect()
-    }
-    /// Puts a remark behind the NORMAL that is being run.
-    fn remark_normal(&mut self, text: &str) {
-        let run = self.normals_run.saturating_sub(1);
-        let Some(path) = self.normals.get(run).cloned() else {
-            return;
-        };
-        let Some((last, inner)) = path.split_last() else {
-            return;
-        };
-        let mut node = match self.open.first_mut() {
-            Some(open) => &mut open.node,
-            None => return,
-        };
-        for index in inner {
-            match node.nodes.get_mut(*index) {
-                Some(next) => node = next,
-                None => return,
-            }
+    /// Marks the node that was added last.
+    fn mark(&mut self, mark: Mark) {
+        let nodes = self.open.last_mut().map(|open| &mut open.node.nodes);
+        if let Some(node) = nodes.and_then(|nodes| nodes.last_mut()) {
+            node.mark = mark;
         }
-        let detail = Node {
-            kind: Kind::Detail,
-            text: text.to_owned(),
-            nodes: Vec::new(),
-            after: Vec::new(),
-        };
-        node.nodes.insert((*last + 1).min(node.nodes.len()), detail);
-        // What stood behind it has moved.
-        for other in self.normals.iter_mut().skip(run + 1) {
-            if other.len() >= path.len()
-                && other[..path.len() - 1] == *inner
-                && other[path.len() - 1] > *last
-            {
-                other[path.len() - 1] += 1;
-            }
+    }
+    /// Puts a remark behind a node that the program comes to.
+    fn remark(&mut self, mark: Mark, skip: usize, text: &str) {
+        if let Some(bridge) = self.open.first_mut() {
+            bridge.node.remark(mark, &mut { skip }, text);
         }
     }
 }
@@ -237,8 +276,7 @@ impl Observer for Tree<'_> {
         self.close(0, true);
         (self.depth, self.goes_on, self.is_running) = (0, false, false);
         (self.in_set, self.packet_out) = (false, false);
-        self.normals.clear();
-        self.normals_run = 0;
+        (self.normals, self.meters) = (0, 0);
         let first = self.bridges.is_empty();
         self.open(
             Kind::Bridge,
@@ -282,37 +320,35 @@ impl Observer for Tree<'_> {
         self.packet_out |= self.open.len() == 1;
         if self.depth > 0 || self.packet_out {
             self.close(self.depth, false);
-        } else if !self.in_set {
+        } else if self.in_set {
+            self.close(0, false);
+        } else {
             // What the pipeline does in the end stands below its last table.
             self.close(1, false);
             self.in_set = true;
-            self.open(Kind::Table, "--. Executing action set:".into(), 1);
+            self.open(Kind::Table, "--. Executing action set:".into(), 0);
         }
         let text = print_actions(std::slice::from_ref(action), self.style);
         self.add(Kind::Action, text);
         self.goes_on = matches!(action, Action::GotoTable(_));
-        if matches!(action, Action::Output { port, .. } if *port == ofp::types::PortNo::NORMAL) {
-            let path = self.path();
-            self.normals.push(path);
+        match action {
+            Action::Output { port, .. } if *port == PortNo::NORMAL => self.mark(Mark::Normal),
+            Action::Meter(_) => self.mark(Mark::Meter),
+            _ => {}
         }
     }
     fn note(&mut self, text: fmt::Arguments<'_>) {
         let text = text.to_string();
         if !self.is_running {
-            match text.strip_prefix("no output: ") {
-                Some(why) if why == DropReason::Recirculation.text() => {
-                    self.add(Kind::Warning, "skipping output to input port".into());
-                }
-                Some(why) => self.add(Kind::Warning, format!("no output: {why}")),
-                None => self.add(Kind::Detail, text),
-            }
+            self.add(Kind::Detail, text);
         } else if let Some(text) = text.strip_prefix("NORMAL: ") {
-            self.remark_normal(text.strip_suffix(" in VLAN 0").unwrap_or(text));
+            let text = text.strip_suffix(" in VLAN 0").unwrap_or(text);
+            self.remark(Mark::Normal, self.normals.saturating_sub(1), text);
         } else if !text.starts_with("sent through") && !text.starts_with("to the controllers") {
             if let Some(tunnel) = text.strip_prefix("encapsulated by ") {
                 self.acts.push(Act::Tunnel(tunnel.to_owned()));
             }
-            match self.open.first_mut().or(None) {
+            match self.open.first_mut() {
                 Some(open) => open.node.after.push(text),
                 None => {
                     if let Some(bridge) = self.bridges.last_mut() {
@@ -321,6 +357,72 @@ impl Observer for Tree<'_> {
                 }
             }
         }
+    }
+    fn warn(&mut self, text: fmt::Arguments<'_>) {
+        self.add(Kind::Warning, text.to_string());
+    }
+    fn suppresses(&mut self, reason: DropReason) {
+        let (kind, text) = match reason {
+            DropReason::Recirculation => {
+                (Kind::Warning, "skipping output to input port".to_owned())
+            }
+            DropReason::NoPort => (Kind::Warning, "Nonexistent output port".to_owned()),
+            DropReason::NoForward => (Kind::Detail, "OFPPC_NO_FWD set, skipping output".to_owned()),
+            reason => (Kind::Warning, format!("no output: {}", reason.text())),
+        };
+        self.add(kind, text);
+    }
+    fn group(&mut self, _: GroupId, text: fmt::Arguments<'_>) {
+        self.add(Kind::Detail, text.to_string());
+    }
+    fn bucket(&mut self, bucket: u32, levels: usize, choice: Option<usize>) {
+        // Whatever is open deeper was a bucket's.
+        self.close(levels, false);
+        self.open(Kind::Bucket, format!("bucket {bucket}"), levels + 1);
+        if let (Some(choice), Some(open)) = (choice, self.open.last_mut()) {
+            open.node.mark = Mark::Choice(choice, bucket);
+        }
+    }
+    fn chooses(&mut self, choice: usize, bucket: u32) {
+        if let Some(bridge) = self.open.first_mut() {
+            bridge.node.choose(choice, bucket);
+        }
+    }
+    fn clause(&mut self, rule: &Rule, clause: u8, n_clauses: u8) {
+        let matching = print_match(&rule.matching, self.style);
+        let number = u32::from(clause) + 1;
+        let text = format!("conjunction, clause {number}/{n_clauses}: {matching}");
+        self.add(Kind::Detail, text);
+    }
+    fn action_set<'a>(&mut self, verb: &str, actions: impl Iterator<Item = &'a Action>) {
+        let actions: Vec<Action> = actions.cloned().collect();
+        let text = print_actions(&actions, self.style);
+        self.add(Kind::Detail, format!("action set {verb}: {text}"));
+    }
+    fn writes(&mut self, bits: Subfield, value: u128) {
+        let ports = self.style.names.then_some(self.style.ports);
+        let (name, value) = print_bits(bits, value, ports);
+        self.add(Kind::Detail, format!("{name} is now {value}"));
+    }
+    fn learns(&mut self, flow: &FlowMod) {
+        self.add(Kind::Detail, learnt(flow, self.style));
+        if !self.teaches {
+            let text = "suppressing side effects, so learn action ignored";
+            self.add(Kind::Warning, text.into());
+        }
+    }
+    fn metered(&mut self, meter: MeterId, verdict: fmt::Arguments<'_>) {
+        let text = format!("meter {meter} now: {verdict}");
+        self.remark(Mark::Meter, self.meters, &text);
+        self.meters += 1;
+    }
+    fn fails(&mut self, reason: DropReason) {
+        let text = match reason {
+            DropReason::Depth => "over max translation depth 64".to_owned(),
+            reason => reason.text().to_owned(),
+        };
+        self.add(Kind::Error, text);
+        self.failure.get_or_insert(reason);
     }
     fn drop(&mut self, reason: DropReason) {
         self.drops.push(reason);
@@ -332,13 +434,20 @@ impl Observer for Tree<'_> {
             _ => {}
         }
     }
+    fn begins(&mut self, key: &Key) {
+        self.first_key.get_or_insert_with(|| key.clone());
+    }
     fn ends(&mut self, key: &Key) {
+        // All but the bridge.
         self.close(0, false);
+        while self.open.len() > 1 {
+            self.close_last();
+        }
         self.is_running = true;
-        self.key.get_or_insert_with(|| key.clone());
+        self.last_key.get_or_insert_with(|| key.clone());
     }
     fn normal(&mut self) {
-        self.normals_run += 1;
+        self.normals += 1;
     }
     fn sends(&mut self, port: &PortView, frame: &[u8]) {
         self.acts.push(Act::Send(Sent {
@@ -350,4 +459,40 @@ impl Observer for Tree<'_> {
     fn punts(&mut self, punt: &Punt) {
         self.acts.push(Act::Punt(punt.clone()));
     }
+}
+
+/// A flow that is learnt, in the order of Open vSwitch's traces.
+fn learnt(flow: &FlowMod, style: &Style<'_>) -> String {
+    let mut items = vec![format!("table={}", flow.table)];
+    let matching = print_match(&flow.matching, style);
+    items.extend(Some(matching).filter(|matching| !matching.is_empty()));
+    items.push(format!("priority={}", flow.priority));
+    let more = [
+        (
+            "cookie",
+            format!("{:#x}", flow.cookie.0),
+            flow.cookie.0 != 0,
+        ),
+        (
+            "idle",
+            flow.idle_timeout_secs.to_string(),
+            flow.idle_timeout_secs != 0,
+        ),
+        (
+            "hard",
+            flow.hard_timeout_secs.to_string(),
+            flow.hard_timeout_secs != 0,
+        ),
+    ];
+    let more = more.into_iter().filter(|(.., is_there)| *is_there);
+    items.extend(more.map(|(name, value, _)| format!("{name}={value}")));
+    if flow.flags & flow_flag::SEND_FLOW_REM != 0 {
+        items.push("send_flow_rem".into());
+    }
+    let actions = match flow.actions.as_slice() {
+        [] => "drop".to_owned(),
+        actions => print_actions(actions, style),
+    };
+    items.push(format!("actions={actions}"));
+    items.join(" ")
 }

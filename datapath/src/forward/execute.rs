@@ -339,7 +339,7 @@ impl<P: Pool> Executor<P> {
                         None => return,
                     }
                 }
-                Step::Effect(effect) => self.effect(cx, at, effect, &frame, o),
+                Step::Effect(effect) => self.effect(cx, at, effect, &frame),
                 Step::Drop(reason) => return self.drop(frame, *reason, o),
                 Step::Meter { meter, then: None } => match self.metered(cx, meter, frame, o) {
                     Some(kept) => frame = kept,

@@ -23,7 +23,9 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
             return self.no_way(id, DropReason::NoGroup);
         };
         let group: &'s GroupView = group;
-        self.note(format_args!("group {id}: {}", kind(group.kind)));
+        if O::EXPLAINS {
+            self.tell_group(group);
+        }
         let live: SmallVec<[&'s BucketView; 8]> = match group.kind {
             GroupKind::All => group.buckets.iter().collect(),
             GroupKind::Indirect => group.buckets.iter().take(1).collect(),
@@ -47,15 +49,55 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
             return self.select(group, &live);
         }
         for bucket in live {
-            self.note(format_args!("group {id}: bucket {}", bucket.id));
+            if group.kind == GroupKind::FastFailover || group.kind == GroupKind::Select {
+                let text = format_args!("using bucket {}", bucket.id);
+                self.observer.group(id, text);
+            }
+            self.observer.bucket(bucket.id.0, self.levels.len(), None);
             self.bucket(group.id, bucket, Scope::Bucket)?;
         }
         Ok(())
     }
     fn no_way(&mut self, id: GroupId, reason: DropReason) -> Outcome {
-        self.note(format_args!("group {id}: {}", reason.text()));
+        let text = match reason {
+            DropReason::NoBucket => "no live bucket",
+            reason => reason.text(),
+        };
+        self.observer.group(id, format_args!("{text}"));
         self.program.drop = reason;
         Ok(())
+    }
+    /// Says what a group's kind makes of its buckets: which may not be taken, and why.
+    #[cold]
+    fn tell_group(&mut self, group: &GroupView) {
+        let id = group.id;
+        match group.kind {
+            GroupKind::All | GroupKind::Indirect => return,
+            GroupKind::FastFailover => {}
+            GroupKind::Select => {
+                let method = super::select::method(group);
+                self.observer.group(id, format_args!("{method}"));
+            }
+        }
+        for bucket in &group.buckets {
+            let (number, port) = (bucket.id, bucket.watch_port);
+            if self.is_live(bucket, 0) {
+                if group.kind == GroupKind::FastFailover {
+                    return;
+                }
+                if bucket.weight == 0 {
+                    let text = format_args!("bucket {number}: of weight 0");
+                    self.observer.group(id, text);
+                }
+                continue;
+            }
+            let (of, due) = match port {
+                PortNo::ANY => ("group", bucket.watch_group.0),
+                port => ("port", port.0),
+            };
+            let text = format_args!("bucket {number}: not live due to {of} {due}");
+            self.observer.group(id, text);
+        }
     }
     /// The program is true for the group as it is; `counter`: and the packet counts there.
     fn look_at_group(&mut self, id: GroupId, counter: Option<RuleId>) {
@@ -103,10 +145,8 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
         self.push(Step::Clone { len: 0 })?;
         let (drop, bpdu) = (self.program.drop, self.program.bpdu);
         for bucket in live {
-            self.note(format_args!(
-                "group {}: bucket {}, weight {}, for its share",
-                group.id, bucket.id, bucket.weight
-            ));
+            self.observer
+                .bucket(bucket.id.0, self.levels.len(), Some(at));
             let (first, first_visit) = (self.program.steps.len(), self.program.visits.len());
             (self.program.drop, self.program.bpdu) = (DropReason::Action, bpdu);
             self.bucket(group.id, bucket, Scope::Branch)?;
@@ -123,6 +163,7 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
             });
         }
         (self.program.drop, self.program.bpdu) = (drop, bpdu);
+        select.number = at;
         select.len = self.program.steps.len() - at - 1;
         self.program.steps[at] = Step::Select(select);
         Ok(())
@@ -160,15 +201,5 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
             self.set.write(action)?;
         }
         self.run(len)
-    }
-}
-
-/// As OpenFlow calls it.
-fn kind(kind: GroupKind) -> &'static str {
-    match kind {
-        GroupKind::All => "all",
-        GroupKind::Select => "select",
-        GroupKind::Indirect => "indirect",
-        GroupKind::FastFailover => "fast failover",
     }
 }

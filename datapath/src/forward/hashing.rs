@@ -102,7 +102,9 @@ impl<O: Observer> Walk<'_, '_, O> {
         let hash = hash_fields(&self.key, multipath.fields, multipath.basis);
         let link = link(hash, multipath);
         self.note(format_args!("link {link}"));
-        self.load(multipath.destination, link.into())
+        self.load(multipath.destination, link.into())?;
+        self.tell_bits(multipath.destination);
+        Ok(())
     }
     /// `bundle(...)` and `bundle_load(...)`.
     pub(super) fn bundle(&mut self, bundle: &PortBundle) -> Outcome {
@@ -127,7 +129,9 @@ impl<O: Observer> Walk<'_, '_, O> {
             (Some(destination), port) => {
                 let port = port.unwrap_or(PortNo::ANY);
                 let number = port.to_v10().map_or(port.0, u32::from);
-                self.load(destination, number.into())
+                self.load(destination, number.into())?;
+                self.tell_bits(destination);
+                Ok(())
             }
             (None, Some(port)) => self.output(port, WHOLE_PACKET, u32::MAX),
             (None, None) => self.suppress(DropReason::PortDown),

@@ -155,6 +155,9 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
     /// `learn(...)`.
     pub(super) fn learn(&mut self, learn: &'s Learn) -> Outcome {
         let flow = self.taught(learn);
+        if O::EXPLAINS {
+            self.observer.learns(&flow);
+        }
         let room = learn.limit == 0 || self.has_room(learn, &flow);
         if learn.flags & flag::WRITE_RESULT != 0
             && let Some(result) = learn.result
@@ -162,7 +165,7 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
             self.load(result, room.into())?;
         }
         if !room {
-            self.note(format_args!(
+            self.observer.warn(format_args!(
                 "nothing is learnt: {} flows at most",
                 learn.limit
             ));
@@ -269,23 +272,18 @@ fn output(value: u128) -> Option<Action> {
 impl<P: Pool> Executor<P> {
     /// Runs a step that does not touch the frame.
     #[cold]
-    pub(super) fn effect<O: Observer>(
+    pub(super) fn effect(
         &mut self,
         cx: Context<'_>,
         at: &Place<'_>,
         effect: &Effect,
         frame: &P::Frame,
-        o: &mut O,
     ) {
         let (event, sent, lost) = match effect {
             Effect::Learn { flow, hash } => {
                 if !self.teacher.is_due(cx, flow, *hash) {
                     return;
                 }
-                o.note(format_args!(
-                    "a flow of table {} is learnt",
-                    flow.flow.table
-                ));
                 (
                     Event::Learn(flow.clone()),
                     Counter::Learnt,

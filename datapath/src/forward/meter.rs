@@ -41,20 +41,13 @@ impl<P: Pool> Executor<P> {
         o: &mut O,
     ) -> Verdict {
         if O::PRETENDS {
-            o.note(format_args!("meter {}: not asked", meter.config.meter));
+            // The packet is none that counts, and goes on to show what would come of others.
+            let verdict = meter.would_pass(packets_of(frame), frame.size() as u64, cx.now);
+            o.metered(meter.config.meter, format_args!("{verdict}"));
             return Verdict::Pass;
         }
         let verdict = meter.pass(packets_of(frame), frame.size() as u64, cx.now);
-        let id = meter.config.meter;
-        match verdict {
-            Verdict::Pass => o.note(format_args!("meter {id}: below its rates")),
-            Verdict::Drop => o.note(format_args!("meter {id}: above a drop band's rate")),
-            Verdict::Remark(level) => {
-                o.note(format_args!(
-                    "meter {id}: drop precedence raised by {level}"
-                ));
-            }
-        }
+        o.note(format_args!("meter {}: {verdict}", meter.config.meter));
         verdict
     }
     /// Passes a frame through a meter; gives it back unless it is dropped.

@@ -18,6 +18,7 @@ use super::learn::count_drop;
 use super::packet_type::{bareness, spare};
 use super::program::{Overlay, Program, Step, Visit};
 use super::reshape::Reshape;
+use super::set::has;
 use super::trace::Observer;
 use crate::fragment::DontFragment;
 use crate::model::conjunction;
@@ -25,9 +26,10 @@ use crate::model::event::{Paused, Punt};
 use crate::model::port::PortView;
 use crate::model::rule::Rule;
 use crate::model::snapshot::Miss;
+use crate::model::snapshot::TableView;
 use crate::model::{BridgeId, BridgeView, DropReason, Snapshot};
 use ofp::action::{Action, Controller, PacketInReason, WHOLE_PACKET};
-use ofp::field::{FIELDS, Field};
+use ofp::field::{FIELDS, Field, Prereq};
 use ofp::key::{Key, Match, word};
 use ofp::message::port_config;
 use ofp::types::{Cookie, PortNo, TableId};
@@ -129,7 +131,7 @@ pub struct Walk<'s, 'w, O> {
     pub(super) exit: bool,
     pub(super) table: TableId,
     pub(super) cookie: Cookie,
-    observer: &'w mut O,
+    pub(super) observer: &'w mut O,
 }
 
 /// The walk ends here, and the packet with it.
@@ -198,6 +200,9 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         self.conclude(outcome);
     }
     pub(super) fn conclude(&mut self, outcome: Outcome) {
+        if let Err(reason) = outcome {
+            self.observer.fails(reason);
+        }
         self.observer.ends(&self.key);
         if let Err(reason) = outcome {
             self.program.steps.clear();
@@ -361,6 +366,11 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         self.set_in_port(kept);
         self.observer.depth(self.levels.len());
         self.observer.table(table, rule.map(Arc::as_ref));
+        if O::EXPLAINS
+            && let Some(rule) = rule
+        {
+            self.tell_clauses(view, rule);
+        }
         match rule {
             Some(rule) => {
                 self.program.drop = DropReason::Action;
@@ -371,6 +381,28 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             None => {
                 self.observer.miss(false);
                 Ok(())
+            }
+        }
+    }
+    /// Tells by which conjunctive rules a rule was found, if it has a `conj_id`.
+    #[cold]
+    fn tell_clauses(&mut self, view: &TableView, found: &Rule) {
+        let (wanted, mask) = found.matching.get(Field::ConjId.place());
+        if mask == 0 || self.key.get(Field::ConjId.place()) == wanted {
+            return;
+        }
+        for rule in view.rules.iter() {
+            for action in rule.actions.iter() {
+                if let Action::Conjunction {
+                    id,
+                    clause,
+                    n_clauses,
+                } = *action
+                    && u128::from(id) == wanted
+                    && rule.matching.matches(&self.key)
+                {
+                    self.observer.clause(rule, clause, n_clauses);
+                }
             }
         }
     }
@@ -431,7 +463,9 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
                 Ok(())
             }
             Action::OutputReg { source, max_len } => {
-                self.output(port_of(self.read(*source)), *max_len, u32::MAX)
+                let port = port_of(self.read(*source));
+                self.note(format_args!("output port is {port}"));
+                self.output(port, *max_len, u32::MAX)
             }
             Action::Group(group) => self.group(*group),
             Action::Controller(controller) if controller.pause => self.pause(controller),
@@ -445,6 +479,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             }
             Action::PopQueue => {
                 self.set_queue(None);
+                self.note(format_args!("queue = 0"));
                 Ok(())
             }
             Action::Meter(meter) => self.meter(*meter),
@@ -470,6 +505,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
                 Ok(())
             }
             Action::ClearActions => {
+                self.tell_action_set("was");
                 self.set.clear();
                 self.egress = self.egress.map(|_| None);
                 self.set_actset_output(PortNo::UNSET);
@@ -479,6 +515,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
                 for action in actions {
                     self.set.write(action)?;
                 }
+                self.tell_action_set("is");
                 self.set_actset_output(self.set.output_port().unwrap_or(PortNo::UNSET));
                 Ok(())
             }
@@ -600,7 +637,11 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         if self.decrement_ttl()? {
             return Ok(());
         }
-        self.suppress(DropReason::TtlExpired)?;
+        let family = match has(&self.key, Prereq::Ipv6) {
+            true => "IPv6",
+            false => "IPv4",
+        };
+        self.expire(family);
         let len = self.levels.len();
         let everyone = [0];
         for &id in if ids.is_empty() { &everyone } else { ids } {
@@ -613,6 +654,12 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
         }
         self.end_list(len);
         Ok(())
+    }
+    /// The TTL is used up.
+    pub(super) fn expire(&mut self, family: &str) {
+        self.observer
+            .warn(format_args!("{family} decrement TTL exception"));
+        self.program.drop = DropReason::TtlExpired;
     }
     /// Nothing of the list follows that is the top one of so many, or of the set.
     pub(super) fn end_list(&mut self, len: usize) {
@@ -674,9 +721,13 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             port => self.send(port, max_size),
         }
     }
+    fn tell_action_set(&mut self, verb: &str) {
+        if O::EXPLAINS {
+            self.observer.action_set(verb, self.set.clone().in_order());
+        }
+    }
     pub(super) fn suppress(&mut self, reason: DropReason) -> Outcome {
-        self.observer
-            .note(format_args!("no output: {}", reason.text()));
+        self.observer.suppresses(reason);
         self.program.drop = reason;
         Ok(())
     }

@@ -126,7 +126,7 @@ impl<O: Observer> Walk<'_, '_, O> {
         if ttl > 1 {
             return self.change(Field::MplsTtl, ttl - 1, u128::MAX);
         }
-        self.program.drop = DropReason::TtlExpired;
+        self.expire("MPLS");
         let len = self.levels.len();
         self.punt(Controller {
             max_len: WHOLE_PACKET,

@@ -31,6 +31,8 @@ pub struct Select {
     pub branches: Vec<Branch>,
     /// Steps of all branches.
     pub len: usize,
+    /// Which of its walk's choices it is: for those who explain it.
+    pub number: usize,
     /// Bytes that the steps before have added to the packet.
     pub grown: isize,
 }
@@ -121,6 +123,7 @@ impl Select {
             extract: extract::Plan::new(set, Depth::None).with_max_tags(VLAN_LIMIT),
             branches: Vec::new(),
             len: 0,
+            number: 0,
             grown,
         }
     }
@@ -155,6 +158,16 @@ impl Select {
                 .map(Visit::memory)
                 .sum::<usize>()
     }
+}
+
+/// By what a group's packets choose, in words.
+pub(super) fn method(group: &GroupView) -> String {
+    let named = match (group.selection.method, group.selection.fields.as_slice()) {
+        (SelectionMethod::Hash, fields) if !fields.is_empty() => fields,
+        _ => return "by weight and a hash of addresses, VLAN, types and ports".to_owned(),
+    };
+    let names: Vec<&str> = named.iter().map(|(field, _)| field.row().name).collect();
+    format!("by weight and a hash of {}", names.join(", "))
 }
 
 impl Branch {
@@ -235,7 +248,7 @@ impl<P: Pool> Executor<P> {
         o: &mut O,
     ) -> Option<&'p Branch> {
         let branch = select.choose(frame, &mut self.key)?;
-        o.note(format_args!("bucket {} is chosen", branch.bucket));
+        o.chooses(select.number, branch.bucket);
         if branch.bpdu != bpdu::Kind::None {
             self.count_bpdu(cx, at.view, at.in_port, branch.bpdu);
         }

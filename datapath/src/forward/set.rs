@@ -134,14 +134,23 @@ impl<O: Observer> Walk<'_, '_, O> {
                 destination,
             } => {
                 if has(&self.key, source.field.row().prereq) {
-                    self.load(*destination, self.read(*source))
+                    self.load(*destination, self.read(*source))?;
+                    self.tell_bits(*destination);
+                    Ok(())
                 } else {
                     Ok(())
                 }
             }
             Action::StackPop(destination) => match self.stack.pop() {
-                Some(value) => self.load(*destination, value),
-                None => Ok(()),
+                Some(value) => {
+                    self.load(*destination, value)?;
+                    self.tell_bits(*destination);
+                    Ok(())
+                }
+                None => {
+                    self.observer.warn(format_args!("stack underflow"));
+                    Ok(())
+                }
             },
             Action::SetVlanVid { vid, push } => self.set_tag(*push, (*vid).into(), 0x0fff),
             Action::SetVlanPcp { pcp, push } => self.set_tag(*push, u128::from(*pcp) << 13, 0xe000),
@@ -162,6 +171,13 @@ impl<O: Observer> Walk<'_, '_, O> {
             Action::DeleteField(field) => self.change_option(*field, 0, u128::MAX, false),
             Action::SetTunnel { id, .. } => self.set_field(Field::TunId, (*id).into(), whole),
             _ => Ok(()),
+        }
+    }
+    /// Tells what bits are that an action has computed.
+    pub(super) fn tell_bits(&mut self, bits: Subfield) {
+        if O::EXPLAINS {
+            let value = self.read(bits);
+            self.observer.writes(bits, value);
         }
     }
     pub(super) fn load(&mut self, destination: Subfield, value: u128) -> Outcome {

@@ -6,9 +6,11 @@ use crate::model::port::PortView;
 use crate::model::rule::Rule;
 use crate::model::{BridgeView, DropReason};
 use ofp::action::Action;
+use ofp::field::Subfield;
 use ofp::key::Key;
+use ofp::message::FlowMod;
 use ofp::text::{PortMap, Style, print_actions, print_match};
-use ofp::types::{TableId, Version};
+use ofp::types::{GroupId, MeterId, TableId, Version};
 use std::fmt::Write;
 
 /// Is told what happens to a packet.
@@ -27,8 +29,38 @@ pub trait Observer {
     fn depth(&mut self, _levels: usize) {}
     /// No rule matched; whether the packet goes to the controllers for that.
     fn miss(&mut self, _punted: bool) {}
+    /// The packet comes in with these fields.
+    fn begins(&mut self, _key: &Key) {}
     /// The walk is over, and the packet's fields are these now.
     fn ends(&mut self, _key: &Key) {}
+    /// The walk is given up, and with it the packet.
+    fn fails(&mut self, _reason: DropReason) {}
+    /// Conjunctive rules led to the rule that was looked up: one of them, with its dimension and how many there are.
+    fn clause(&mut self, _rule: &Rule, _clause: u8, _n_clauses: u8) {}
+    /// What the action set is now, or was; by a verb.
+    fn action_set<'a>(&mut self, _verb: &str, _actions: impl Iterator<Item = &'a Action>) {}
+    /// An action has written to bits of a field.
+    fn writes(&mut self, _bits: Subfield, _value: u128) {}
+    /// The packet goes through a bucket, under so many lists; `choice`: if it is the one that is chosen there.
+    fn bucket(&mut self, _bucket: u32, _levels: usize, _choice: Option<usize>) {}
+    /// A packet has chosen a bucket.
+    fn chooses(&mut self, _choice: usize, _bucket: u32) {}
+    /// This flow is learnt.
+    fn learns(&mut self, _flow: &FlowMod) {}
+    /// A frame passes a meter, and what comes of it.
+    fn metered(&mut self, _meter: MeterId, _verdict: std::fmt::Arguments<'_>) {}
+    /// Something is not done.
+    fn warn(&mut self, text: std::fmt::Arguments<'_>) {
+        self.note(text);
+    }
+    /// An output does not happen.
+    fn suppresses(&mut self, reason: DropReason) {
+        self.note(format_args!("no output: {}", reason.text()));
+    }
+    /// What a group does, and which way it has.
+    fn group(&mut self, group: GroupId, text: std::fmt::Arguments<'_>) {
+        self.note(format_args!("group {group}: {text}"));
+    }
     /// The learning switch is about to forward.
     fn normal(&mut self) {}
     /// A frame leaves by a port.
@@ -55,6 +87,10 @@ impl Observer for () {
     fn note(&mut self, _: std::fmt::Arguments<'_>) {}
     #[inline(always)]
     fn drop(&mut self, _: DropReason) {}
+    #[inline(always)]
+    fn suppresses(&mut self, _: DropReason) {}
+    #[inline(always)]
+    fn group(&mut self, _: GroupId, _: std::fmt::Arguments<'_>) {}
 }
 
 /// Searches linearly and says nothing.

@@ -6,6 +6,7 @@
 
 use crate::time::Time;
 use ofp::message::{Band, BandKind, MeterConfig, meter_flag};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -44,6 +45,16 @@ pub enum Verdict {
     Drop,
     /// The drop precedence of its DSCP is raised by this much.
     Remark(u8),
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Verdict::Pass => f.write_str("below its rates"),
+            Verdict::Drop => f.write_str("above a drop band's rate"),
+            Verdict::Remark(level) => write!(f, "drop precedence raised by {level}"),
+        }
+    }
 }
 
 impl PartialEq for MeterView {
@@ -106,6 +117,15 @@ impl MeterView {
             BandKind::Drop => Verdict::Drop,
             BandKind::DscpRemark(level) => Verdict::Remark(level),
         }
+    }
+    /// What would become of packets of so many bytes together, which are not counted.
+    pub fn would_pass(&self, packets: u64, bytes: u64, now: Time) -> Verdict {
+        // A copy of the buckets, which nobody else looks at.
+        let mut copy = MeterView::new(self.config.clone(), now);
+        for (state, real) in copy.bands.iter_mut().zip(&self.bands) {
+            state.full_at = AtomicU64::new(real.full_at.load(Relaxed));
+        }
+        copy.pass(packets, bytes, now)
     }
     /// Packets and bytes: of the meter, then above the rate of each band.
     pub fn totals(&self) -> ((u64, u64), Vec<(u64, u64)>) {

@@ -2,10 +2,10 @@
 //! with more as `ofctl trace` does. Nothing changes, but `--generate` sends the packet.
 
 use super::Daemon;
-use datapath::explain::{Explanation, Node, Packet, explain, hex};
+use datapath::explain::{Explanation, Node, Packet, explain, hex, placed};
 use datapath::forward::worker::Question;
-use datapath::model::BridgeId;
 use datapath::model::event::PacketOut;
+use datapath::model::{BridgeId, DropReason};
 use ofp::action::Action;
 use ofp::text::{PortMap, read_actions};
 use ofp::types::PortNo;
@@ -96,7 +96,9 @@ impl Daemon {
                 Some(actions.map_err(|error| format!("Bad actions: {text}: {error}"))?)
             }
         };
-        let packet = Packet::read(&request.words, request.payload.as_deref(), &ports)?;
+        let mut packet = Packet::read(&request.words, request.payload.as_deref(), &ports)?;
+        let snapshot = self.switch.publisher().current();
+        packet.fields = placed(&snapshot, id, &packet)?;
         let question = Question {
             bridge: id,
             in_port: packet.in_port,
@@ -104,8 +106,8 @@ impl Daemon {
             fields: &packet.fields,
             actions: actions.as_deref(),
         };
-        let snapshot = self.switch.publisher().current();
-        let explanation = explain(&snapshot, &question, self.clock.now(), request.names)
+        let (now, names, teaches) = (self.clock.now(), request.names, request.generate);
+        let explanation = explain(&snapshot, &question, now, names, teaches)
             .ok_or_else(|| format!("{}: the bridge is not there yet", request.bridge))?;
         drop(snapshot);
         if request.generate {
@@ -129,7 +131,7 @@ impl Daemon {
             in_port: packet.in_port,
             actions: actions.unwrap_or_else(|| vec![table]).into(),
             data: packet.frame,
-            fields: Default::default(),
+            fields: packet.fields,
             paused: None,
             number: 0,
         }));
@@ -178,6 +180,7 @@ fn in_json(explanation: &Explanation) -> Value {
             "hex": hex(&sent.bytes),
             "text": sent.text(),
         })).collect::<Vec<_>>(),
+        "failure": explanation.failure.map(DropReason::name),
         "drops": explanation.drops.iter().map(|reason| json!({
             "reason": reason.name(),
             "text": reason.text(),

@@ -6,6 +6,7 @@ use crate::forward::pause;
 use flow::bare::{framed, type_of};
 use ofp::action::PacketType;
 use ofp::field::Field;
+use ofp::key::word;
 
 impl<P: Pool> Core<P> {
     /// The frame of a packet of this type.
@@ -45,13 +46,13 @@ impl<P: Pool> Core<P> {
         if layout.frag != 0 && view.config.frag == FRAG_NORMAL {
             hide_ports(&mut key);
         }
-        let map = view.config.tlvs.as_deref();
-        let real = map.and_then(|map| map.translate(question.fields));
-        for part in real.as_ref().unwrap_or(question.fields).words() {
+        for part in question.fields.words() {
             if let Some(word) = key.0.get_mut(usize::from(part.index)) {
                 *word = *word & !part.mask | part.value;
             }
         }
+        o.begins(&key);
+        let words = self.came_through_tunnel(&key);
         self.executor.spent = [0; BURST];
         self.executor.look_for_bpdu(cx, view, in_port, frame.head());
         let nesting = Nesting::default();
@@ -62,7 +63,7 @@ impl<P: Pool> Core<P> {
             view,
             bridge,
             in_port,
-            words: NO_WORDS,
+            words,
             nesting,
             layout,
         };
@@ -73,6 +74,22 @@ impl<P: Pool> Core<P> {
             }
         }
         self.run_scratch(cx, &mut at, frame, o);
+    }
+    /// Keeps what a key says of a tunnel; the index of that.
+    fn came_through_tunnel(&mut self, key: &Key) -> u32 {
+        self.executor.words.clear();
+        self.executor.options.clear();
+        let words: &[u64] = &key.0[word::TUN_ID..word::METADATA];
+        let options: &[u64] = &key.0[word::TUN_METADATA..word::ETH_DST];
+        if words.iter().chain(options).all(|word| *word == 0) {
+            return NO_WORDS;
+        }
+        let (Ok(words), Ok(options)) = (words.try_into(), options.try_into()) else {
+            return NO_WORDS;
+        };
+        self.executor.words.push(words);
+        self.executor.options.push((0, options));
+        0
     }
     /// Runs a controller's list of actions on its packet.
     pub(super) fn packet_out<O: Observer>(

@@ -34,4 +34,4 @@ pub use ports::{PortMap, PortNames, RESERVED, print_port, quoted, read_port};
 pub use print::{Style, print_actions, print_match, print_message};
 pub use scan::{Result, TextError, Word, nearest};
 pub use tlv::read_tlv_table_mod;
-pub use value::{read_subfield, wire_names};
+pub use value::{print_bits, read_subfield, wire_names};

@@ -402,6 +402,18 @@ pub fn wire_names(row: &Row) -> [Option<String>; 2] {
     [nxm, oxm]
 }
 
+/// Bits of a field and their value, as traces show them: `NXM_NX_REG0[0..15]` and `0x3`.
+pub fn print_bits(bits: Subfield, value: u128, ports: Option<&PortMap>) -> (String, String) {
+    let (mut name, mut text) = (String::new(), String::new());
+    print_subfield(&mut name, bits);
+    let row = bits.field.row();
+    match bits == Subfield::whole(bits.field) {
+        true => print_value(&mut text, row, value, row.place.ones(), ports),
+        false => hex(&mut text, value),
+    }
+    (name, text)
+}
+
 /// Prints a subfield under its wire name.
 pub(super) fn print_subfield(out: &mut String, sub: Subfield) {
     let row = sub.field.row();
