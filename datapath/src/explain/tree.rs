@@ -37,7 +37,7 @@ pub enum Kind {
 impl Kind {
     /// Whether other nodes are in it.
     fn is_inner(self) -> bool {
-        matches!(self, Kind::Bridge | Kind::Table | Kind::Bucket)
+        matches!(self, Kind::Bridge | Kind::Table)
     }
 }
 
@@ -52,6 +52,8 @@ enum Mark {
     Meter,
     /// A bucket, if it is what packets choose there.
     Choice(usize, u32),
+    /// The packet goes on later, by this number; whether it is a clone.
+    Later(u64, bool),
 }
 
 /// A node of the tree.
@@ -93,6 +95,31 @@ impl Node {
             }
         }
         false
+    }
+    /// Puts what happened later in its place; gives it back if there is none.
+    fn splice(&mut self, number: u64, mut later: Vec<Node>) -> Result<(), Vec<Node>> {
+        let is_place = |node: &Node| matches!(node.mark, Mark::Later(of, _) if of == number);
+        if let Some(index) = self.nodes.iter().position(is_place) {
+            self.nodes.splice(index..=index, later);
+            return Ok(());
+        }
+        for node in &mut self.nodes {
+            match node.splice(number, later) {
+                Ok(()) => return Ok(()),
+                Err(back) => later = back,
+            }
+        }
+        Err(later)
+    }
+    /// Takes away the places of what did not happen.
+    fn settle(&mut self) {
+        self.nodes
+            .retain(|node| !matches!(node.mark, Mark::Later(..)));
+        self.nodes.iter_mut().for_each(Node::settle);
+    }
+    /// Whether the packet, and no clone of it, goes on by this number.
+    fn awaits(&self, number: u64) -> bool {
+        self.mark == Mark::Later(number, false) || self.nodes.iter().any(|node| node.awaits(number))
     }
     /// Of the buckets of a choice only the one that was chosen is left.
     fn choose(&mut self, choice: usize, bucket: u32) {
@@ -170,6 +197,10 @@ pub(super) struct Tree<'s> {
     packet_out: bool,
     /// What is learnt will be.
     teaches: bool,
+    /// What goes on where the walk before ended.
+    resumed: Option<u64>,
+    /// It is the first bridge's packet.
+    is_first: bool,
     /// The first bridge's first and last key.
     pub(super) first_key: Option<Key>,
     pub(super) last_key: Option<Key>,
@@ -192,6 +223,8 @@ impl<'s> Tree<'s> {
             in_set: false,
             packet_out: false,
             teaches,
+            resumed: None,
+            is_first: true,
             first_key: None,
             last_key: None,
             failure: None,
@@ -202,6 +235,7 @@ impl<'s> Tree<'s> {
     /// The bridges in the order in which they were entered.
     pub(super) fn bridges(&mut self) -> Vec<Node> {
         self.close(0, true);
+        self.bridges.iter_mut().for_each(Node::settle);
         std::mem::take(&mut self.bridges)
     }
     /// What left.
@@ -228,8 +262,25 @@ impl<'s> Tree<'s> {
         };
         match self.open.last_mut() {
             Some(parent) => parent.node.nodes.push(node),
-            None => self.bridges.push(node),
+            None => self.push_bridge(node),
         }
+    }
+    /// A bridge, or what happened later in one that was entered before, as the same packet.
+    fn push_bridge(&mut self, mut node: Node) {
+        let Some(number) = self.resumed.take() else {
+            return self.bridges.push(node);
+        };
+        // Behind what says how it was entered.
+        let how = node.nodes.drain(..1.min(node.nodes.len())).next();
+        let mut later = std::mem::take(&mut node.nodes);
+        for bridge in &mut self.bridges {
+            match bridge.splice(number, later) {
+                Ok(()) => return bridge.after.append(&mut node.after),
+                Err(back) => later = back,
+            }
+        }
+        node.nodes = how.into_iter().chain(later).collect();
+        self.bridges.push(node);
     }
     fn open(&mut self, kind: Kind, text: String, level: usize) {
         let node = Node::new(kind, text);
@@ -278,6 +329,7 @@ impl Observer for Tree<'_> {
         (self.in_set, self.packet_out) = (false, false);
         (self.normals, self.meters) = (0, 0);
         let first = self.bridges.is_empty();
+        self.is_first = first;
         self.open(
             Kind::Bridge,
             format!("bridge(\"{}\")", bridge.config.name),
@@ -434,6 +486,17 @@ impl Observer for Tree<'_> {
             _ => {}
         }
     }
+    fn suspends(&mut self, number: u64, clone: bool) {
+        self.add(Kind::Detail, String::new());
+        self.mark(Mark::Later(number, clone));
+    }
+    fn resumes(&mut self, number: u64) {
+        self.resumed = Some(number);
+        self.is_first = self
+            .bridges
+            .first()
+            .is_some_and(|bridge| bridge.awaits(number));
+    }
     fn begins(&mut self, key: &Key) {
         self.first_key.get_or_insert_with(|| key.clone());
     }
@@ -444,7 +507,9 @@ impl Observer for Tree<'_> {
             self.close_last();
         }
         self.is_running = true;
-        self.last_key.get_or_insert_with(|| key.clone());
+        if self.is_first {
+            self.last_key = Some(key.clone());
+        }
     }
     fn normal(&mut self) {
         self.normals += 1;

@@ -42,6 +42,8 @@ pub(super) struct Remaining {
 pub struct Continuation {
     /// Not 0.
     id: u64,
+    /// That of the one that it was made of; its own, if it was not.
+    origin: u64,
     /// The plan's generation for which the cache may keep what comes of it; `None`: a packet-out's, which comes once.
     plan: Option<u64>,
     /// This table first.
@@ -73,6 +75,10 @@ impl Continuation {
     /// Its number.
     pub(super) fn id(&self) -> u64 {
         self.id
+    }
+    /// The number that the walk that ended with it told.
+    pub(super) fn origin(&self) -> u64 {
+        self.origin
     }
     /// What it is remembered by, if programs that begin with it may be kept for this bridge.
     #[inline]
@@ -208,14 +214,16 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
             levels.splice(0..0, last.take().map(|last| outermost(Box::new([last]))));
         }
         let set = std::mem::take(&mut self.set).in_order().cloned();
-        Arc::new(Continuation {
+        let then = Arc::new(Continuation {
             levels: levels.into(),
             set: set.chain(last).collect(),
             is_egress,
             in_set: self.in_set.is_some(),
             is_set_done,
             ..self.entrance(table)
-        })
+        });
+        self.observer.suspends(then.id, clone.is_some());
+        then
     }
     /// The way through the egress tables from `table` on, of what NORMAL sends: see [`Continuation::towards`].
     pub(super) fn beyond(&self, table: TableId) -> Arc<Continuation> {
@@ -226,8 +234,10 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
     }
     /// A table is entered with everything of the key that is not the packet's.
     fn entrance(&self, table: Option<TableId>) -> Continuation {
+        let id = next_id();
         Continuation {
-            id: next_id(),
+            id,
+            origin: id,
             plan: (!self.packet_out).then_some(self.view.plan.generation),
             table,
             at: (self.table, self.cookie),

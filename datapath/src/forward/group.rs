@@ -59,11 +59,12 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
         Ok(())
     }
     fn no_way(&mut self, id: GroupId, reason: DropReason) -> Outcome {
-        let text = match reason {
-            DropReason::NoBucket => "no live bucket",
-            reason => reason.text(),
-        };
-        self.observer.group(id, format_args!("{text}"));
+        let group = self.view.groups.get(&id).map(|(_, group)| group.kind);
+        match (reason, group) {
+            (_, Some(GroupKind::All)) => {}
+            (DropReason::NoBucket, _) => self.observer.group(id, format_args!("no live bucket")),
+            _ => self.observer.group(id, format_args!("{}", reason.text())),
+        }
         self.program.drop = reason;
         Ok(())
     }

@@ -18,6 +18,9 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
     /// The packet goes to the controllers as a whole, and nowhere else before it is resumed.
     pub(super) fn pause(&mut self, controller: &Controller) -> Outcome {
         let way = self.suspend(None);
+        self.note(format_args!(
+            "the packet waits until a controller resumes it"
+        ));
         let controller = Controller {
             max_len: WHOLE_PACKET,
             ..controller.clone()

@@ -33,6 +33,10 @@ pub trait Observer {
     fn begins(&mut self, _key: &Key) {}
     /// The walk is over, and the packet's fields are these now.
     fn ends(&mut self, _key: &Key) {}
+    /// This branch of the walk, a clone's or the packet's, goes on later: by this number.
+    fn suspends(&mut self, _number: u64, _clone: bool) {}
+    /// A packet goes on by this number.
+    fn resumes(&mut self, _number: u64) {}
     /// The walk is given up, and with it the packet.
     fn fails(&mut self, _reason: DropReason) {}
     /// Conjunctive rules led to the rule that was looked up: one of them, with its dimension and how many there are.

@@ -194,6 +194,10 @@ impl<P: Pool> Executor<P> {
             return self.not_sent(port.id, frame, reason, o);
         }
         o.note(format_args!("encapsulated by {}", port.name));
+        if O::EXPLAINS {
+            let outer = flow::print::packet(frame.head());
+            o.note(format_args!("outer header: {outer}"));
+        }
         let whole_size = (part == Part::Whole).then_some(size as u64);
         if size > room {
             return self.depart_split(cx, nesting, port, route, limit, whole_size, frame, o);

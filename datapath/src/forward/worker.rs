@@ -665,6 +665,7 @@ impl<P: Pool> Core<P> {
             return self.executor.drop(frame, DropReason::NoPort, o);
         };
         o.enters(view, format_args!("{} bytes go on", frame.size()));
+        o.resumes(then.origin());
         if frame.head().len() < RUNT {
             return self.executor.drop(frame, DropReason::Malformed, o);
         }
