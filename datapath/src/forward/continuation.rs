@@ -117,6 +117,7 @@ impl Continuation {
         key.set(Field::PacketType.place(), packet_type, u128::MAX);
         Continuation {
             id: next_id(),
+            origin: 0,
             plan: Some(view.plan.generation),
             table: Some(view.config.first_table),
             at: (TableId(0), Cookie(u64::MAX)),
