@@ -103,15 +103,15 @@ Datapath actions: set(eth(dst=00:11:22:33:44:55)),set(ipv4(ttl=63)),3,2
      2. No match.
             drop
     goto_table:3
- 3. priority 32768, cookie 0x77
-    write_actions(output:2)
-     -> action set is: output:2
-    goto_table:4
- 4. priority 32768
-    push_vlan:0x8100
-    set_field:4101->vlan_vid
-    output:1
-    IN_PORT
+     3. priority 32768, cookie 0x77
+            write_actions(output:2)
+             -> action set is: output:2
+            goto_table:4
+         4. priority 32768
+            push_vlan:0x8100
+            set_field:4101->vlan_vid
+            output:1
+            IN_PORT
 --. Executing action set:
     output:2
      >> skipping output to input port

@@ -375,8 +375,10 @@ impl Observer for Tree<'_> {
         } else if self.in_set {
             self.close(0, false);
         } else {
-            // What the pipeline does in the end stands below its last table.
-            self.close(1, false);
+            // What the pipeline does in the end stands in its first table.
+            while self.open.len() > 2 {
+                self.close_last();
+            }
             self.in_set = true;
             self.open(Kind::Table, "--. Executing action set:".into(), 0);
         }
