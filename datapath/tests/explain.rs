@@ -176,3 +176,23 @@ proptest! {
         let _ = Packet::read(&[&text, &more], None, &PortMap::default());
     }
 }
+
+#[test]
+fn a_packet_without_an_ethernet_header() {
+    let bed = bed(&[
+        "priority=3,ip,actions=output:1",
+        "priority=2,packet_type=(1,0x800),nw_dst=10.0.0.2,actions=output:2,encap(ethernet),output:3",
+        "priority=1,actions=drop",
+    ]);
+    let text =
+        bed.text(&["packet_type=(1,0x800),in_port=1,nw_src=10.0.0.1,nw_dst=10.0.0.2,nw_ttl=64"]);
+    let flow = "Flow: packet_type=(1,0x800),in_port=1,nw_src=10.0.0.1,nw_dst=10.0.0.2,nw_proto=0,nw_tos=0,nw_ecn=0,nw_ttl=64,nw_frag=no\n";
+    assert!(text.starts_with(flow), "{text}");
+    let rule = " 0. packet_type=(1,0x800),nw_dst=10.0.0.2, priority 2\n";
+    assert!(text.contains(rule), "{text}");
+    let end = "push_eth(src=00:00:00:00:00:00,dst=00:00:00:00:00:00),3\n";
+    assert!(text.ends_with(end), "{text}");
+    let bytes = "4500001400000000400066e80a0000010a000002";
+    let given = bed.text(&["packet_type=(1,0x800),in_port=1", bytes]);
+    assert!(given.starts_with(flow), "{given}");
+}

@@ -4,6 +4,7 @@
 use crate::failure::{Failure, Result};
 use crate::target::{Stream, Target};
 use bytes::{BufMut, Bytes, BytesMut};
+use ofp::action::PacketType;
 use ofp::bpdu::BpduStats;
 use ofp::message::{
     Body, Dialect, ErrorBody, FlowFormat, FlowMod, Hello, Message, MultipartPart, MultipartRequest,
@@ -400,7 +401,7 @@ impl Connection {
     pub fn describe_error(&self, xid: Xid, error: &ErrorBody) -> String {
         let ports = PortMap::default();
         let style = Style {
-            frame: Some(&describe_frame),
+            frame: Some(&describe_packet),
             ..Style::plain(self.version(), &ports)
         };
         let body = Body::Error(error.clone());
@@ -528,9 +529,14 @@ pub fn flow_dialect(version: Version, standard: bool) -> Dialect {
     }
 }
 
-/// The line that says what is in a frame.
+/// The line that says what is in a packet of a type, which is Ethernet for most.
+pub fn describe_packet(data: &[u8], packet_type: PacketType) -> String {
+    flow::print::packet_of(data, packet_type)
+}
+
+/// The same for a frame.
 pub fn describe_frame(frame: &[u8]) -> String {
-    flow::print::packet(frame)
+    describe_packet(frame, PacketType::ETHERNET)
 }
 
 fn broken(name: &str, error: io::Error) -> Failure {

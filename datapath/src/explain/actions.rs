@@ -2,11 +2,14 @@
 //! comparing each frame that left with what it was before.
 
 use super::Sent;
+use crate::forward::worker::Question;
 use crate::model::event::Punt;
+use flow::bare::{framed, type_of};
 use flow::extract;
 use flow::print::Fields;
 use ofp::field::Field;
 use ofp::key::{Key, Match, VLAN_PRESENT};
+use packet::MacAddr;
 use std::fmt::Write;
 
 /// Something that was done with a frame.
@@ -100,9 +103,11 @@ const HEADERS: &[Header] = &[
 ];
 
 /// The whole list; `drop` if nothing was done.
-pub(super) fn in_words(frame: &[u8], acts: &[Act], names: bool) -> String {
+pub(super) fn in_words(question: &Question<'_>, acts: &[Act], names: bool) -> String {
     let mut words = Vec::new();
-    let mut before = key_of(frame);
+    let packet_type = type_of(question.fields);
+    let mut before = key_of(&framed(question.frame, packet_type).unwrap_or_default());
+    before.set(Field::PacketType.place(), packet_type.into(), u128::MAX);
     let mut tunnel = None;
     for act in acts {
         match act {
@@ -149,6 +154,17 @@ fn key_of(frame: &[u8]) -> Key {
 
 /// What makes one frame of the other.
 fn changes(words: &mut Vec<String>, before: &Key, after: &Key) {
+    let mut before = before.clone();
+    if before.get(Field::PacketType.place()) != 0 {
+        // What leaves by itself is a frame.
+        let [src, dst] = [Field::EthSrc, Field::EthDst].map(|field| {
+            let value = after.get(field.place());
+            before.set(field.place(), value, u128::MAX);
+            MacAddr::from_u64(value as u64)
+        });
+        words.push(format!("push_eth(src={src},dst={dst})"));
+    }
+    let before = &before;
     let tci = |key: &Key| key.get(Field::VlanTci.place()) as u16;
     let kind = |key: &Key| key.get(Field::EthType.place()) as u16;
     let (old, new) = (tci(before), tci(after));

@@ -127,7 +127,7 @@ pub fn explain(
     let after = after.map(|key| fields::line(key, view, &style));
     Some(Explanation {
         megaflow: megaflow(view, &before, &style),
-        actions: actions::in_words(question.frame, &tree.acts, names),
+        actions: actions::in_words(question, &tree.acts, names),
         final_flow: after.filter(|after| *after != flow),
         flow,
         bridges: tree.bridges(),

@@ -1,6 +1,8 @@
 //! The packet that a trace is asked about: a flow's text, a frame in hexadecimal digits, or a frame in the
 //! language of the cases.
 
+use flow::bare::{SPARE, framed, type_of};
+use ofp::action::PacketType;
 use ofp::field::Field;
 use ofp::key::{Key, Match, Place, word};
 use ofp::text::{PortMap, TextError, read_match};
@@ -53,9 +55,19 @@ impl Packet {
             0 => PortNo::ANY,
             _ => PortNo(port as u32),
         };
+        let packet_type = type_of(&fields);
+        let spare = match packet_type {
+            PacketType::ETHERNET => 0,
+            other => {
+                let place = Field::EthType.place();
+                key.set(place, other.kind.into(), u128::MAX);
+                framed(&[], other).ok_or("no packet of this type can be made")?;
+                SPARE
+            }
+        };
         let frame = match frame {
-            Some(text) => read_frame(text)?,
-            None => flow::compose(&key, payload.unwrap_or(&default)),
+            Some(text) => read_frame(text, SPARE - spare)?,
+            None => flow::compose(&key, payload.unwrap_or(&default)).split_off(spare),
         };
         Ok(Packet {
             in_port,
@@ -70,18 +82,20 @@ fn bad_flow(flow: &str, error: &TextError) -> String {
 }
 
 fn is_frame(text: &str) -> bool {
-    text.contains('(') || text.len() >= 28 && text.bytes().all(|b| b.is_ascii_hexdigit())
+    let is_language = |(name, _): (&str, &str)| !name.contains(['=', ',']);
+    text.split_once('(').is_some_and(is_language)
+        || text.len() >= 28 && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-/// Hexadecimal digits, or the language of the cases: `eth(..) ipv4(..)`.
-fn read_frame(text: &str) -> Result<Vec<u8>, String> {
+/// Hexadecimal digits of so many bytes at least, or the language of the cases: `eth(..) ipv4(..)`.
+fn read_frame(text: &str, least: usize) -> Result<Vec<u8>, String> {
     if text.contains('(') {
         return flow::frametext::read(text).map_err(|error| error.to_string());
     }
     let bytes = hex(text).ok_or("Trailing garbage in packet data")?;
     match bytes.len() {
-        0..14 => Err("Packet data too short for Ethernet".into()),
-        14..=0xffff => Ok(bytes),
+        size if size < least => Err("Packet data too short for Ethernet".into()),
+        ..=0xffff => Ok(bytes),
         _ => Err("Packet data too long".into()),
     }
 }

@@ -170,7 +170,7 @@ impl Outer {
             _ => self.stripped,
         };
         if stripped != 0 {
-            inside.payload = ip_type(frame.head())?;
+            inside.payload = payload_type(config, frame.head())?;
         }
         let packet_size = self.size - L3 + options.len() + frame.size() - stripped;
         if packet_size > usize::from(u16::MAX) {
@@ -338,16 +338,26 @@ impl Received {
         accept(tunnel, self, bytes.ok_or(DropReason::TunnelMalformed)?)?;
         match (tunnel.config.layer, self.payload) {
             (Layer::Ethernet | Layer::Any, ethertype::TEB) => Ok(()),
-            (Layer::Ip | Layer::Any, ethertype::IPV4 | ethertype::IPV6) => Ok(()),
+            (Layer::Ip | Layer::Any, kind) if carries(&tunnel.config, kind) => Ok(()),
             _ => Err(DropReason::TunnelProtocol),
         }
     }
 }
 
-/// The EtherType of a frame without tags that holds an IP packet.
-fn ip_type(head: &[u8]) -> Result<u16, DropReason> {
+/// Whether a tunnel's header can say that a packet of this type is in it: GRE has a field for ether types.
+fn carries(config: &TunnelConfig, ether_type: u16) -> bool {
+    match (&config.encap, config.layer) {
+        (Encap::Gre { .. }, Layer::Any) => {
+            ether_type >= ethertype::MIN && !ethertype::is_vlan(ether_type)
+        }
+        _ => matches!(ether_type, ethertype::IPV4 | ethertype::IPV6),
+    }
+}
+
+/// The EtherType of a frame without tags whose payload the tunnel carries by itself.
+fn payload_type(config: &TunnelConfig, head: &[u8]) -> Result<u16, DropReason> {
     let link = ethernet::Header::parse(head).map(|(link, _)| link.ether_type.get());
-    link.filter(|ether_type| matches!(*ether_type, ethertype::IPV4 | ethertype::IPV6))
+    link.filter(|ether_type| carries(config, *ether_type))
         .ok_or(DropReason::TunnelProtocol)
 }
 

@@ -1,23 +1,46 @@
 //! One line of text for a frame's fields, as `ovs-ofctl monitor` prints it below a packet-in.
 
+use crate::bare::framed;
 use crate::{Layout, Plan, extract};
-use core::fmt::{self, Display, Formatter};
+use core::fmt::{self, Display, Formatter, Write};
 use core::net::{Ipv4Addr, Ipv6Addr};
+use ofp::action::PacketType;
 use ofp::field::Field;
-use ofp::key::{FRAG_ANY, FRAG_LATER, Key, VLAN_PRESENT, word};
+use ofp::key::{FRAG_ANY, FRAG_LATER, Key, Match, VLAN_PRESENT, word};
+use ofp::text::{PortMap, Style, print_match};
+use ofp::types::Version;
 use packet::{MacAddr, Wire, ethertype, icmpv6, ipproto, ipv4, ipv6, mpls, sctp, tcp, udp};
 
 /// Prints the packet's fields of a key (not its metadata), each that its protocols have:
-/// `udp,vlan_tci=0x0000,dl_src=..,dl_dst=..,nw_src=..,nw_dst=..,nw_tos=0,nw_ecn=0,nw_ttl=64,nw_frag=no,tp_src=1,tp_dst=2`
+/// `udp,vlan_tci=0x0000,dl_src=..,dl_dst=..,nw_src=..,nw_dst=..,nw_tos=0,nw_ecn=0,nw_ttl=64,nw_frag=no,tp_src=1,tp_dst=2`.
+/// What has no Ethernet header begins with what it has.
 #[derive(Clone, Copy, Debug)]
 pub struct Fields<'k>(pub &'k Key);
 
 /// The line for a whole frame: its fields, then its transport checksum in hex (` udp_csum:1234`).
 pub fn packet(frame: &[u8]) -> String {
-    let mut key = Key::default();
-    let layout = extract(frame, frame.len(), &Plan::FULL, &mut key);
-    let mut line = Fields(&key).to_string();
-    if let Some((name, checksum)) = transport_checksum(frame, &key, layout) {
+    packet_of(frame, PacketType::ETHERNET)
+}
+
+/// The same for a packet of any type: `packet_type=(1,0x800),nw_src=..`.
+pub fn packet_of(bytes: &[u8], packet_type: PacketType) -> String {
+    let (mut key, mut matching) = (Key::default(), Match::default());
+    let place = Field::PacketType.place();
+    let frame = framed(bytes, packet_type).unwrap_or_default();
+    let layout = extract(&frame, frame.len(), &Plan::FULL, &mut key);
+    let mut line = String::new();
+    if packet_type != PacketType::ETHERNET {
+        key.set(place, packet_type.into(), u128::MAX);
+        matching.set(place, packet_type.into(), u128::MAX);
+        let ports = PortMap::default();
+        line = print_match(&matching, &Style::plain(Version::V15, &ports));
+    }
+    let fields = Fields(&key).to_string();
+    if !line.is_empty() && !fields.is_empty() {
+        line.push(',');
+    }
+    line.push_str(&fields);
+    if let Some((name, checksum)) = transport_checksum(&frame, &key, layout) {
         line.push_str(&format!(" {name}_csum:{checksum:x}"));
     }
     line
@@ -104,7 +127,7 @@ impl Fields<'_> {
         )
     }
 
-    fn print_arp(&self, f: &mut Formatter<'_>) -> fmt::Result {
+    fn print_arp(&self, f: &mut impl Write) -> fmt::Result {
         write!(
             f,
             ",arp_spa={},arp_tpa={}",
@@ -120,7 +143,7 @@ impl Fields<'_> {
         )
     }
 
-    fn print_mpls(&self, f: &mut Formatter<'_>) -> fmt::Result {
+    fn print_mpls(&self, f: &mut impl Write) -> fmt::Result {
         write!(
             f,
             ",mpls_label={},mpls_tc={}",
@@ -146,7 +169,7 @@ impl Fields<'_> {
         Ok(())
     }
 
-    fn print_ip(&self, f: &mut Formatter<'_>, protocol_is_said: bool) -> fmt::Result {
+    fn print_ip(&self, f: &mut impl Write, protocol_is_said: bool) -> fmt::Result {
         let is_ipv6 = self.get(Field::EthType) as u16 == ethertype::IPV6;
         if is_ipv6 {
             write!(
@@ -186,7 +209,7 @@ impl Fields<'_> {
         self.print_transport(f, is_ipv6)
     }
 
-    fn print_transport(&self, f: &mut Formatter<'_>, is_ipv6: bool) -> fmt::Result {
+    fn print_transport(&self, f: &mut impl Write, is_ipv6: bool) -> fmt::Result {
         let (src, dst) = (self.get(Field::TcpSrc), self.get(Field::TcpDst));
         match self.get(Field::IpProto) as u8 {
             ipproto::TCP => {
@@ -219,8 +242,37 @@ impl Fields<'_> {
     }
 }
 
+/// Leaves out the comma that everything begins with.
+struct Headless<'f, 'a>(&'f mut Formatter<'a>, bool);
+
+impl Write for Headless<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let is_first = self.1;
+        self.1 &= text.is_empty();
+        match text.strip_prefix(',') {
+            Some(rest) if is_first => self.0.write_str(rest),
+            _ => self.0.write_str(text),
+        }
+    }
+}
+
+impl Fields<'_> {
+    /// Of a packet that begins behind where a frame has its Ethernet header.
+    fn print_bare(&self, f: &mut impl Write) -> fmt::Result {
+        match self.get(Field::EthType) as u16 {
+            ethertype::ARP | ethertype::RARP => self.print_arp(f),
+            ethertype::MPLS | ethertype::MPLS_MULTICAST => self.print_mpls(f),
+            ethertype::IPV4 | ethertype::IPV6 => self.print_ip(f, false),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Display for Fields<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.get(Field::PacketType) != 0 {
+            return self.print_bare(&mut Headless(f, true));
+        }
         let keyword = self.keyword();
         if let Some((name, _)) = keyword {
             write!(f, "{name},")?;
@@ -287,6 +339,19 @@ mod tests {
             packet(&[0; 12]),
             "vlan_tci=0x0000,dl_src=00:00:00:00:00:00,dl_dst=00:00:00:00:00:00,dl_type=0x0000"
         );
+    }
+
+    #[test]
+    fn a_packet_without_an_ethernet_header_says_what_it_is() {
+        let bytes =
+            b"E\0\0\x1c\0\0\0\0\x40\x11\x66\xcf\x0a\0\0\x01\x0a\0\0\x02\0\x05\0\x06\0\x08\0\0";
+        assert_eq!(
+            packet_of(bytes, PacketType::ether_type(0x0800)),
+            "packet_type=(1,0x800),nw_src=10.0.0.1,nw_dst=10.0.0.2,nw_proto=17,nw_tos=0,nw_ecn=0,nw_ttl=64,nw_frag=no,\
+             tp_src=5,tp_dst=6 udp_csum:0"
+        );
+        let other = PacketType::ether_type(0x999);
+        assert_eq!(packet_of(bytes, other), "packet_type=(1,0x999)");
     }
 
     proptest! {

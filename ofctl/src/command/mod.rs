@@ -688,7 +688,7 @@ impl Context<'_> {
         Style {
             names: self.options.show_names(),
             stats: self.options.show_stats(),
-            frame: Some(&crate::connection::describe_frame),
+            frame: Some(&crate::connection::describe_packet),
             hex: self.options.more > 0,
             ..Style::plain(version, ports)
         }

@@ -4,6 +4,7 @@ use super::Context;
 use crate::failure::{Failure, Result};
 use ofp::message::{Body, PacketOut};
 use ofp::text::read_packet_out;
+use ofp::types::Version;
 
 pub(super) fn packet_out(context: &Context<'_>) -> Result<()> {
     let ports = context.lazy_ports();
@@ -21,5 +22,10 @@ pub(super) fn packet_out(context: &Context<'_>) -> Result<()> {
     let out: PacketOut =
         ports.or_failure(read_packet_out(text, &ports).map_err(Failure::text(text)))?;
     let mut connection = context.connect()?;
+    if connection.version() < Version::V15 && !out.fields.words().is_empty() {
+        return Err(Failure::plain(
+            "packet-out: only OpenFlow 1.5 says more of a packet than in_port (-O OpenFlow15)",
+        ));
+    }
     connection.tell(vec![Body::PacketOut(Box::new(out))])
 }

@@ -3,7 +3,7 @@
 use super::forms::{Form, Forms};
 use super::source::{Source, keep, read, read_as_written, restrict};
 use super::{Context, print as write};
-use crate::connection::describe_frame;
+use crate::connection::describe_packet;
 use crate::failure::{Failure, Result};
 use crate::lenient::Reading;
 use bytes::Bytes;
@@ -23,7 +23,7 @@ fn choose(context: &Context<'_>, usable: Forms) -> Result<&'static Form> {
 pub(super) fn print_wire(bytes: &Bytes, hex: bool) -> Result<()> {
     let ports = PortMap::default();
     let style = Style {
-        frame: Some(&describe_frame),
+        frame: Some(&describe_packet),
         hex,
         ..Style::plain(Version::V10, &ports)
     };

@@ -417,7 +417,7 @@ fn becomes(matching: &mut Match, ether_type: u16) {
     }
 }
 
-/// Reads a packet-out: `in_port=1 packet=<hex> actions=...`.
+/// Reads a packet-out: `in_port=1 packet=<hex> actions=...`, with fields that are not the packet's own.
 pub fn read_packet_out(text: &str, ports: &dyn PortNames) -> Result<PacketOut> {
     let whole = Word::new(text);
     let mut out = PacketOut {
@@ -425,45 +425,53 @@ pub fn read_packet_out(text: &str, ports: &dyn PortNames) -> Result<PacketOut> {
         buffer_id: u32::MAX,
         ..PacketOut::default()
     };
-    let (mut packet, mut actions) = (false, false);
+    let (mut packet, mut actions) = (None, false);
+    let mut fields = MatchReader::default();
     for item in whole.items_once() {
         let item = item?;
         match item.key.text {
             "in_port" => out.in_port = read_port(item.need()?, ports)?,
             "packet" => {
-                out.data = packet_bytes(item.need()?)?.into();
-                packet = true;
+                let digits = item.need()?;
+                out.data = packet_bytes(digits)?.into();
+                packet = Some(digits);
             }
             "actions" | "action" => {
-                let list = item.all_that_follows();
-                out.actions = read_list(list, ports, 0)?;
-                let is_trigger = |action: &Action| matches!(action, Action::StatTrigger(_));
-                if out.actions.iter().any(is_trigger) {
-                    return Err(list.fail("stat_trigger is for flows: a packet has no statistics"));
-                }
+                out.actions = read_list(item.all_that_follows(), ports, 0)?;
                 actions = true;
                 break;
             }
             _ => {
-                return Err(item
-                    .key
-                    .fail("no such key")
-                    .suggest(["in_port", "packet", "actions"]));
+                let key = item.key;
+                if !fields.take(item) {
+                    let keys = ["in_port", "packet_type", "packet", "actions"];
+                    return Err(key.fail("no such key").suggest(keys));
+                }
             }
         }
     }
+    out.fields = fields.finish(ports)?;
+    if out.fields.looks_at_headers() {
+        return Err(whole
+            .fail("a field of the packet's headers")
+            .help("the packet says it itself"));
+    }
+    let is_frame = out.fields.get(Field::PacketType.place()).0 == 0;
     match (packet, actions) {
-        (false, _) => Err(whole
+        (None, _) => Err(whole
             .fail("the packet is missing")
             .help("packet=<hexadecimal digits>")),
         (_, false) => Err(whole
             .fail("actions are missing")
             .help("end with actions=...")),
+        (Some(digits), _) if is_frame && out.data.len() < 14 => {
+            Err(digits.fail("too short for an Ethernet header of 14 bytes"))
+        }
         _ => Ok(out),
     }
 }
 
-/// A frame in hexadecimal digits.
+/// A packet in hexadecimal digits.
 pub fn packet_bytes(word: Word<'_>) -> Result<Vec<u8>> {
     let fault = || word.fail("not pairs of hexadecimal digits");
     let digits: Option<Vec<u8>> = word
@@ -473,8 +481,8 @@ pub fn packet_bytes(word: Word<'_>) -> Result<Vec<u8>> {
         .collect();
     let digits = digits.filter(|d| d.len() % 2 == 0).ok_or_else(fault)?;
     match digits.len() / 2 {
-        0..14 => Err(word.fail("too short for an Ethernet header of 14 bytes")),
-        14..=0xffff => Ok(digits
+        0 => Err(word.fail("no packet")),
+        1..=0xffff => Ok(digits
             .chunks(2)
             .map(|pair| pair[0] << 4 | pair[1])
             .collect()),

@@ -3,6 +3,7 @@
 use super::actions::dotted;
 use super::config::hex_dump;
 use super::{Style, print_actions, print_duration};
+use crate::field::Field;
 use crate::key::Match;
 use crate::message::flow_flag;
 use crate::message::{
@@ -254,7 +255,7 @@ pub(super) fn packet_in(out: &mut String, packet: &PacketIn, style: &Style<'_>) 
     if !packet.userdata.is_empty() {
         let _ = writeln!(out, " userdata={}", dotted(&packet.userdata));
     }
-    frame(out, &packet.data, style);
+    frame(out, &packet.data, &packet.fields, style);
 }
 
 pub(super) fn packet_out(out: &mut String, packet: &PacketOut, style: &Style<'_>) {
@@ -263,18 +264,19 @@ pub(super) fn packet_out(out: &mut String, packet: &PacketOut, style: &Style<'_>
     let _ = write!(out, " actions={}", print_actions(&packet.actions, style));
     if packet.buffer_id == u32::MAX {
         let _ = writeln!(out, " data_len={}", packet.data.len());
-        frame(out, &packet.data, style);
+        frame(out, &packet.data, &packet.fields, style);
     } else {
         let _ = write!(out, " buffer={:#010x}", packet.buffer_id);
     }
 }
 
-fn frame(out: &mut String, data: &[u8], style: &Style<'_>) {
+fn frame(out: &mut String, data: &[u8], fields: &Match, style: &Style<'_>) {
     if data.is_empty() {
         return;
     }
+    let (packet_type, _) = fields.get(Field::PacketType.place());
     if let Some(describe) = style.frame {
-        let _ = writeln!(out, "{}", describe(data));
+        let _ = writeln!(out, "{}", describe(data, packet_type.into()));
     }
     if style.hex {
         out.push_str(&hex_dump(data, false));

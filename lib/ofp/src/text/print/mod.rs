@@ -25,6 +25,7 @@ pub use tables::print_table_features;
 
 use super::matching;
 use super::ports::PortMap;
+use crate::action::PacketType;
 use crate::bpdu::BpduStats;
 use crate::error::{ERRORS, OfError};
 use crate::key::Match;
@@ -37,8 +38,8 @@ use crate::wire::{self, HEADER_SIZE, Header};
 use bytes::Bytes;
 use std::fmt::Write;
 
-/// Says in one line what is in a frame.
-pub type Describe<'a> = dyn Fn(&[u8]) -> String + 'a;
+/// Says in one line what is in a packet of a type.
+pub type Describe<'a> = dyn Fn(&[u8], PacketType) -> String + 'a;
 
 /// How to print.
 #[derive(Clone, Copy)]
