@@ -263,7 +263,7 @@ impl Switch {
             ..Default::default()
         };
         // The tables were flushed: it can only fail when the whole switch is full of rules.
-        let _ = self.add_flow(now, id, Version::V13, &flow);
+        let _ = self.add_flow(now, id, Version::V13, flow);
     }
 }
 

@@ -5,6 +5,7 @@
 //! every bundle is atomic and ordered, whether its flags say so or not; if one fails, what the others
 //! did is taken back (`undo.rs`). Codes, and what ends a bundle, are as with Open vSwitch.
 
+use super::message::{quote, quoted};
 use super::settings::ConnId;
 use super::{Output, Switch, flow_mod, group_mod, meter_mod, table_mod};
 use crate::time::Time;
@@ -36,7 +37,10 @@ pub(super) struct Bundle {
     used: Time,
     /// The message that opened it, to quote.
     opened: (Xid, Bytes),
-    messages: Vec<(Message, Bytes)>,
+    /// Each with the end of its quote, which begins where the last one ends.
+    messages: Vec<(Message, usize)>,
+    /// What errors quote of these, in one piece: a million small ones would cost as much as the messages.
+    quotes: Vec<u8>,
     bytes: usize,
 }
 
@@ -69,6 +73,7 @@ impl Bundles {
             used: now,
             opened,
             messages: Vec::new(),
+            quotes: Vec::new(),
             bytes: 0,
         };
         Ok(self.by_id.entry(id).or_insert(bundle))
@@ -115,7 +120,7 @@ impl Switch {
                 if bundles.remove(bundle).is_some() {
                     return Err(OfError::BundleId);
                 }
-                bundles.open(now, bundle, flags, (xid, super::message::quoted(raw)))?;
+                bundles.open(now, bundle, flags, (xid, quoted(raw)))?;
                 OpenReply
             }
             CloseRequest => {
@@ -181,16 +186,16 @@ impl Switch {
         {
             return Err(OfError::BundleMessageTooMany);
         }
-        let (raw, bytes) = (super::message::quoted(&raw), raw.len());
         let bundle = match bundles.opened(id, flags) {
-            Err(OfError::BundleId) => bundles.open(now, id, flags, (xid, raw.clone())),
+            Err(OfError::BundleId) => bundles.open(now, id, flags, (xid, quoted(&raw))),
             found => found,
         }?;
         bundle.used = now;
-        bundle.messages.push((message, raw));
-        bundle.bytes += bytes;
+        bundle.quotes.extend_from_slice(quote(&raw));
+        bundle.messages.push((message, bundle.quotes.len()));
+        bundle.bytes += raw.len();
         bundles.messages += 1;
-        bundles.bytes += bytes;
+        bundles.bytes += raw.len();
         Ok(())
     }
     /// Obeys all messages, or none. The first one that fails is answered by its own error.
@@ -205,13 +210,15 @@ impl Switch {
         let mut outputs = Vec::new();
         let (sent, last) = (self.packet_outs.sent, self.connection(conn).packet_out);
         self.begin();
-        for (Message { xid, body }, raw) in bundle.messages {
+        let mut end = 0;
+        for (Message { xid, body }, quote_end) in bundle.messages {
+            let start = std::mem::replace(&mut end, quote_end);
             self.changes.cause = Some((conn, xid));
             if let Err(error) = self.change(now, conn, xid, body, &mut outputs) {
                 self.take_back();
                 (self.packet_outs.sent, self.connection(conn).packet_out) = (sent, last);
                 self.changes.cause = cause;
-                out.push(self.error(conn, xid, error, &raw));
+                out.push(self.error(conn, xid, error, &bundle.quotes[start..end]));
                 return Err(OfError::BundleMessageFailed);
             }
         }

@@ -36,18 +36,18 @@ impl Switch {
         &mut self,
         now: Time,
         conn: ConnId,
-        flow_mod: &FlowMod,
+        flow_mod: Box<FlowMod>,
     ) -> Result<(), OfError> {
-        self.check_flow_mod(conn, flow_mod)?;
+        self.check_flow_mod(conn, &flow_mod)?;
         let Connection {
             bridge, version, ..
         } = self.connections[&conn];
         use FlowModCommand::*;
         let result = match flow_mod.command {
-            Add => self.add_flow(now, bridge, version, flow_mod),
-            Modify | ModifyStrict => self.modify_flows(now, bridge, version, flow_mod),
+            Add => self.add_flow(now, bridge, version, *flow_mod),
+            Modify | ModifyStrict => self.modify_flows(now, bridge, version, &flow_mod),
             Delete | DeleteStrict => {
-                self.delete_flows(now, bridge, flow_mod);
+                self.delete_flows(now, bridge, &flow_mod);
                 Ok(())
             }
         };
@@ -61,7 +61,10 @@ impl Switch {
         let Connection {
             bridge, version, ..
         } = self.connections[&conn];
-        check(flow_mod, version)?;
+        // A bundle's was looked at when it came.
+        if !self.is_noting() {
+            check(flow_mod, version)?;
+        }
         if !matches!(
             flow_mod.command,
             FlowModCommand::Delete | FlowModCommand::DeleteStrict
@@ -80,9 +83,9 @@ impl Switch {
         now: Time,
         id: BridgeId,
         version: Version,
-        flow_mod: &FlowMod,
+        mut flow_mod: FlowMod,
     ) -> Result<(), OfError> {
-        let table = add_table(flow_mod);
+        let table = add_table(&flow_mod);
         let bridge = &self.bridges[&id];
         let old = bridge
             .flows
@@ -110,12 +113,13 @@ impl Switch {
             Some(slot) => slot,
             None => self.take_rule_slot().ok_or(OfError::FlowTableFull)?,
         };
+        flow_mod.matching.shrink();
         let rule = Arc::new(Rule {
             id: rule_id,
             table,
             priority: flow_mod.priority,
-            matching: flow_mod.matching.clone(),
-            actions: flow_mod.actions.clone().into(),
+            matching: flow_mod.matching,
+            actions: flow_mod.actions.into(),
             cookie: flow_mod.new_cookie.unwrap_or(flow_mod.cookie),
         });
         let flow = Flow {
@@ -181,7 +185,9 @@ impl Switch {
         let adds = flow_mod.cookie != KEEP_COOKIE && flow_mod.cookie_mask == 0;
         if found == 0 {
             return match adds {
-                true => self.add_flow(now, id, version, flow_mod).map(|()| false),
+                true => self
+                    .add_flow(now, id, version, flow_mod.clone())
+                    .map(|()| false),
                 false => Ok(false),
             };
         }

@@ -293,14 +293,13 @@ impl FlowTables {
         let table = self.tables.entry(flow.rule.table).or_default();
         let mask: SmallVec<[(u8, u64); 16]> = parts(flow.rule.matching.words()).collect();
         let hash = hash_of(&flow.rule.matching);
-        if !table.groups.contains_key(&mask[..]) {
-            let group = Group {
+        let group = match table.groups.get_mut(&mask[..]) {
+            Some(group) => group,
+            None => table.groups.entry(mask[..].into()).or_insert(Group {
                 mask: mask[..].into(),
                 flows: FxHashMap::default(),
-            };
-            table.groups.insert(mask[..].into(), group);
-        }
-        let group = table.groups.get_mut(&mask[..]).expect("just seen");
+            }),
+        };
         group.flows.entry(hash).or_default().insert(0, index);
         table.len += 1;
         self.users.add(index, &flow.rule.actions);

@@ -79,7 +79,7 @@ impl Switch {
         }
         // Its fields may have been mapped when the packet came.
         let fits = self.check_tlvs(id, &flow.matching, &flow.actions);
-        match fits.and_then(|()| self.add_flow(now, id, Version::V13, flow)) {
+        match fits.and_then(|()| self.add_flow(now, id, Version::V13, flow.clone())) {
             Ok(()) => self.counters.learnt += 1,
             Err(_) => self.counters.learns_refused += 1,
         }

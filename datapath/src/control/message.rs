@@ -196,7 +196,7 @@ impl Switch {
         let mut existed = false;
         match body {
             Body::PacketOut(packet_out) => self.packet_out(conn, *packet_out, out)?,
-            Body::FlowMod(flow_mod) => self.flow_mod(now, conn, &flow_mod)?,
+            Body::FlowMod(flow_mod) => self.flow_mod(now, conn, flow_mod)?,
             Body::GroupMod(group_mod) => existed = self.group_mod(now, conn, &group_mod)?,
             Body::MeterMod(meter_mod) => self.meter_mod(now, conn, &meter_mod)?,
             Body::PortMod(port_mod) => self.port_mod(conn, &port_mod, out)?,
@@ -251,7 +251,12 @@ impl Switch {
 
 /// What an error quotes of a message.
 pub(super) fn quoted(raw: &[u8]) -> Bytes {
-    Bytes::copy_from_slice(&raw[..raw.len().min(QUOTED)])
+    Bytes::copy_from_slice(quote(raw))
+}
+
+/// The same, where it is.
+pub(super) fn quote(raw: &[u8]) -> &[u8] {
+    &raw[..raw.len().min(QUOTED)]
 }
 
 /// OpenFlow 1.3.5 section 6.3.5: what a secondary is refused with OFPBRC_IS_SECONDARY.

@@ -8,7 +8,8 @@ use crate::model::BridgeId;
 use crate::model::tlv::{FIELDS_MAX, SPACE, TlvMap, VALUE_MAX, virtual_place};
 use ofp::action::Action;
 use ofp::error::OfError;
-use ofp::key::{Match, Place};
+use ofp::key::Match;
+use ofp::key::word::{TUN_PRESENT, VIRTUAL};
 use ofp::message::{TlvCommand, TlvMapping, TlvTable, TlvTableMod};
 use ofp::types::GroupId;
 use std::sync::Arc;
@@ -16,20 +17,23 @@ use std::sync::Arc;
 /// The largest value of an option (RFC 8926 section 3.5: five bits of words).
 const OPTION_MAX: u8 = 124;
 
-/// Where a match says which of the fields are there.
-const PRESENT: Place = Place::new(ofp::key::word::TUN_PRESENT, 0, 64);
-
 /// The numbers of the fields `tun_metadata<N>` that a flow names, bit by bit.
 fn named(matching: &Match, actions: &[Action]) -> u64 {
-    let mut named = matching.get(PRESENT).1 as u64;
-    for index in 0..FIELDS_MAX {
-        named |= u64::from(matching.get(virtual_place(index)).1 != 0) << index;
+    let mut named = 0;
+    // The last words of a match: nearly always there are none.
+    for word in matching.words().iter().rev() {
+        match usize::from(word.index) {
+            index if index >= VIRTUAL => named |= 1 << ((index - VIRTUAL) / 2),
+            TUN_PRESENT => named |= word.mask,
+            index if index < TUN_PRESENT => break,
+            _ => {}
+        }
     }
     for action in actions {
         action.for_each_field(&mut |field| {
             let place = field.place();
             if place.is_virtual() {
-                named |= 1 << ((usize::from(place.word) - ofp::key::word::VIRTUAL) / 2);
+                named |= 1 << ((usize::from(place.word) - VIRTUAL) / 2);
             }
         });
     }

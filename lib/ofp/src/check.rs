@@ -12,6 +12,7 @@ use crate::message::{Duration, FlowCounters};
 use crate::types::{GroupId, PortNo, TableId, Version};
 use crate::wire::{BUNDLE_MAX, ENCAPS};
 use packet::MacAddr;
+use std::borrow::Cow;
 
 /// Largest group number (OFPG_MAX).
 const GROUP_MAX: u32 = 0xffff_ff00;
@@ -34,7 +35,7 @@ pub fn check_actions(
 ) -> Result<(), OfError> {
     let tags = u8::from(Prereq::Vlan.holds(matching));
     let mut check = Check {
-        seen: matching.clone(),
+        seen: Cow::Borrowed(matching),
         tags,
         table,
         max_ports,
@@ -59,8 +60,8 @@ pub fn names_tunnel_options(matching: &Match, actions: &[Action]) -> bool {
 
 /// What is known of the packet at one point of a list.
 #[derive(Clone)]
-struct Check {
-    seen: Match,
+struct Check<'a> {
+    seen: Cow<'a, Match>,
     tags: u8,
     table: TableId,
     max_ports: u32,
@@ -69,7 +70,7 @@ struct Check {
     is_set: bool,
 }
 
-impl Check {
+impl Check<'_> {
     fn list(&mut self, actions: &[Action]) -> Result<(), OfError> {
         // The packet goes on elsewhere: what follows would never run.
         let before_last = &actions[..actions.len().saturating_sub(1)];
@@ -184,7 +185,7 @@ impl Check {
             }
             Action::Encap(kind) => self.encap(*kind),
             Action::Decap(_) => {
-                decapsulate(&mut self.seen);
+                decapsulate(self.seen.to_mut());
                 Ok(())
             }
             Action::FinTimeout { .. } => self.soft(Prereq::Tcp),
@@ -293,6 +294,7 @@ impl Check {
     fn tag(&mut self, present: bool) {
         let bit = u128::from(VLAN_PRESENT);
         self.seen
+            .to_mut()
             .set(Field::VlanTci.place(), if present { bit } else { 0 }, bit);
     }
 
@@ -318,7 +320,7 @@ impl Check {
 
     fn encap(&mut self, kind: PacketType) -> Result<(), OfError> {
         argument(ENCAPS.contains(&kind))?;
-        encapsulate(&mut self.seen, kind);
+        encapsulate(self.seen.to_mut(), kind);
         Ok(())
     }
 
@@ -327,7 +329,9 @@ impl Check {
         self.forget();
         if ether_type != 0 {
             let place = Field::EthType.place();
-            self.seen.set(place, ether_type.into(), place.ones());
+            self.seen
+                .to_mut()
+                .set(place, ether_type.into(), place.ones());
         }
     }
 
@@ -338,7 +342,7 @@ impl Check {
             Field::IpProto,
             Field::IpFrag,
         ] {
-            self.seen.unset(field.place());
+            self.seen.to_mut().unset(field.place());
         }
     }
 
@@ -351,7 +355,7 @@ impl Check {
         }
         // What the learnt flow will match, as far as it is known now.
         let mut new = Check {
-            seen: Match::default(),
+            seen: Cow::default(),
             ..self.clone()
         };
         for spec in &learn.specs {
@@ -374,7 +378,7 @@ impl Check {
                             (value & from.mask()) >> from.start << to.start
                         }
                     };
-                    new.seen.set(to.field.place(), bits, to.mask());
+                    new.seen.to_mut().set(to.field.place(), bits, to.mask());
                 }
                 LearnTarget::Load(to) => {
                     new.destination(to)?;

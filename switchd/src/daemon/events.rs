@@ -340,7 +340,7 @@ impl Daemon {
     fn openflow(&mut self, event: openflow::Event) {
         match event {
             openflow::Event::Opened(opened) => self.opened(*opened),
-            openflow::Event::Received(conn, message, bytes) => self.received(conn, message, bytes),
+            openflow::Event::Received(conn, messages) => self.received(conn, messages),
             openflow::Event::Room(conn) => self.room(conn),
             openflow::Event::Closed(conn, reason) => self.closed(conn, &reason),
             openflow::Event::Trouble(id, trouble) => {

@@ -49,7 +49,9 @@ impl Bed {
     /// As if a flow_mod of a connection had added it.
     fn install(&mut self, flow: &FlowMod) {
         let (now, bridge) = (self.now, self.bridge);
-        let added = self.switch.add_flow(now, bridge, Version::V13, flow);
+        let added = self
+            .switch
+            .add_flow(now, bridge, Version::V13, flow.clone());
         assert_eq!(added, Ok(()));
         self.publish();
     }
@@ -222,7 +224,7 @@ fn a_teacher_that_goes_costs_what_others_have_nothing_to_do_with() {
             ..teacher(priority, 2)
         };
         bed.switch
-            .add_flow(now, bridge, Version::V13, &teacher)
+            .add_flow(now, bridge, Version::V13, teacher)
             .expect("room");
     }
     bed.connect(1, ConnKind::Service, Version::V13);
@@ -259,7 +261,7 @@ fn a_limited_lesson_does_not_count_all_flows_again() {
             ..add(9, Vec::new())
         };
         let (now, bridge) = (bed.now, bed.bridge);
-        let added = bed.switch.add_flow(now, bridge, Version::V13, &other);
+        let added = bed.switch.add_flow(now, bridge, Version::V13, other);
         assert_eq!(added, Ok(()));
         let event = lesson(bed.bridge, port, 1_000_000);
         bed.switch.event(bed.now, event, &mut bed.out);
