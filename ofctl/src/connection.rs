@@ -51,6 +51,19 @@ impl From<Failure> for Refusal {
     }
 }
 
+/// Appends a message's bytes, if they are as many as a message can have.
+fn encode(message: &Message, dialect: &Dialect, out: &mut BytesMut) -> Result<()> {
+    let before = out.len();
+    message.encode(dialect, out);
+    // What the version has no message for is left out.
+    match out.len() > before || ofp::wire::row(&message.body, dialect).is_none() {
+        true => Ok(()),
+        false => Err(Failure::plain(
+            "this does not fit an OpenFlow message, which has 65535 bytes at most",
+        )),
+    }
+}
+
 impl Connection {
     /// Connects with the first of the versions that the switch speaks.
     pub fn open(
@@ -137,24 +150,25 @@ impl Connection {
     pub fn send(&mut self, body: Body) -> Result<Xid> {
         let xid = next_xid();
         let mut out = BytesMut::new();
-        self.append(xid, body, &mut out);
+        self.append(xid, body, &mut out)?;
         self.write(&out)?;
         Ok(xid)
     }
 
     /// Appends a message's bytes to a buffer for [`write`](Connection::write), with a new transaction id.
-    pub fn encode(&self, body: Body, out: &mut BytesMut) -> Xid {
+    pub fn encode(&self, body: Body, out: &mut BytesMut) -> Result<Xid> {
         let xid = next_xid();
-        self.append(xid, body, out);
-        xid
+        self.append(xid, body, out)?;
+        Ok(xid)
     }
 
     /// As [`encode`](Connection::encode), for a flow that OpenFlow 1.0's own message can say or not.
-    pub fn encode_flow(&self, flow: FlowMod, standard: bool, out: &mut BytesMut) -> Xid {
+    pub fn encode_flow(&self, flow: FlowMod, standard: bool, out: &mut BytesMut) -> Result<Xid> {
         let xid = next_xid();
         let body = Body::FlowMod(Box::new(flow));
-        Message { xid, body }.encode(&flow_dialect(self.version(), standard), out);
-        xid
+        let dialect = flow_dialect(self.version(), standard);
+        encode(&Message { xid, body }, &dialect, out)?;
+        Ok(xid)
     }
 
     /// As [`encode`](Connection::encode), for a message that travels in another one with the same id.
@@ -163,14 +177,14 @@ impl Connection {
         body: Body,
         wrap: impl FnOnce(Message) -> Body,
         out: &mut BytesMut,
-    ) -> Xid {
+    ) -> Result<Xid> {
         let xid = next_xid();
-        self.append(xid, wrap(Message { xid, body }), out);
-        xid
+        self.append(xid, wrap(Message { xid, body }), out)?;
+        Ok(xid)
     }
 
-    fn append(&self, xid: Xid, body: Body, out: &mut BytesMut) {
-        Message { xid, body }.encode(&self.dialect, out);
+    fn append(&self, xid: Xid, body: Body, out: &mut BytesMut) -> Result<()> {
+        encode(&Message { xid, body }, &self.dialect, out)
     }
 
     /// Writes encoded messages.
@@ -251,7 +265,7 @@ impl Connection {
         match message.body {
             Body::EchoRequest(data) => {
                 let mut out = BytesMut::new();
-                self.append(message.xid, Body::EchoReply(data), &mut out);
+                self.append(message.xid, Body::EchoReply(data), &mut out)?;
                 self.write(&out)?;
                 Ok(None)
             }
@@ -345,7 +359,7 @@ impl Connection {
     pub fn tell(&mut self, bodies: Vec<Body>) -> Result<()> {
         let mut out = BytesMut::new();
         for body in bodies {
-            self.encode(body, &mut out);
+            self.encode(body, &mut out)?;
         }
         self.write(&out)?;
         let barrier = self.send(Body::BarrierRequest)?;

@@ -2,6 +2,7 @@
 //! left out, and a VLAN id that is too large loses its upper bits, as that does; everything else stays refused.
 
 use ofp::text::TextError;
+use ofp::text::digits;
 
 /// How a text is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +73,7 @@ fn amend(text: &str, error: &TextError) -> Option<(String, String)> {
         return Some((format!("{}{behind}", &text[..start]), what));
     }
     if error.message == "not a VLAN id" {
-        let id: u32 = item.parse().ok().filter(|id| *id > 0xfff)?;
+        let id: u32 = digits(item, 10).filter(|id| *id > 0xfff)?;
         let cut = id & 0xfff;
         let what = format!("dl_vlan={id} has 12 bits at most: it means {cut}");
         return Some((format!("{}{cut}{behind}", &text[..start]), what));

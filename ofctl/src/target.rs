@@ -110,7 +110,9 @@ fn host_and_port(word: &str, rest: &str) -> Result<(String, u16)> {
             None => (rest, None),
         },
     };
-    let port = port.map_or(Ok(OPENFLOW_PORT), |p| p.parse().map_err(|_| fault()))?;
+    let port = port.map_or(Ok(OPENFLOW_PORT), |p| {
+        ofp::text::digits(p, 10).ok_or_else(fault)
+    })?;
     if host.is_empty() {
         Err(fault())
     } else {

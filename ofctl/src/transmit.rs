@@ -72,13 +72,14 @@ impl<'c> Transmission<'c> {
                         raw: Default::default(),
                     }))
                 };
-                self.connection.encode_wrapped(body, wrap, &mut self.bytes)
+                self.connection
+                    .encode_wrapped(body, wrap, &mut self.bytes)?
             }
             (false, Body::FlowMod(flow)) => {
                 self.connection
-                    .encode_flow(*flow, standard, &mut self.bytes)
+                    .encode_flow(*flow, standard, &mut self.bytes)?
             }
-            (false, body) => self.connection.encode(body, &mut self.bytes),
+            (false, body) => self.connection.encode(body, &mut self.bytes)?,
         };
         self.sent.push((xid, place));
         match self.bytes.len() >= BATCH_SIZE {
@@ -91,7 +92,7 @@ impl<'c> Transmission<'c> {
     fn flush(&mut self) -> Result<()> {
         let barrier = self
             .connection
-            .encode(Body::BarrierRequest, &mut self.bytes);
+            .encode(Body::BarrierRequest, &mut self.bytes)?;
         self.connection.write(&self.bytes)?;
         self.bytes.clear();
         let mut errors = Vec::new();

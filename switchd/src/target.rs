@@ -1,6 +1,7 @@
 //! Where a controller or a database client is: `tcp:HOST[:PORT]`, `ssl:HOST[:PORT]`, `unix:FILE`, and the listening
 //! forms `ptcp:[PORT][:HOST]`, `pssl:[PORT][:HOST]`, `punix:FILE` (ovs-vsctl(8), "OpenFlow Controller Connectivity").
 
+use ofp::text::digits;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -103,7 +104,7 @@ impl FromStr for Target {
             "ptcp" | "pssl" => {
                 let (port, ip) = rest.split_once(':').unwrap_or((rest, ""));
                 let port = (!port.is_empty())
-                    .then(|| port.parse().map_err(|_| RIGHT))
+                    .then(|| digits(port, 10).ok_or(RIGHT))
                     .transpose()?;
                 let ip = match ip {
                     "" => IpAddr::from([0, 0, 0, 0]),
@@ -136,7 +137,7 @@ fn address_port(text: &str) -> Option<(IpAddr, Option<u16>)> {
     let (ip, port) = text.rsplit_once(':')?;
     Some((
         bare(ip).parse().ok()?,
-        Some(port.parse().ok().filter(|p| *p != 0)?),
+        Some(digits(port, 10).filter(|p| *p != 0)?),
     ))
 }
 

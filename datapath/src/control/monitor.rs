@@ -15,8 +15,8 @@ use crate::model::Rule;
 use crate::time::Time;
 use ofp::error::OfError;
 use ofp::message::{
-    Body, FlowEvent, FlowUpdate, Message, MonitorCommand, MonitorRequest, MultipartPart,
-    MultipartReply, monitor_flag,
+    Body, FlowEvent, FlowUpdate, FullUpdate, Message, MonitorCommand, MonitorRequest,
+    MultipartPart, MultipartReply, monitor_flag,
 };
 use ofp::types::{Cookie, TableId, Xid};
 use std::collections::BTreeMap;
@@ -69,7 +69,7 @@ fn asked_by(event: FlowEvent) -> u16 {
 
 fn update(event: FlowEvent, rule: &Rule, timeouts: [u16; 2], flags: u16) -> FlowUpdate {
     let with_actions = flags & monitor_flag::INSTRUCTIONS != 0;
-    FlowUpdate::Full {
+    FlowUpdate::Full(FullUpdate {
         event,
         table: rule.table,
         idle_timeout_secs: timeouts[0],
@@ -78,7 +78,7 @@ fn update(event: FlowEvent, rule: &Rule, timeouts: [u16; 2], flags: u16) -> Flow
         cookie: rule.cookie,
         matching: rule.matching.clone(),
         actions: with_actions.then(|| rule.actions.to_vec()),
-    }
+    })
 }
 
 fn of_flow(event: FlowEvent, flow: &Flow, flags: u16) -> FlowUpdate {

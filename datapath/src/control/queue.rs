@@ -63,6 +63,14 @@ impl Switch {
         self.check_entries(conn, &asked)?;
         let bridge = &self.bridges[&self.connections[&conn].bridge];
         let queues = self.queues(bridge, asked.numbers(), QUEUE_ALL);
-        Ok(queues.take(QUEUES).map(|(_, queue)| queue.desc()).collect())
+        let descs: Vec<_> = { queues }
+            .take(QUEUES + 1)
+            .map(|(_, queue)| queue.desc())
+            .collect();
+        match descs.len() <= QUEUES {
+            true => Ok(descs),
+            // Some of them would look like all: the controller can ask by port, or in a later version.
+            false => Err(OfError::MultipartOverflow),
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::error::OfError;
 use crate::field::{Field, Prereq, Subfield};
 use crate::key::{Match, VLAN_PRESENT, word};
 use crate::message::{Duration, FlowCounters};
-use crate::types::{GroupId, PortNo, TableId, Version};
+use crate::types::{GroupId, MeterId, PortNo, TableId, Version};
 use crate::wire::{BUNDLE_MAX, ENCAPS};
 use packet::MacAddr;
 use std::borrow::Cow;
@@ -202,7 +202,12 @@ impl Check<'_> {
             Action::Sample(sample) => argument(sample.probability != 0),
             Action::DeleteField(field) => argument(field.is_tun_metadata()),
             Action::StatTrigger(trigger) => stat_trigger(trigger),
+            // Those above the largest are the switch's own.
+            Action::Meter(id) if *id == MeterId(0) || *id > MeterId::MAX => {
+                Err(OfError::MeterInvalid)
+            }
             Action::Group(_)
+            | Action::Meter(_)
             | Action::CopyTtlOut
             | Action::CopyTtlIn
             | Action::Fragment { .. }
@@ -215,7 +220,6 @@ impl Check<'_> {
             | Action::Resubmit { .. }
             | Action::Exit
             | Action::Note(_)
-            | Action::Meter(_)
             | Action::ClearActions
             | Action::WriteMetadata { .. } => Ok(()),
         }
@@ -549,6 +553,21 @@ mod tests {
         let mut m = Match::default();
         m.set(Field::EthType.place(), 0x0800, 0xffff);
         m
+    }
+
+    #[test]
+    fn meters_have_numbers() {
+        let any = Match::default();
+        for (meter, want) in [
+            (MeterId(0), Err(OfError::MeterInvalid)),
+            (MeterId(1), Ok(())),
+            (MeterId::MAX, Ok(())),
+            (MeterId::CONTROLLER, Err(OfError::MeterInvalid)),
+        ] {
+            for version in [Version::V13, Version::V15] {
+                assert_eq!(check(&[Action::Meter(meter)], &any, version), want);
+            }
+        }
     }
 
     #[test]

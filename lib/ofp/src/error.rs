@@ -127,7 +127,7 @@ errors! {
     SetFieldType                "OFPBAC_BAD_SET_TYPE"              [V10 nx(1, 523), V12 at(2, 13)] "set-field does not know this field";
     SetFieldLength              "OFPBAC_BAD_SET_LEN"               [V10 nx(1, 524), V12 at(2, 14)] "wrong set-field length";
     SetFieldArgument            "OFPBAC_BAD_SET_ARGUMENT"          [V10 nx(1, 525), V12 at(2, 15)] "bad set-field value";
-    SetFieldMask                "OFPBAC_BAD_SET_MASK"              [V13 onf(4250), V15 at(2, 16)] "bad set-field mask";
+    SetFieldMask                "OFPBAC_BAD_SET_MASK"              [V12 at(2, 15), V13 onf(4250), V15 at(2, 16)] "bad set-field mask";
     ActionMeter                 "OFPBAC_BAD_METER"                 [V15 at(2, 17)] "no such meter";
     InstructionUnknown          "OFPBIC_UNKNOWN_INST"              [V11 at(3, 0)] "unknown instruction";
     InstructionUnsupported      "OFPBIC_UNSUP_INST"                [V10 nx(2, 257), V11 at(3, 1)] "instruction not supported";

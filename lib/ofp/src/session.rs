@@ -233,10 +233,24 @@ impl Session {
         if self.is_closed() {
             return;
         }
+        let before = self.output.len();
         message.encode(&self.dialect, &mut self.output);
+        let is_lost =
+            self.output.len() == before && crate::wire::row(&message.body, &self.dialect).is_some();
+        if is_lost && self.settings.side == Side::Switch && message.xid != Xid(0) {
+            self.too_long(message.xid);
+        }
         if self.settings.side == Side::Controller {
             self.adopt(&message.body);
         }
+    }
+
+    /// Says that a reply is longer than a message can be.
+    fn too_long(&mut self, xid: Xid) {
+        let error = OfError::MultipartOverflow;
+        let data = Bytes::new();
+        let body = Body::Error(ErrorBody { error, data });
+        Message { xid, body }.encode(&self.dialect, &mut self.output);
     }
 
     /// Queues an error about a message, whose beginning is quoted.

@@ -4,8 +4,8 @@
 use bytes::{Bytes, BytesMut};
 use ofp::error::OfError;
 use ofp::message::{
-    Body, BundleAdd, Dialect, FlowEvent, FlowFormat, FlowRemovedReason, FlowUpdate, GroupCommand,
-    Message, MonitorRequest, MultipartPart, MultipartReply, MultipartRequest,
+    Body, BundleAdd, Dialect, FlowEvent, FlowFormat, FlowRemovedReason, FlowUpdate, FullUpdate,
+    GroupCommand, Message, MonitorRequest, MultipartPart, MultipartReply, MultipartRequest,
 };
 use ofp::text::print::print_wire;
 use ofp::text::{PortMap, Style, read_group_mod};
@@ -341,7 +341,7 @@ fn groups_come_back_in_every_version_that_can_say_them() {
 
 #[test]
 fn reports_come_back_in_every_version() {
-    let update = FlowUpdate::Full {
+    let update = FlowUpdate::Full(FullUpdate {
         event: FlowEvent::Removed(FlowRemovedReason::HardTimeout),
         table: TableId(3),
         idle_timeout_secs: 1,
@@ -350,7 +350,7 @@ fn reports_come_back_in_every_version() {
         cookie: ofp::types::Cookie(5),
         matching: Default::default(),
         actions: None,
-    };
+    });
     for version in VERSIONS {
         let dialect = dialect(version);
         let part =

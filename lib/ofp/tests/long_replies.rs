@@ -2,7 +2,7 @@
 
 use ofp::action::Action;
 use ofp::message::*;
-use ofp::types::{TableId, Version, Xid};
+use ofp::types::{PortNo, TableId, Version, Xid};
 use ofp::wire::ReplyStream;
 
 const V10: Dialect = Dialect::new(Version::V10);
@@ -80,4 +80,62 @@ fn table_features_come_back() {
         }));
     }
     assert_eq!(tables, (0..254).map(table).collect::<Vec<_>>());
+}
+
+/// No message is longer than its header can say: what does not fit is not written, and nothing is cut.
+#[test]
+fn what_is_too_long_is_not_written() {
+    let queue = QueueDesc {
+        min_rate: Some(1),
+        max_rate: Some(2),
+        ..QueueDesc::default()
+    };
+    let queues = |len: usize| Body::QueueGetConfigReply {
+        port: PortNo(1),
+        queues: vec![queue.clone(); len],
+    };
+    let flow = |len: usize| FlowMod {
+        actions: vec![Action::Note(vec![0; len])],
+        ..FlowMod::default()
+    };
+    let add = |len: usize| BundleAdd {
+        bundle: 1,
+        flags: 0,
+        message: Message {
+            xid: Xid(1),
+            body: Body::FlowMod(Box::new(flow(len))),
+        },
+        raw: Default::default(),
+    };
+    let cases = [
+        (queues(1000), queues(2000)),
+        (
+            Body::FlowMod(Box::new(flow(65_000))),
+            Body::FlowMod(Box::new(flow(65_530))),
+        ),
+        (
+            Body::BundleAdd(Box::new(add(65_000))),
+            Body::BundleAdd(Box::new(add(65_446))),
+        ),
+        (
+            Body::BundleAdd(Box::new(add(65_000))),
+            Body::BundleAdd(Box::new(add(65_530))),
+        ),
+    ];
+    for (fits, long) in cases {
+        let size = |body: &Body| {
+            let message = Message {
+                xid: Xid(1),
+                body: body.clone(),
+            };
+            let bytes = message.to_bytes(&V13);
+            let said = bytes
+                .get(2..4)
+                .map_or(0, |size| u16::from_be_bytes([size[0], size[1]]));
+            assert_eq!(usize::from(said), bytes.len());
+            bytes.len()
+        };
+        assert!(size(&fits) > 40_000);
+        assert_eq!(size(&long), 0);
+    }
 }

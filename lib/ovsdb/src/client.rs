@@ -135,6 +135,7 @@ impl FromStr for Target {
                 let port = match port.strip_prefix(':') {
                     None if port.is_empty() => DEFAULT_PORT,
                     None => return Err(wrong()),
+                    Some(port) if port.starts_with('+') => return Err(wrong()),
                     Some(port) => port.parse().map_err(|_| wrong())?,
                 };
                 match method {

@@ -11,6 +11,7 @@ use ofp::error::OfError;
 use ofp::field::{Field, Id, Prereq, Row};
 use ofp::key::Match;
 use ofp::message::{Body, Message};
+use ofp::text::digits;
 use ofp::text::print::{error_name, print_match};
 use ofp::text::{PortMap, Style, read_match};
 use ofp::types::{PortNo, Version};
@@ -291,10 +292,10 @@ fn read11(bytes: &[u8]) -> std::result::Result<(Match, Bytes), OfError> {
 /// `check-vlan TCI MASK`.
 pub(super) fn check_vlan(context: &Context<'_>) -> Result<()> {
     let word = |at: usize| {
-        let digits = context.args[at].trim_start_matches("0x");
-        u16::from_str_radix(digits, 16).map_err(|_| {
+        let word = context.args[at].trim_start_matches("0x");
+        digits::<u16>(word, 16).ok_or_else(|| {
             Failure::plain(format!(
-                "check-vlan: \"{digits}\" is not four hexadecimal digits"
+                "check-vlan: \"{word}\" is not four hexadecimal digits"
             ))
         })
     };

@@ -7,6 +7,7 @@ use crate::failure::{Failure, Result};
 use crate::stamp;
 use bytes::Bytes;
 use ofp::message::{Body, Message, MultipartRequest, PacketIn, PacketInFormat, SwitchConfig};
+use ofp::text::digits;
 use ofp::text::print::{print_message, print_wire};
 use ofp::text::{PortMap, nearest, read_packet_out};
 use std::fs::File;
@@ -66,7 +67,7 @@ impl<'a> Wishes<'a> {
                 "invalid_ttl" => wishes.invalid_ttl = true,
                 "resume" => wishes.resume = true,
                 number => {
-                    let len = number.parse().map_err(|_| {
+                    let len = digits(number, 10).ok_or_else(|| {
                         Failure::plain(format!(
                             "monitor: \"{number}\" is not a length of 0 to 65535, invalid_ttl, resume or watch:"
                         ))

@@ -96,7 +96,7 @@ pub(super) fn hex_bytes(text: &str) -> Result<Bytes> {
     }
     (0..digits.len())
         .step_by(2)
-        .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).map_err(|_| fault()))
+        .map(|at| ofp::text::digits(&digits[at..at + 2], 16).ok_or_else(fault))
         .collect()
 }
 
@@ -104,9 +104,8 @@ pub(super) fn ofp_print(context: &Context<'_>) -> Result<()> {
     let bytes = hex_bytes(&context.args[0])?;
     let verbosity = match context.arg(1) {
         None => u32::from(context.options.more),
-        Some(word) => word
-            .parse()
-            .map_err(|_| Failure::plain(format!("\"{word}\" is not a number")))?,
+        Some(word) => ofp::text::digits(word, 10)
+            .ok_or_else(|| Failure::plain(format!("\"{word}\" is not a number")))?,
     };
     print_wire(&bytes, verbosity > 0)
 }

@@ -7,6 +7,7 @@ use crate::connection::describe_frame;
 use crate::failure::{Failure, Result};
 use crate::stamp;
 use bytes::{Buf, Bytes, BytesMut};
+use ofp::text::digits;
 use ofp::wire::{HEADER_SIZE, Header};
 use packet::{Wire, ethernet, ethertype, ipproto, ipv4, tcp};
 use std::collections::{BTreeMap, HashMap};
@@ -195,9 +196,8 @@ fn segment(frame: &[u8]) -> Option<(Ends, u32, bool, &[u8])> {
 pub(super) fn ofp_parse_pcap(context: &Context<'_>) -> Result<()> {
     let mut ports = Vec::new();
     for word in &context.args[1..] {
-        let port: u16 = word
-            .parse()
-            .map_err(|_| Failure::plain(format!("\"{word}\" is not a TCP port of 0 to 65535")))?;
+        let port: u16 = digits(word, 10)
+            .ok_or_else(|| Failure::plain(format!("\"{word}\" is not a TCP port of 0 to 65535")))?;
         ports.push(port);
     }
     if ports.is_empty() {

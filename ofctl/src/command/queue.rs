@@ -5,6 +5,7 @@ use crate::connection::Connection;
 use crate::failure::{Failure, Result};
 use crate::json;
 use ofp::message::{Body, MultipartPart, MultipartRequest, QueueDesc, QueueStats};
+use ofp::text::digits;
 use ofp::text::print::print_message;
 use ofp::types::{PortNo, Version};
 
@@ -27,9 +28,9 @@ fn selection(context: &Context<'_>, connection: &mut Connection) -> Result<(Port
     let queue = match context.arg(2) {
         None => ALL_QUEUES,
         Some(word) if is_all(word) => ALL_QUEUES,
-        Some(word) => word
-            .parse()
-            .map_err(|_| Failure::plain(format!("\"{word}\" is not a queue: a number, or ALL")))?,
+        Some(word) => digits(word, 10).ok_or_else(|| {
+            Failure::plain(format!("\"{word}\" is not a queue: a number, or ALL"))
+        })?,
     };
     Ok((port, queue))
 }

@@ -6,6 +6,7 @@ use crate::connection::Connection;
 use crate::failure::{Failure, Result};
 use bytes::{BufMut, BytesMut};
 use ofp::field::NICIRA;
+use ofp::text::digits;
 use ofp::types::Version;
 
 /// NXST_IPFIX_BRIDGE and NXST_IPFIX_FLOW.
@@ -85,8 +86,8 @@ pub(super) fn ct_flush(context: &Context<'_>) -> Result<()> {
 }
 
 fn zone(word: &str) -> Result<u16> {
-    word.parse()
-        .map_err(|_| Failure::plain(format!("\"{word}\" is not a zone of 0 to 65535")))
+    digits(word, 10)
+        .ok_or_else(|| Failure::plain(format!("\"{word}\" is not a zone of 0 to 65535")))
 }
 
 fn tell(connection: &mut Connection, body: &[u8]) -> Result<()> {

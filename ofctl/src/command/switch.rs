@@ -9,6 +9,7 @@ use ofp::message::{
     Body, MultipartPart, MultipartReply, MultipartRequest, SwitchConfig, TableStats,
 };
 use ofp::text::PortMap;
+use ofp::text::digits;
 use ofp::text::print::{frag_name, print_message};
 use ofp::types::{PortNo, Version};
 use ofp::wire::HEADER_SIZE;
@@ -173,9 +174,7 @@ pub(super) fn ping(context: &Context<'_>) -> Result<()> {
     const MOST: usize = 65535 - 8;
     let size = match context.arg(1) {
         None => 64,
-        Some(word) => word
-            .parse()
-            .ok()
+        Some(word) => digits(word, 10)
             .filter(|size| *size <= MOST)
             .ok_or_else(|| {
                 Failure::plain(format!(
@@ -214,7 +213,7 @@ pub(super) fn ping(context: &Context<'_>) -> Result<()> {
 pub(super) fn benchmark(context: &Context<'_>) -> Result<()> {
     let number = |index: usize, what: &str, most: usize| {
         let word = &context.args[index];
-        let value = word.parse::<usize>().ok();
+        let value = digits::<usize>(word, 10);
         value.filter(|value| *value <= most).ok_or_else(|| {
             Failure::plain(format!(
                 "benchmark: \"{word}\" is not {what} of 0 to {most}"

@@ -9,6 +9,7 @@ use ofp::message::{
     Abilities, Body, Message, MultipartPart, MultipartReply, MultipartRequest, TableDesc,
     TableFeatures, TableFeaturesChange, TableMod, Vacancy, table_config, table_features_command,
 };
+use ofp::text::digits;
 use ofp::text::nearest;
 use ofp::text::print::print_message;
 use ofp::types::{TableId, Version};
@@ -194,7 +195,7 @@ fn rename(context: &Context<'_>, table: TableId, name: &str) -> Result<()> {
 
 fn vacancy(range: &str) -> Result<(u8, u8)> {
     let percent = |word: &str| {
-        let number = word.trim().parse::<u8>().ok().filter(|n| *n <= 100);
+        let number = digits::<u8>(word.trim(), 10).filter(|n| *n <= 100);
         number.ok_or_else(|| {
             Failure::plain(format!(
                 "mod-table: vacancy:{range}: \"{word}\" is not a percentage of 0 to 100"
@@ -216,7 +217,7 @@ pub(super) fn mod_table(context: &Context<'_>) -> Result<()> {
     let word = &context.args[1];
     let table = match word.to_ascii_lowercase().as_str() {
         "all" => Some(255),
-        number => number.parse::<u8>().ok(),
+        number => digits::<u8>(number, 10),
     };
     let table = TableId(table.ok_or_else(|| {
         Failure::plain(format!(

@@ -8,6 +8,7 @@ use super::table;
 use crate::target::Target;
 use datapath::control::{RateLimit, TableSettings};
 use datapath::model::reserved::{Policy, RESERVED, is_reserved};
+use ofp::text::digits;
 use ofp::types::{TableId, Version};
 use ovsdb::{Database, Datum, Uuid};
 use packet::MacAddr;
@@ -101,10 +102,8 @@ impl Bridge {
         }
         let mut options = at.map("other_config");
         let datapath_id = options.parse("datapath-id", problems, |word| {
-            let digits = word.strip_prefix("0x").unwrap_or(word);
-            let id = u64::from_str_radix(digits, 16)
-                .ok()
-                .filter(|id| *id != 0 && digits.len() <= 16);
+            let hex = word.strip_prefix("0x").unwrap_or(word);
+            let id = digits(hex, 16).filter(|id| *id != 0 && hex.len() <= 16);
             id.ok_or("1 to 16 hexadecimal digits, not all 0".into())
         });
         let hwaddr = options.parse("hwaddr", problems, |word| {

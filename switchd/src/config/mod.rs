@@ -12,6 +12,7 @@ pub mod tunnel;
 
 use crate::target::Target;
 use bridge::Bridge;
+use ofp::text::digits;
 use ovsdb::Database;
 use problem::Problem;
 use std::collections::BTreeMap;
@@ -89,8 +90,7 @@ impl Global {
             .parse("pmd-cpu-mask", problems, cpu_mask)
             .unwrap_or_default();
         let sleep_max_micros = options.parse("pmd-sleep-max", problems, |word| {
-            word.parse()
-                .ok()
+            digits(word, 10)
                 .filter(|micros| *micros <= 10_000)
                 .ok_or("microseconds, 0 to 10000".into())
         });
@@ -106,12 +106,11 @@ impl Global {
 
 /// CPUs of a hexadecimal mask, `0x` optional, as the stock switch reads it.
 fn cpu_mask(word: &str) -> Result<Vec<usize>, String> {
-    let digits = word
+    let hex = word
         .strip_prefix("0x")
         .or(word.strip_prefix("0X"))
         .unwrap_or(word);
-    let mask =
-        u128::from_str_radix(digits, 16).map_err(|_| "a hexadecimal CPU mask such as 0x6")?;
+    let mask: u128 = digits(hex, 16).ok_or("a hexadecimal CPU mask such as 0x6")?;
     if mask == 0 {
         return Err("a CPU mask with at least one CPU".into());
     }

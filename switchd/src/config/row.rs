@@ -134,7 +134,7 @@ impl<'a> Map<'a> {
         problems: &mut Vec<Problem>,
     ) -> Option<u64> {
         self.parse(key, problems, |word| {
-            let number = word.parse().ok().filter(|n| range.contains(n));
+            let number = ofp::text::digits(word, 10).filter(|n| range.contains(n));
             number.ok_or_else(|| format!("a number from {} to {}", range.start(), range.end()))
         })
     }

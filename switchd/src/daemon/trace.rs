@@ -48,9 +48,7 @@ impl<'a> Request<'a> {
                 }
                 "--l7-len" => {
                     let text = rest.next().ok_or("Missing argument for option --l7-len")?;
-                    let size: usize = text
-                        .parse()
-                        .ok()
+                    let size: usize = ofp::text::digits(text, 10)
                         .filter(|size| *size <= PAYLOAD_MAX)
                         .ok_or(format!("--l7-len: \"{text}\" is not 0 to {PAYLOAD_MAX}"))?;
                     request.payload = Some((0..size).map(|i| i as u8).collect());

@@ -186,6 +186,28 @@ fn queues_come_once_and_ports_go_in_between() {
     assert!(matches!(&one[..], [Body::MultipartReply(reply)] if numbers(&reply.part) == [8100]));
 }
 
+/// Before OpenFlow 1.4 there is one message for all queues: what it cannot hold is refused, not cut.
+#[test]
+fn queues_of_one_message() {
+    let mut bed = Bed::new();
+    bed.connect(1, ConnKind::Service, Version::V13);
+    for (name, len) in [("p1", 1024), ("p2", 1)] {
+        let mut settings = PortSettings::new(name, PortType::Device);
+        let queues = (0..len).map(|n| (n, QueueSettings::default()));
+        settings.queues.queues = queues.collect();
+        let (now, bridge) = (bed.now, bed.bridge);
+        let added = bed.switch.add_port(now, bridge, settings, &mut bed.out);
+        assert!(added.is_ok());
+    }
+    let mut ask = |port| bed.ask(1, Body::QueueGetConfigRequest(port));
+    assert!(
+        matches!(&ask(PortNo(1))[..], [Body::QueueGetConfigReply { queues, .. }] if queues.len() == 1024)
+    );
+    assert!(
+        matches!(&ask(PortNo::ANY)[..], [Body::Error(error)] if error.error == OfError::MultipartOverflow)
+    );
+}
+
 /// Where the reply has no room, no monitor is left behind.
 #[test]
 fn a_monitor_that_cannot_be_answered_is_not_installed() {

@@ -32,9 +32,7 @@ fn updates(bodies: Vec<Body>) -> Vec<(Option<FlowEvent>, u64)> {
                 part: MultipartPart::FlowMonitor(list),
                 ..
             }) => found.extend(list.into_iter().map(|update| match update {
-                FlowUpdate::Full {
-                    event, priority, ..
-                } => (Some(event), priority.into()),
+                FlowUpdate::Full(full) => (Some(full.event), full.priority.into()),
                 FlowUpdate::Abbreviated(xid) => (None, xid.0.into()),
                 other => panic!("{other:?}"),
             })),

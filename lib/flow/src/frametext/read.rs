@@ -6,6 +6,7 @@ use super::{Given, Item, MAX_SIZE, fill};
 use crate::print::TCP_FLAG_NAMES;
 use core::fmt::{self, Display};
 use core::net::{Ipv4Addr, Ipv6Addr};
+use ofp::text::digits;
 use packet::MacAddr;
 
 /// Why a text is not a frame, and where.
@@ -271,8 +272,8 @@ impl<'t> Cursor<'t> {
 
 fn number(text: &str) -> Option<u128> {
     match text.strip_prefix("0x") {
-        Some(digits) => u128::from_str_radix(digits, 16).ok(),
-        None => text.parse().ok(),
+        Some(hex) => digits(hex, 16),
+        None => digits(text, 10),
     }
 }
 
@@ -290,7 +291,7 @@ fn tcp_flags(text: &str) -> Result<u128, String> {
         return Ok(value);
     }
     text.split('|').try_fold(0, |flags, word| {
-        let unnamed = || u128::from_str_radix(word.strip_prefix('[')?.strip_suffix(']')?, 16).ok();
+        let unnamed = || digits(word.strip_prefix('[')?.strip_suffix(']')?, 16);
         let named = || {
             TCP_FLAG_NAMES
                 .iter()

@@ -54,28 +54,26 @@ pub enum FlowEvent {
     Modified,
 }
 
+/// A flow as it is, or was, and what happened to it.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "the names are the specification's")]
+pub struct FullUpdate {
+    pub event: FlowEvent,
+    pub table: TableId,
+    pub idle_timeout_secs: u16,
+    pub hard_timeout_secs: u16,
+    pub priority: u16,
+    pub cookie: Cookie,
+    pub matching: Match,
+    /// If they were asked for.
+    pub actions: Option<Vec<Action>>,
+}
+
 /// One entry of a report.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FlowUpdate {
-    /// A flow as it is, or was.
-    Full {
-        /// What happened.
-        event: FlowEvent,
-        /// Its table.
-        table: TableId,
-        /// Its idle timeout.
-        idle_timeout_secs: u16,
-        /// Its hard timeout.
-        hard_timeout_secs: u16,
-        /// Its priority.
-        priority: u16,
-        /// Its cookie.
-        cookie: Cookie,
-        /// Its match.
-        matching: Match,
-        /// Its actions, if they were asked for.
-        actions: Option<Vec<Action>>,
-    },
+    /// A flow.
+    Full(FullUpdate),
     /// What the same connection did with this transaction.
     Abbreviated(Xid),
     /// Reports are held back, as too many wait.

@@ -32,6 +32,6 @@ pub use meter::{read_meter_id, read_meter_mod};
 pub use monitor::read_monitor_request;
 pub use ports::{PortMap, PortNames, RESERVED, print_port, quoted, read_port};
 pub use print::{Style, print_actions, print_match, print_message};
-pub use scan::{Result, TextError, Word, nearest};
+pub use scan::{Result, TextError, Word, digits, nearest};
 pub use tlv::read_tlv_table_mod;
 pub use value::{print_bits, read_subfield, wire_names};

@@ -28,7 +28,7 @@ pub fn read_monitor_request(text: &str, ports: &dyn PortNames) -> Result<Monitor
         ..MonitorRequest::default()
     };
     let mut matching = MatchReader::default();
-    for item in Word::new(text).items() {
+    for item in Word::new(text).items_once() {
         let item = item?;
         let key = item.key;
         if let Some(name) = key.text.strip_prefix('!') {
@@ -87,7 +87,14 @@ mod tests {
             (some.flags, some.table, some.out_port),
             (0x1e, TableId(3), PortNo(1))
         );
-        for (text, word) in [("!foo", "!foo"), ("tabel=3", "tabel"), ("table=255", "255")] {
+        for (text, word) in [
+            ("!foo", "!foo"),
+            ("tabel=3", "tabel"),
+            ("table=255", "255"),
+            ("table=3,table=3", "table"),
+            ("!add,!add", "!add"),
+            ("ip,ip", "ip"),
+        ] {
             assert_eq!(read_monitor_request(text, &ports).unwrap_err().word, word);
         }
         assert!(read_monitor_request("!add,!delete,!modify", &ports).is_err());

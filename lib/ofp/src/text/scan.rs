@@ -202,10 +202,13 @@ fn unsigned(text: &str) -> Option<u128> {
         None if text.len() > 1 && text.starts_with('0') => (&text[1..], 8),
         None => (text, 10),
     };
-    if digits.starts_with('+') {
-        return None;
-    }
-    u128::from_str_radix(digits, radix).ok()
+    self::digits(digits, radix)
+}
+
+/// A number of digits alone, without a sign; `None`: it is none, or does not fit.
+pub fn digits<T: TryFrom<u128>>(text: &str, radix: u32) -> Option<T> {
+    let number = u128::from_str_radix(text, radix).ok()?;
+    T::try_from(number).ok().filter(|_| !text.starts_with('+'))
 }
 
 /// A key with its value.

@@ -2,7 +2,7 @@
 //! (`NXM_NX_REG0[0..15]`) that actions use.
 
 use super::ports::{PortMap, PortNames, print_port, read_port};
-use super::scan::{Result, TextError, Word};
+use super::scan::{Result, TextError, Word, digits};
 use crate::field::{FIELDS, Field, Format, Row, Subfield};
 use packet::bpdu::Kind;
 use std::collections::HashMap;
@@ -65,8 +65,8 @@ fn masked(
 pub(super) fn ethernet(word: Word<'_>) -> Result<u128> {
     let octets: Vec<&str> = word.text.split(':').collect();
     let parse = |acc: Option<u128>, text: &&str| {
-        let fits = (1..=2).contains(&text.len()) && !text.starts_with('+');
-        Some(acc? << 8 | u128::from_str_radix(text, 16).ok().filter(|_| fits)?)
+        let octet = digits::<u128>(text, 16).filter(|_| (1..=2).contains(&text.len()));
+        Some(acc? << 8 | octet?)
     };
     octets
         .iter()
@@ -97,7 +97,7 @@ fn ipv6(word: Word<'_>) -> Result<u128> {
 
 /// A prefix length as a mask; `None` if the word is not a number.
 fn prefix(word: Word<'_>, width: u32) -> Option<Result<u128>> {
-    let len: u32 = word.text.parse().ok()?;
+    let len: u32 = digits(word.text, 10)?;
     if len > width {
         return Some(Err(word.fail(format!("a prefix has 0 to {width} bits"))));
     }
@@ -109,7 +109,7 @@ fn prefix(word: Word<'_>, width: u32) -> Option<Result<u128>> {
 fn flags(word: Word<'_>, ones: u128, names: &[&str]) -> Result<(u128, u128)> {
     let bit = |name: Word<'_>| {
         let named = names.iter().position(|n| *n == name.text);
-        let number = |inner: Word<'_>| u128::from_str_radix(inner.text, 16).ok();
+        let number = |inner: Word<'_>| digits::<u128>(inner.text, 16);
         let unnamed = || name.strip_brackets('[', ']').and_then(number);
         let bits = named.map(|at| 1 << at).or_else(unnamed);
         bits.filter(|bits| *bits != 0 && bits & !ones == 0)

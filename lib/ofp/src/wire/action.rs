@@ -512,7 +512,7 @@ fn controller2(r: &mut Reader<'_>, _: Context) -> Result<Action, OfError> {
             }
             property::USERDATA => c.userdata = r.rest().to_vec(),
             property::PAUSE => c.pause = true,
-            property::METER_ID => c.meter = Some(MeterId(r.u32()?)),
+            property::METER_ID => c.meter = Some(MeterId(r.u32()?)).filter(|id| *id != MeterId(0)),
             _ => return Err(OfError::ActionArgument),
         }
     }

@@ -108,7 +108,7 @@ pub(super) fn put_add(out: &mut BytesMut, xid: Xid, dialect: &Dialect, a: &Bundl
     out.put_u16(0);
     out.put_u16(a.flags);
     let body = a.message.body.clone();
-    Message { xid, body }.encode(dialect, out);
+    Message { xid, body }.put(dialect, out);
 }
 
 /// OFPTMPBF_TIME_CAPABILITY: zero 32, then four times of 64, 32 and zero 32 bits.

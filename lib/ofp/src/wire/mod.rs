@@ -129,6 +129,8 @@ const fn multipart_types(version: Version) -> (u8, u8) {
 
 /// In the flags of a multipart header: more parts follow.
 const MORE: u16 = 1;
+/// Bytes of a message at most.
+const MAX_SIZE: usize = u16::MAX as usize;
 /// "Experimenter" as a multipart type.
 const MULTIPART_EXPERIMENTER: u16 = 0xffff;
 
@@ -218,9 +220,19 @@ impl Message {
     }
 
     /// Appends the message's bytes. What the version cannot say of a body is left out; a body for which
-    /// it has no message at all is not written: ask [`row`] first. Long multipart replies become several
-    /// messages; for lists that are too long for one buffer see [`ReplyStream`].
+    /// it has no message at all is not written: ask [`row`] first. Nor is one that is longer than a header can say.
+    /// Long multipart replies become several messages; for lists that are too long for one buffer see [`ReplyStream`].
     pub fn encode(&self, dialect: &Dialect, out: &mut BytesMut) {
+        let start = out.len();
+        self.put(dialect, out);
+        let is_one = !matches!(self.body, Body::MultipartReply(_));
+        if is_one && out.len() - start > MAX_SIZE {
+            out.truncate(start);
+        }
+    }
+
+    /// The same, whatever its size.
+    fn put(&self, dialect: &Dialect, out: &mut BytesMut) {
         let Some(row) = row(&self.body, dialect) else {
             return;
         };

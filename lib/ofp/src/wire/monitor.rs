@@ -10,8 +10,8 @@ use crate::action::Action;
 use crate::error::OfError;
 use crate::key::Match;
 use crate::message::{
-    Body, FlowEvent, FlowUpdate, MonitorCommand, MonitorRequest, MultipartPart, MultipartRequest,
-    monitor_flag as flag,
+    Body, FlowEvent, FlowUpdate, FullUpdate, MonitorCommand, MonitorRequest, MultipartPart,
+    MultipartRequest, monitor_flag as flag,
 };
 use crate::types::{Cookie, GroupId, PortNo, TableId, Version, Xid};
 use bytes::{BufMut, BytesMut};
@@ -255,7 +255,7 @@ fn get_full10(r: &mut Reader<'_>, number: u16, c: &Context<'_>) -> Result<FlowUp
         _ => (get_sized_match(r, size)?, get_rule(r, c)?),
     };
     let actions = some_actions(actions);
-    Ok(FlowUpdate::Full {
+    Ok(FlowUpdate::Full(FullUpdate {
         event,
         table,
         idle_timeout_secs,
@@ -264,7 +264,7 @@ fn get_full10(r: &mut Reader<'_>, number: u16, c: &Context<'_>) -> Result<FlowUp
         cookie,
         matching,
         actions,
-    })
+    }))
 }
 
 fn get_full14(r: &mut Reader<'_>, number: u16, c: &Context<'_>) -> Result<FlowUpdate, OfError> {
@@ -275,7 +275,7 @@ fn get_full14(r: &mut Reader<'_>, number: u16, c: &Context<'_>) -> Result<FlowUp
     let cookie = Cookie(r.u64()?);
     let matching = oxm::get_match(r)?;
     let actions = some_actions(get_rule(r, c)?);
-    Ok(FlowUpdate::Full {
+    Ok(FlowUpdate::Full(FullUpdate {
         event,
         table,
         idle_timeout_secs,
@@ -284,7 +284,7 @@ fn get_full14(r: &mut Reader<'_>, number: u16, c: &Context<'_>) -> Result<FlowUp
         cookie,
         matching,
         actions,
-    })
+    }))
 }
 
 /// Writes an entry of a report; nothing for what the form says by a message of its own.
@@ -301,12 +301,10 @@ pub(super) fn put_update(out: &mut BytesMut, version: Version, update: &FlowUpda
         FlowUpdate::Paused if standard => short(out, event::PAUSED, 0),
         FlowUpdate::Resumed if standard => short(out, event::RESUMED, 0),
         FlowUpdate::Paused | FlowUpdate::Resumed => {}
-        FlowUpdate::Full { .. } if standard => {
-            put_tlv(out, Layout::Record, 0, |o| put_full14(o, version, update));
-        }
-        FlowUpdate::Full { .. } => {
-            put_tlv(out, Layout::Record, 0, |o| put_full10(o, version, update));
-        }
+        FlowUpdate::Full(full) => put_tlv(out, Layout::Record, 0, |o| match standard {
+            true => put_full14(o, version, full),
+            false => put_full10(o, version, full),
+        }),
     }
 }
 
@@ -319,69 +317,43 @@ fn event_number(event: FlowEvent, version: Version) -> (u16, u8) {
     }
 }
 
-fn put_full10(out: &mut BytesMut, version: Version, update: &FlowUpdate) {
-    let FlowUpdate::Full {
-        event,
-        table,
-        idle_timeout_secs,
-        hard_timeout_secs,
-        priority,
-        cookie,
-        matching,
-        actions,
-    } = update
-    else {
-        return;
-    };
+fn put_full10(out: &mut BytesMut, version: Version, full: &FullUpdate) {
     // A flow that was there before is an added one there.
-    let (number, reason) = event_number(*event, version);
+    let (number, reason) = event_number(full.event, version);
     out.put_u16(number.saturating_sub(1));
     out.put_u16(u16::from(reason));
-    out.put_u16(*priority);
-    out.put_u16(*idle_timeout_secs);
-    out.put_u16(*hard_timeout_secs);
+    out.put_u16(full.priority);
+    out.put_u16(full.idle_timeout_secs);
+    out.put_u16(full.hard_timeout_secs);
     let size_at = out.len();
     out.put_u16(0);
-    out.put_u8(table.0);
+    out.put_u8(full.table.0);
     out.put_u8(0);
-    out.put_u64(cookie.0);
-    let actions = actions.as_deref().unwrap_or_default();
-    let context = put_action::Context::new(version, matching);
+    out.put_u64(full.cookie.0);
+    let actions = full.actions.as_deref().unwrap_or_default();
+    let context = put_action::Context::new(version, &full.matching);
     if form(version) == Form::Nicira {
-        oxm::put_nxm(out, size_at, matching, Cookie(0), 0);
+        oxm::put_nxm(out, size_at, &full.matching, Cookie(0), 0);
         put_actions(out, actions, context);
     } else {
-        put_sized_match(out, version, size_at, matching);
+        put_sized_match(out, version, size_at, &full.matching);
         put_rule(out, actions, context);
     }
 }
 
-fn put_full14(out: &mut BytesMut, version: Version, update: &FlowUpdate) {
-    let FlowUpdate::Full {
-        event,
-        table,
-        idle_timeout_secs,
-        hard_timeout_secs,
-        priority,
-        cookie,
-        matching,
-        actions,
-    } = update
-    else {
-        return;
-    };
-    let (number, reason) = event_number(*event, version);
+fn put_full14(out: &mut BytesMut, version: Version, full: &FullUpdate) {
+    let (number, reason) = event_number(full.event, version);
     out.put_u16(number);
-    out.put_u8(table.0);
+    out.put_u8(full.table.0);
     out.put_u8(reason);
-    out.put_u16(*idle_timeout_secs);
-    out.put_u16(*hard_timeout_secs);
-    out.put_u16(*priority);
+    out.put_u16(full.idle_timeout_secs);
+    out.put_u16(full.hard_timeout_secs);
+    out.put_u16(full.priority);
     out.put_u32(0);
-    out.put_u64(cookie.0);
-    oxm::put_match(out, matching, version);
-    let context = put_action::Context::new(version, matching);
-    put_rule(out, actions.as_deref().unwrap_or_default(), context);
+    out.put_u64(full.cookie.0);
+    oxm::put_match(out, &full.matching, version);
+    let context = put_action::Context::new(version, &full.matching);
+    put_rule(out, full.actions.as_deref().unwrap_or_default(), context);
 }
 
 pub(super) fn cancel(r: &mut Reader<'_>, _: &Context<'_>) -> Result<Body, OfError> {

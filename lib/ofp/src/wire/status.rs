@@ -71,7 +71,7 @@ pub(super) fn put_requestforward(out: &mut BytesMut, dialect: &Dialect, forward:
         xid: forward.xid,
         body: forward.request.clone(),
     };
-    message.encode(dialect, out);
+    message.put(dialect, out);
 }
 
 /// OFPCSPT_URI.

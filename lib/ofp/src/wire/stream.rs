@@ -4,15 +4,12 @@
 use super::cursor::patch_u16;
 use super::rows::{FLOW_REPLY, NX_FLOW_REPLY};
 use super::{
-    HEADER_SIZE, MORE, Row, bundle, flow_stats, group, meter, monitor, multipart, port,
+    HEADER_SIZE, MAX_SIZE, MORE, Row, bundle, flow_stats, group, meter, monitor, multipart, port,
     put_message, queue, status, table, table_features,
 };
 use crate::message::{Dialect, FlowStats, MultipartPart, MultipartReply};
 use crate::types::{Version, Xid};
 use bytes::{BufMut, BytesMut};
-
-/// Bytes of a message at most.
-const MAX_SIZE: usize = u16::MAX as usize;
 
 /// Room for what replies of another kind, and flow updates, say beside a flow's match and actions.
 const ROOM: usize = 256;

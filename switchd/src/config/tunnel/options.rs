@@ -5,6 +5,7 @@ use datapath::fragment::gpw::Mode;
 use datapath::model::tunnel::{
     ByteChoice, Fragmentation, Layer, Local, Remote, TunnelKey, TunnelType,
 };
+use ofp::text::digits;
 use packet::MacAddr;
 use packet::gpw::Order;
 use packet::l2tpv3::{Cookie, Encap, Sublayer};
@@ -213,13 +214,11 @@ fn word<T: Copy>(word: &str, words: &[(&str, T)]) -> Option<T> {
 
 /// A number, decimal or 0x hexadecimal.
 fn number<T: TryFrom<u64>>(word: &str) -> Option<T> {
-    let is_digits = |digits: &str| !digits.starts_with('+');
-    let number = match word.strip_prefix("0x") {
-        Some(digits) if is_digits(digits) => u64::from_str_radix(digits, 16),
-        _ if is_digits(word) => word.parse(),
-        _ => return None,
+    let number: Option<u64> = match word.strip_prefix("0x") {
+        Some(hex) => digits(hex, 16),
+        None => digits(word, 10),
     };
-    number.ok()?.try_into().ok()
+    number?.try_into().ok()
 }
 
 fn id(word: &str) -> Option<u32> {

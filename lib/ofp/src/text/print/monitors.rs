@@ -55,17 +55,7 @@ pub(super) fn request(out: &mut String, q: &MonitorRequest, style: &Style<'_>) {
 /// Prints one entry of a report: ` event=ADDED table=0 cookie=0 ip actions=drop`.
 pub fn print_flow_update(update: &FlowUpdate, style: &Style<'_>) -> String {
     let mut out = " event=".to_owned();
-    let FlowUpdate::Full {
-        event,
-        table,
-        idle_timeout_secs,
-        hard_timeout_secs,
-        cookie,
-        matching,
-        actions,
-        ..
-    } = update
-    else {
+    let FlowUpdate::Full(full) = update else {
         let _ = match update {
             FlowUpdate::Abbreviated(xid) => write!(out, "ABBREV xid={:#x}", xid.0),
             FlowUpdate::Paused => write!(out, "PAUSED"),
@@ -73,24 +63,27 @@ pub fn print_flow_update(update: &FlowUpdate, style: &Style<'_>) -> String {
         };
         return out;
     };
-    let _ = match event {
+    let _ = match full.event {
         FlowEvent::Initial => write!(out, "INITIAL"),
         FlowEvent::Added => write!(out, "ADDED"),
-        FlowEvent::Removed(reason) => write!(out, "DELETED reason={}", removed_reason(*reason)),
+        FlowEvent::Removed(reason) => write!(out, "DELETED reason={}", removed_reason(reason)),
         FlowEvent::Modified => write!(out, "MODIFIED"),
     };
-    let _ = write!(out, " table={table}");
-    for (name, secs) in [("idle", idle_timeout_secs), ("hard", hard_timeout_secs)] {
-        if *secs != 0 {
+    let _ = write!(out, " table={}", full.table);
+    for (name, secs) in [
+        ("idle", full.idle_timeout_secs),
+        ("hard", full.hard_timeout_secs),
+    ] {
+        if secs != 0 {
             let _ = write!(out, " {name}_timeout={secs}");
         }
     }
-    let _ = match cookie.0 {
+    let _ = match full.cookie.0 {
         0 => write!(out, " cookie=0 "),
         cookie => write!(out, " cookie={cookie:#x} "),
     };
-    print_match(&mut out, matching, style.port_names());
-    if let Some(actions) = actions.as_ref().filter(|actions| !actions.is_empty()) {
+    print_match(&mut out, &full.matching, style.port_names());
+    if let Some(actions) = full.actions.as_ref().filter(|actions| !actions.is_empty()) {
         if !out.ends_with(' ') {
             out.push(' ');
         }
