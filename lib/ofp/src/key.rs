@@ -291,10 +291,6 @@ impl Match {
             }
         });
     }
-    /// Gives back memory that was set aside for more words.
-    pub fn shrink(&mut self) {
-        self.0.shrink_to_fit();
-    }
     /// Whether a packet with this key matches.
     #[inline]
     pub fn matches(&self, key: &Key) -> bool {
