@@ -226,7 +226,7 @@ impl Switch {
         let connection = self.connection(conn);
         connection.waiting += 1;
         if packet_outs.have_run(connection.packet_out) {
-            self.when_settled(Settling::Output(output));
+            self.when_settled(Settling::Output(Box::new(output)));
         } else {
             connection.held.push_back((connection.packet_out, output));
         }

@@ -136,7 +136,7 @@ struct Waiting {
 
 /// What is left to do once no worker uses the old state.
 enum Settling {
-    Output(Output),
+    Output(Box<Output>),
     /// Nobody wants to hear of the rule that had this slot.
     Slot(RuleId),
     Rule(Box<expiry::Ended>),
@@ -233,7 +233,11 @@ impl Switch {
             if !self.publisher.settled() {
                 return false;
             }
-            self.settled.extend(self.passing.drain(..));
+            let passed = std::mem::take(&mut self.passing);
+            match self.settled.is_empty() {
+                true => self.settled = passed.into(),
+                false => self.settled.extend(passed),
+            }
             self.settle_some(out);
             if self.wides.is_making() || self.has_backlog() {
                 return true;
@@ -261,7 +265,7 @@ impl Switch {
     fn settle(&mut self, settling: Settling, out: &mut Vec<Output>) {
         match settling {
             Settling::Output(output) => {
-                if let Output::Send(conn, message) = &output
+                if let Output::Send(conn, message) = &*output
                     && let Some(connection) = self.connections.get_mut(conn)
                 {
                     connection.waiting -= 1;
@@ -271,7 +275,7 @@ impl Switch {
                         return;
                     }
                 }
-                out.push(output);
+                out.push(*output);
             }
             Settling::Slot(slot) => self.rule_slots.free(slot.0),
             Settling::Rule(ended) => self.rule_ended(*ended, out),

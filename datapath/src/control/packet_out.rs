@@ -81,7 +81,7 @@ impl Switch {
             }
         }
         for output in outputs {
-            self.when_settled(Settling::Output(output));
+            self.when_settled(Settling::Output(Box::new(output)));
         }
     }
     /// Whether the groups and meters that actions name are there.

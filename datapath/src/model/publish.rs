@@ -9,6 +9,7 @@
 
 use super::snapshot::{Change, Snapshot};
 use arc_swap::ArcSwap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
@@ -25,9 +26,7 @@ pub struct Publisher {
     /// The copy that is not current; a worker may still hold it.
     spare: Arc<Snapshot>,
     /// Published, but not yet applied to `spare`.
-    missed: Vec<Change>,
-    /// How many of these are applied to it by now.
-    caught_up: usize,
+    missed: VecDeque<Change>,
     /// Not yet published.
     staged: Vec<Change>,
     /// How many of these are applied to `spare` already.
@@ -75,8 +74,8 @@ impl Publisher {
         let Some(spare) = Arc::get_mut(&mut self.spare) else {
             return false;
         };
-        std::mem::swap(&mut self.missed, &mut self.staged);
-        (self.caught_up, self.prepared) = (0, 0);
+        self.missed = std::mem::take(&mut self.staged).into();
+        self.prepared = 0;
         let version = self.shared.version.load(Relaxed) + 1;
         spare.version = version;
         let next = std::mem::take(&mut self.spare);
@@ -86,26 +85,23 @@ impl Publisher {
     }
     /// How many changes the next publication has to apply.
     pub fn backlog(&self) -> usize {
-        self.missed.len() - self.caught_up + self.staged.len() - self.prepared
+        self.missed.len() + self.staged.len() - self.prepared
     }
     /// Applies that many of them beforehand, if the spare copy is free.
     pub fn prepare(&mut self, mut limit: usize) -> bool {
         let Some(spare) = Arc::get_mut(&mut self.spare) else {
             return false;
         };
-        let mut apply = |changes: &[Change], done: &mut usize| {
-            let end = changes.len().min(done.saturating_add(limit));
-            let part = &changes[*done..end];
-            part.iter().for_each(|change| spare.apply(change));
-            limit -= part.len();
-            *done = end;
-        };
-        apply(&self.missed, &mut self.caught_up);
-        apply(&self.staged, &mut self.prepared);
-        if self.caught_up == self.missed.len() {
-            self.missed.clear();
-            self.caught_up = 0;
-        }
+        let missed = self.missed.len().min(limit);
+        self.missed
+            .drain(..missed)
+            .for_each(|change| spare.apply(&change));
+        limit -= missed;
+        let end = self.staged.len().min(self.prepared.saturating_add(limit));
+        self.staged[self.prepared..end]
+            .iter()
+            .for_each(|change| spare.apply(change));
+        self.prepared = end;
         true
     }
     /// Publishes and waits until every worker has passed a burst boundary.
