@@ -112,6 +112,10 @@ impl Switch {
         });
         Ok(())
     }
+    /// Whether a request of a connection is being made; [`Output::Done`] says when it is.
+    pub fn is_changing(&self, conn: ConnId) -> bool {
+        self.wides.is_of(conn)
+    }
     /// Whether there is work that is done in pieces: call [`Switch::work`] soon, and others in between.
     pub fn is_busy(&self) -> bool {
         !self.settled.is_empty()

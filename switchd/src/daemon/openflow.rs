@@ -129,7 +129,7 @@ struct State {
     has_more: AtomicBool,
     /// What of the connection's share is left.
     share: Semaphore,
-    /// The task is to look again: there is no more.
+    /// The task is to look again: there is more, or no more.
     look: Notify,
 }
 
@@ -299,6 +299,7 @@ impl Daemon {
     pub(super) fn more(&mut self, id: ConnId) {
         if let Some(conn) = self.conns.get(&id) {
             conn.queue.state.has_more.store(true, Release);
+            conn.queue.state.look.notify_one();
         }
     }
 
@@ -310,7 +311,10 @@ impl Daemon {
             return;
         };
         conn.queue.state.has_more.store(more, Release);
-        conn.queue.state.look.notify_one();
+        // While a change is made there is nothing to ask for.
+        if !self.switch.is_changing(id) {
+            conn.queue.state.look.notify_one();
+        }
         while !self.switch.is_dumping(id)
             && let Some(conn) = self.conns.get_mut(&id)
             && let Some((message, bytes)) = conn.held.pop_front()
@@ -552,7 +556,8 @@ impl Talk {
                     Some(message) => self.take(message, &mut queued),
                     None => break "closed by the switch".to_owned(),
                 },
-                () = state.look.notified() => {}
+                // A piece may have said nothing, and there is more.
+                () = state.look.notified() => self.has_asked = false,
                 () = timer => match stalls {
                     Some(stalled) => {
                         Counters::add(&self.common.counters.hung_up);
