@@ -1,4 +1,6 @@
-//! The man page and the completions have every command and option; bash is asked.
+//! The man page and the completions have every command and option; bash, zsh and fish are asked.
+
+mod shells;
 
 use std::process::Command;
 
@@ -135,5 +137,17 @@ fn bash_completes_commands_options_and_bridges() {
     let offered = complete(&["ofctl", "-"]);
     for option in options {
         assert!(offered.contains(&option), "{option}");
+    }
+}
+
+#[test]
+fn zsh_and_fish_complete_commands_options_and_bridges() {
+    for (line, words) in [
+        ("ofctl dump-fl", &["dump-flow-counts", "dump-flows"][..]),
+        ("ofctl dump-flows ", &["br0", "lan"]),
+        ("ofctl --bun", &["--bundle"]),
+        ("ofctl -O OpenFlow13 add-flow l", &["lan"]),
+    ] {
+        shells::offers(env!("CARGO_BIN_EXE_ofctl"), "ofctl", line, words);
     }
 }

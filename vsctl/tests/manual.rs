@@ -1,4 +1,7 @@
-//! The man page and the completions have every command and option; bash is asked.
+//! The man page and the completions have every command and option; bash, zsh and fish are asked.
+
+#[path = "../../ofctl/tests/shells/mod.rs"]
+mod shells;
 
 use std::process::Command;
 
@@ -76,4 +79,14 @@ fn bash_completes_commands_options_and_bridges() {
         complete(&["vsctl", "set-fail-mode", "br0", "s"]),
         ["standalone", "secure"]
     );
+}
+
+#[test]
+fn zsh_and_fish_complete_commands_and_options() {
+    for (line, words) in [
+        ("vsctl del-b", &["del-br"][..]),
+        ("vsctl --no-w", &["--no-wait"]),
+    ] {
+        shells::offers(env!("CARGO_BIN_EXE_vsctl"), "vsctl", line, words);
+    }
 }

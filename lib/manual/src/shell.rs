@@ -118,7 +118,7 @@ complete -o bashdefault -o default -F _{name} {name}
 /// Text inside single quotes, without what zsh's `_arguments` and `_describe` take for something else.
 fn quoted(text: &str) -> String {
     let text: String = text.chars().filter(|c| !"[]`\\".contains(*c)).collect();
-    text.replace(':', " -").replace('\'', "")
+    text.replace(':', " -").replace('\'', r"'\''")
 }
 
 fn zsh(program: &Program) -> String {
@@ -128,7 +128,8 @@ fn zsh(program: &Program) -> String {
         text,
         "    bridges=({RUNDIR}/*.mgmt(N:t:r))\n    compadd -a bridges\n    _files\n}}"
     );
-    text += "local -a commands\ncommands=(\n";
+    // Not "commands": that is a parameter of the shell's own.
+    text += "local -a verbs\nverbs=(\n";
     for command in &program.commands {
         let _ = writeln!(text, "    '{}:{}'", command.name, quoted(command.doc));
     }
@@ -151,7 +152,7 @@ fn zsh(program: &Program) -> String {
     if !program.commands.is_empty() {
         let _ = writeln!(
             text,
-            "    '1:command:{{_describe command commands}}' '*:argument:_{name}_argument' \\"
+            "    '1:command:{{_describe command verbs}}' '*:argument:_{name}_argument' \\"
         );
     }
     text + "    && return 0\n"
@@ -159,7 +160,7 @@ fn zsh(program: &Program) -> String {
 
 fn fish(program: &Program) -> String {
     let name = program.name;
-    let quoted = |text: &str| text.replace(['\\', '\''], "");
+    let quoted = |text: &str| text.replace('\\', "").replace('\'', r"\'");
     let mut text =
         format!("# fish completion of {name}: put it into ~/.config/fish/completions.\n");
     for command in &program.commands {
