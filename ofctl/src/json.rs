@@ -7,13 +7,15 @@ pub use groups::{
 };
 
 use ofp::bpdu::BpduStats;
+use ofp::field::Field;
 use ofp::message::{
-    BundleFeatures, Features, FlowCounts, FlowStats, MultipartPart, PortDesc, PortStats, QueueDesc,
-    QueueStats, RFC2819, SwitchDesc, TableDesc, TableFeatures, TableStats, bundle_flag,
-    table_config,
+    ActionAbilities, BundleFeatures, Features, FlowCounts, FlowStats, MultipartPart, PortDesc,
+    PortStats, QueueDesc, QueueStats, RFC2819, SwitchConfig, SwitchDesc, TableAbilities, TableDesc,
+    TableDoing, TableFeatures, TableStats, bundle_flag, flow_flag, table_config,
 };
+use ofp::text::print::frag_name;
 use ofp::text::{Style, print_actions, print_match};
-use ofp::types::PortNo;
+use ofp::types::{PortNo, Version};
 use packet::bpdu::Kind;
 use serde_json::{Value, json};
 
@@ -54,6 +56,8 @@ fn one_flow(flow: &FlowStats, style: &Style<'_>) -> Value {
         "priority": flow.priority,
         "match": print_match(&flow.matching, style),
         "actions": actions,
+        "flags": flags(flow.flags),
+        "importance": flow.importance,
         "cookie": format!("{:#x}", flow.cookie.0),
         "duration": seconds(flow.duration),
         "n_packets": count(flow.packets),
@@ -63,6 +67,19 @@ fn one_flow(flow: &FlowStats, style: &Style<'_>) -> Value {
         "idle_age": flow.idle_age_secs,
         "hard_age": flow.hard_age_secs,
     })
+}
+
+/// Names of a flow's flags.
+fn flags(flags: u16) -> Vec<&'static str> {
+    const NAMES: [(u16, &str); 5] = [
+        (flow_flag::SEND_FLOW_REM, "send_flow_rem"),
+        (flow_flag::CHECK_OVERLAP, "check_overlap"),
+        (flow_flag::RESET_COUNTS, "reset_counts"),
+        (flow_flag::NO_PACKET_COUNTS, "no_packet_counts"),
+        (flow_flag::NO_BYTE_COUNTS, "no_byte_counts"),
+    ];
+    let set = NAMES.iter().filter(|row| flags & row.0 != 0);
+    set.map(|row| row.1).collect()
 }
 
 /// Flows without their actions.
@@ -180,6 +197,10 @@ pub fn port_descs(descs: &[PortDesc]) -> Value {
             "addr": d.hw_addr.to_string(),
             "config": d.config,
             "state": d.state,
+            "current": d.current,
+            "advertised": d.advertised,
+            "supported": d.supported,
+            "peer": d.peer,
             "current_speed_kbps": d.current_speed_kbps,
             "max_speed_kbps": d.max_speed_kbps,
         })
@@ -188,13 +209,16 @@ pub fn port_descs(descs: &[PortDesc]) -> Value {
 }
 
 /// What `show` says.
-pub fn switch(features: &Features, descs: &[PortDesc]) -> Value {
+pub fn switch(features: &Features, descs: &[PortDesc], config: &SwitchConfig) -> Value {
     json!({
         "dpid": format!("{:016x}", features.datapath_id),
         "n_tables": features.n_tables,
         "n_buffers": features.n_buffers,
         "capabilities": features.capabilities,
+        "auxiliary_id": features.auxiliary_id,
         "ports": port_descs(descs),
+        "frags": frag_name(config.frag),
+        "miss_send_len": config.miss_send_len,
     })
 }
 
@@ -214,8 +238,9 @@ pub fn frags(name: &str) -> Value {
     json!({ "frags": name })
 }
 
-/// Counters of tables.
-pub fn tables(tables: &[TableStats]) -> Value {
+/// Counters of tables; before 1.3 also what they can do.
+pub fn tables(tables: &[TableStats], version: Version) -> Value {
+    let old = version < Version::V13;
     let one = |t: &TableStats| {
         json!({
             "table": t.table.0,
@@ -223,6 +248,11 @@ pub fn tables(tables: &[TableStats]) -> Value {
             "active": t.active_count,
             "lookup": t.lookup_count,
             "matched": t.matched_count,
+            "max_entries": old.then_some(t.max_entries),
+            "config": (old && version > Version::V10).then_some(t.config),
+            "metadata_match": (version == Version::V12).then(|| format!("{:#x}", t.metadata[0])),
+            "metadata_write": (version == Version::V12).then(|| format!("{:#x}", t.metadata[1])),
+            "abilities": t.abilities.as_deref().map(abilities),
         })
     };
     tables.iter().map(one).collect()
@@ -283,9 +313,36 @@ pub fn table_features(tables: &[TableFeatures]) -> Value {
             "metadata_match": format!("{:#x}", t.metadata_match),
             "metadata_write": format!("{:#x}", t.metadata_write),
             "next_tables": t.next_tables.iter().map(|n| n.0).collect::<Vec<u8>>(),
+            "capabilities": t.capabilities,
+            "abilities": t.abilities.as_deref().map(abilities),
             "packet_types": t.abilities.iter().flat_map(|a| &a.packet_types)
                 .map(|p| format!("({},{:#x})", p.namespace, p.kind)).collect::<Vec<_>>(),
         })
     };
     tables.iter().map(one).collect()
+}
+
+/// Instructions, actions and fields of a table; numbers of instructions and actions are bits.
+fn abilities(t: &TableAbilities) -> Value {
+    let names = |fields: &[Field]| -> Vec<&str> { fields.iter().map(|f| f.row().name).collect() };
+    let actions = |a: &ActionAbilities| json!({ "actions": format!("{:#x}", a.actions), "set_field": names(&a.fields) });
+    let doing = |d: &TableDoing| {
+        json!({
+            "instructions": format!("{:#x}", d.instructions),
+            "write": actions(&d.write),
+            "apply": actions(&d.apply),
+        })
+    };
+    let [other, miss] = &t.doing;
+    let of_mask = |masked: bool| -> Vec<Field> {
+        let fields = t.matching.iter().filter(|row| row.1 == masked);
+        fields.map(|row| row.0).collect()
+    };
+    json!({
+        "match": doing(other),
+        "miss": doing(miss),
+        "arbitrary_mask": names(&of_mask(true)),
+        "exact": names(&of_mask(false)),
+        "wildcards": names(&t.wildcards),
+    })
 }

@@ -142,7 +142,7 @@ pub(super) fn dump_flow_counts(context: &Context<'_>) -> Result<()> {
     let select = selection(context)?;
     let versions = context.versions_that(|v| *v >= Version::V15, "dump-flow-counts")?;
     let mut connection = context.connect_with(&versions)?;
-    let ports = context.names_to_show(&mut connection)?;
+    let ports = context.all_names_to_show(&mut connection)?;
     let style = context.style(connection.version(), &ports);
     let mut all = Vec::new();
     connection.ask_parts(

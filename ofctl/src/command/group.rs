@@ -90,7 +90,7 @@ fn selection(context: &Context<'_>) -> Result<GroupId> {
 pub(super) fn dump_groups(context: &Context<'_>) -> Result<()> {
     let group = selection(context)?;
     let mut connection = context.connect()?;
-    let ports = context.names_to_show(&mut connection)?;
+    let ports = context.all_names_to_show(&mut connection)?;
     let style = context.style(connection.version(), &ports);
     let mut all: Vec<GroupDesc> = Vec::new();
     connection.ask_parts(MultipartRequest::GroupDesc(group), |message| {

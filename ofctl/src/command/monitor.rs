@@ -108,7 +108,7 @@ pub(super) fn monitor(context: &Context<'_>) -> Result<()> {
         connection.tell(vec![Body::SetControllerId(id)])?;
     }
     wishes.tell(&mut connection)?;
-    let ports = context.names_to_show(&mut connection)?;
+    let ports = context.all_names_to_show(&mut connection)?;
     if !watched.is_empty() {
         let request = MultipartRequest::FlowMonitor(watched);
         connection.send(Body::MultipartRequest(request))?;

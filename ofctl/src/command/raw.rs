@@ -49,7 +49,10 @@ fn ipfix(context: &Context<'_>, subtype: u32) -> Result<()> {
         body.put_u32(0);
     }
     let text = connection.ask_bytes(kind, &body)?;
-    print(&text)
+    print(&match context.options.json {
+        true => format!("{}\n", serde_json::json!({ "reply": text.trim_end() })),
+        false => text,
+    })
 }
 
 pub(super) fn ct_flush_zone(context: &Context<'_>) -> Result<()> {

@@ -25,9 +25,10 @@ pub(super) fn show(context: &Context<'_>) -> Result<()> {
     let features = connection.ask(Body::FeaturesRequest)?;
     if context.options.json {
         let descs = connection.port_descs()?;
+        let config = config(context, &mut connection)?;
         return match &features.body {
             Body::FeaturesReply(features) => {
-                print(&format!("{}\n", json::switch(features, &descs)))
+                print(&format!("{}\n", json::switch(features, &descs, &config)))
             }
             _ => Err(wrong_reply(context)),
         };
@@ -113,7 +114,7 @@ pub(super) fn dump_tables(context: &Context<'_>) -> Result<()> {
         _ => return Err(wrong_reply(context)),
     };
     if context.options.json {
-        return print(&format!("{}\n", json::tables(tables)));
+        return print(&format!("{}\n", json::tables(tables, connection.version())));
     }
     let ports = PortMap::default();
     let style = context.style(connection.version(), &ports);

@@ -64,7 +64,10 @@ pub(super) fn watch(context: &Context<'_>) -> Result<()> {
         (false, count) => count.unwrap_or(u64::MAX),
     };
     let mut connection = context.connect()?;
-    let ports = connection.ports()?;
+    let mut ports = connection.ports()?;
+    if context.options.show_names() {
+        connection.add_table_names(&mut ports)?;
+    }
     let mut before = sample(context, &mut connection, what, &ports)?;
     let mut then = Instant::now();
     let redraws = !options.once && !options.json && std::io::stdout().is_terminal();
