@@ -32,6 +32,7 @@ class Field(NamedTuple):
     kinds: tuple | None = None  # None: every packet has it
     print: object = hex
     masks: bool = True  # whether a match can have some of its bits
+    matches: bool = True
 
 
 _MACS = [int.from_bytes(mac(text)) for text in MACS]
@@ -46,8 +47,8 @@ FIELDS = [
     Field("xreg0", 64, _SMALL), Field("xreg1", 64, _SMALL), Field("xxreg0", 128, _SMALL),
     Field("metadata", 64, _SMALL), Field("pkt_mark", 32, _SMALL),
     Field("tun_id", 64, _SMALL), Field("tun_gbp_id", 16, _SMALL), Field("tun_gbp_flags", 8, [0, 8, 0x48]),
-    # An option that is not there is all zeros, says ovs-fields(7); in Open vSwitch it is not.
-    Field("tun_metadata0", 32, [1, 2, 5], masks=False), Field("tun_metadata1", 64, [1, 2, 5], masks=False),
+    # No matches: what is not there is all zeros, says ovs-fields(7); in Open vSwitch it is not, and its flow monitors crash.
+    Field("tun_metadata0", 32, [1, 2, 5], matches=False), Field("tun_metadata1", 64, [1, 2, 5], matches=False),
     Field("tun_src", 32, _V4S, print=_v4), Field("tun_dst", 32, _V4S, print=_v4),
     Field("tun_ipv6_src", 128, _V6S, print=_v6), Field("tun_ipv6_dst", 128, _V6S, print=_v6),
     Field("ip_src", 32, _V4S[:4], V4, _v4), Field("ip_dst", 32, _V4S, V4, _v4),
@@ -84,7 +85,7 @@ def valued(rng, field, likely_whole=0.6):
 
 def matched(rng, kind):
     """A word of a match."""
-    field = rng.choice(fields(kind))
+    field = rng.choice([field for field in fields(kind) if field.matches])
     return field.name, f"{field.name}={valued(rng, field)}"
 
 

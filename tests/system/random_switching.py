@@ -1,5 +1,7 @@
 """Random flows and groups out of small sets of values, so that they meet. All of it follows from the seed."""
 
+import re
+
 import random_fields
 from random_frames import IP6S, IPS, LABELS, MACS, PORTS, TAGS
 
@@ -273,7 +275,8 @@ def change(rng, lines, groups):
     if kind == "delete" and rng.random() < 0.4:
         left.append(f"out_port={rng.choice(OUTPUTS)}" if rng.random() < 0.6 or not groups else f"out_group={rng.choice(groups)}")
     if kind == "modify":
-        other = rng.choice(lines).partition(",actions=")[2] if rng.random() < 0.3 else f"output:{rng.choice(OUTPUTS)}"
+        # Open vSwitch takes equal actions with a meter for changed ones.
+        other = re.sub(r"meter:\d+,?", "", rng.choice(lines).partition(",actions=")[2]) if rng.random() < 0.3 else f"output:{rng.choice(OUTPUTS)}"
         left += ["reset_counts"] if rng.random() < 0.2 else []
         left.append(f"actions={other or 'drop'}")
     return f"flow {kind}{'_strict' if strict else ''} {','.join(left)}"
