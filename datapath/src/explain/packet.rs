@@ -90,9 +90,13 @@ fn is_frame(text: &str) -> bool {
 /// Hexadecimal digits of so many bytes at least, or the language of the cases: `eth(..) ipv4(..)`.
 fn read_frame(text: &str, least: usize) -> Result<Vec<u8>, String> {
     if text.contains('(') {
-        return flow::frametext::read(text).map_err(|error| error.to_string());
+        return flow::frametext::read(text).map_err(|error| format!("Bad packet: {text}: {error}"));
     }
-    let bytes = hex(text).ok_or("Trailing garbage in packet data")?;
+    let bytes = hex(text).ok_or_else(|| {
+        format!(
+            "Trailing garbage in packet data: \"{text}\" is neither hexadecimal digits nor like \"eth() ipv4()\""
+        )
+    })?;
     match bytes.len() {
         size if size < least => Err("Packet data too short for Ethernet".into()),
         ..=0xffff => Ok(bytes),

@@ -450,8 +450,14 @@ impl Observer for Tree<'_> {
     }
     fn action_set<'a>(&mut self, verb: &str, actions: impl Iterator<Item = &'a Action>) {
         let actions: Vec<Action> = actions.cloned().collect();
-        let text = print_actions(&actions, self.style);
-        self.add(Kind::Detail, format!("action set {verb}: {text}"));
+        let text = match actions.as_slice() {
+            [] => format!("action set {verb} empty"),
+            actions => {
+                let text = print_actions(actions, self.style);
+                format!("action set {verb}: {text}")
+            }
+        };
+        self.add(Kind::Detail, text);
     }
     fn writes(&mut self, bits: Subfield, value: u128) {
         let ports = self.style.names.then_some(self.style.ports);
