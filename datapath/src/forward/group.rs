@@ -76,7 +76,7 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
             GroupKind::All | GroupKind::Indirect => return,
             GroupKind::FastFailover => {}
             GroupKind::Select => {
-                let method = super::select::method(group);
+                let method = super::select::Method(group);
                 self.observer.group(id, format_args!("{method}"));
             }
         }

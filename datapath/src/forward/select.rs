@@ -18,6 +18,7 @@ use ofp::field::Field;
 use ofp::key::{Key, Place, WORDS, WordSet, word};
 use ofp::message::SelectionMethod;
 use packet::bpdu;
+use std::fmt;
 
 /// The choice that a select group's packets make. The steps of all branches follow it.
 #[derive(Clone, Debug, PartialEq)]
@@ -161,13 +162,21 @@ impl Select {
 }
 
 /// By what a group's packets choose, in words.
-pub(super) fn method(group: &GroupView) -> String {
-    let named = match (group.selection.method, group.selection.fields.as_slice()) {
-        (SelectionMethod::Hash, fields) if !fields.is_empty() => fields,
-        _ => return "by weight and a hash of addresses, VLAN, types and ports".to_owned(),
-    };
-    let names: Vec<&str> = named.iter().map(|(field, _)| field.row().name).collect();
-    format!("by weight and a hash of {}", names.join(", "))
+pub(super) struct Method<'g>(pub &'g GroupView);
+
+impl fmt::Display for Method<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("by weight and a hash of ")?;
+        let selection = &self.0.selection;
+        if selection.method != SelectionMethod::Hash || selection.fields.is_empty() {
+            return f.write_str("addresses, VLAN, types and ports");
+        }
+        for (index, (field, _)) in selection.fields.iter().enumerate() {
+            f.write_str(if index > 0 { ", " } else { "" })?;
+            f.write_str(field.row().name)?;
+        }
+        Ok(())
+    }
 }
 
 impl Branch {

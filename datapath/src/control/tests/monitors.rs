@@ -66,7 +66,7 @@ fn what_is_there_and_what_changes() {
     // Open vSwitch: an addition stays one where it replaces, and what changes nothing is no change.
     assert_eq!(told(&mut bed, add(2, vec![output(3)])), [(Some(Added), 2)]);
     let modify = |port| FlowMod {
-        command: FlowModCommand::Modify,
+        command: FlowModCommand::ModifyStrict,
         ..add(2, vec![output(port)])
     };
     assert_eq!(told(&mut bed, modify(3)), []);
