@@ -143,6 +143,9 @@ impl Observer for Text {
         let text = print_actions(std::slice::from_ref(action), &style);
         self.line(format_args!("    {text}"));
     }
+    fn chooses(&mut self, _: usize, bucket: u32) {
+        self.line(format_args!("    -> bucket {bucket} is chosen"));
+    }
     fn note(&mut self, text: std::fmt::Arguments<'_>) {
         self.line(format_args!("    -> {text}"));
     }
