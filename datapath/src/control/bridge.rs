@@ -176,6 +176,7 @@ impl Switch {
         self.flush_meters(id);
         self.flush_paused(id);
         self.bridges.remove(&id);
+        self.wides.forget(id);
         self.publisher.stage(Change::RemoveBridge(id));
         self.when_settled(Settling::Bridge(id));
     }

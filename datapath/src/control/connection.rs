@@ -226,6 +226,10 @@ impl Connection {
             None => conn,
         }
     }
+    /// Whether replies wait for others that were not said yet.
+    pub(super) fn waits(&self) -> bool {
+        self.waiting > 0 || !self.late.is_empty()
+    }
     /// Whether it gets events at all. Auxiliary connections get packets, see [`Connection::carrier`].
     pub(super) fn has_events(&self) -> bool {
         self.events

@@ -213,22 +213,18 @@ impl Switch {
     /// The connection has room: emits the next piece of what [`Output::More`] announced. `true`: there is
     /// still more, and it should be called again.
     pub fn dump(&mut self, now: Time, conn: ConnId, out: &mut Vec<Output>) -> bool {
-        let Some(connection) = self.connections.get(&conn) else {
+        if !self.connections.contains_key(&conn) {
             return false;
-        };
-        let waits = connection.waiting > 0;
-        let mut piece = Vec::new();
+        }
         let is_behind = self.catch_up(conn, out);
         self.resume_monitors(conn);
-        let more = self.piece(now, conn, &mut piece) || self.wides.is_of(conn) || is_behind;
-        for output in piece {
-            if waits {
-                self.send_settled(conn, output);
-            } else {
-                out.push(output);
-            }
-        }
-        more
+        let connection = &self.connections[&conn];
+        // A long reply does not pile up behind what waits.
+        let more = match connection.waits() {
+            true => !connection.dumps.is_empty(),
+            false => self.piece(now, conn, out),
+        };
+        more || self.wides.is_of(conn) || is_behind
     }
     /// Emits some messages of the first dump, and those behind it if it ends.
     fn piece(&mut self, now: Time, conn: ConnId, out: &mut Vec<Output>) -> bool {

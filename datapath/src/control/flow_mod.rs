@@ -43,18 +43,14 @@ impl Switch {
             bridge, version, ..
         } = self.connections[&conn];
         use FlowModCommand::*;
-        let result = match flow_mod.command {
+        match flow_mod.command {
             Add => self.add_flow(now, bridge, version, *flow_mod),
             Modify | ModifyStrict => self.modify_flows(now, bridge, version, &flow_mod),
             Delete | DeleteStrict => {
                 self.delete_flows(now, bridge, &flow_mod);
                 Ok(())
             }
-        };
-        if result == Err(OfError::FlowTableFull) {
-            self.counters.table_full += 1;
         }
-        result
     }
     /// What is wrong with a FLOW_MOD, whatever flows there are.
     pub(super) fn check_flow_mod(&self, conn: ConnId, flow_mod: &FlowMod) -> Result<(), OfError> {

@@ -28,7 +28,7 @@ impl Switch {
         let Some(connection) = self.connections.get(&conn) else {
             return;
         };
-        let waits = connection.waiting > 0;
+        let waits = connection.waits();
         let xid = message.xid;
         let mut outputs = Vec::new();
         let role = self.connections[&self.main_of(conn)].role;
@@ -70,7 +70,7 @@ impl Switch {
         let Some(connection) = self.connections.get(&conn) else {
             return;
         };
-        let waits = connection.waiting > 0;
+        let waits = connection.waits();
         let output = self.error(conn, xid, error, raw);
         if waits {
             self.send_settled(conn, output);
@@ -233,10 +233,11 @@ impl Switch {
     }
     pub(super) fn error(&mut self, conn: ConnId, xid: Xid, error: OfError, raw: &[u8]) -> Output {
         use OfError::{BundleMessageTooMany, BundleTimeout, BundleTooMany};
-        use OfError::{GroupTooMany, GroupTooManyBuckets, MeterTooMany};
+        use OfError::{FlowTableFull, GroupTooMany, GroupTooManyBuckets, MeterTooMany};
         let counters = &mut self.counters;
         counters.errors += 1;
         match error {
+            FlowTableFull => counters.table_full += 1,
             GroupTooMany | GroupTooManyBuckets => counters.groups_full += 1,
             MeterTooMany => counters.meters_full += 1,
             BundleTooMany | BundleMessageTooMany => counters.bundles_full += 1,

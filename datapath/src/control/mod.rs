@@ -239,11 +239,11 @@ impl Switch {
                 false => self.settled.extend(passed),
             }
             self.settle_some(out);
-            if self.wides.is_making() || self.has_backlog() {
-                return true;
-            }
-            if !self.publisher.is_staged() && self.staged.is_empty() {
+            let is_staged = self.is_staged();
+            if !is_staged {
                 self.wides.start_next();
+            }
+            if !is_staged || self.wides.is_making() || self.has_backlog() {
                 return true;
             }
             if !self.publisher.try_publish() {
@@ -264,19 +264,10 @@ impl Switch {
     }
     fn settle(&mut self, settling: Settling, out: &mut Vec<Output>) {
         match settling {
-            Settling::Output(output) => {
-                if let Output::Send(conn, message) = &*output
-                    && let Some(connection) = self.connections.get_mut(conn)
-                {
-                    connection.waiting -= 1;
-                    if !connection.late.is_empty() {
-                        // Behind the flows that ended before.
-                        connection.late.push_back(Late::Said(message.clone()));
-                        return;
-                    }
-                }
-                out.push(*output);
-            }
+            Settling::Output(output) => match *output {
+                Output::Send(conn, message) => self.say_settled(conn, message, out),
+                output => out.push(output),
+            },
             Settling::Slot(slot) => self.rule_slots.free(slot.0),
             Settling::Rule(ended) => self.rule_ended(*ended, out),
             Settling::Port(id, bridge) => {
@@ -290,6 +281,22 @@ impl Switch {
                 self.bridge_slots.free(u32::from(id.0));
                 out.push(Output::BridgeGone(id));
             }
+        }
+    }
+    /// Says a reply that waited for the workers; what waited behind it goes on.
+    fn say_settled(&mut self, conn: ConnId, message: Message, out: &mut Vec<Output>) {
+        let Some(connection) = self.connections.get_mut(&conn) else {
+            return out.push(Output::Send(conn, message));
+        };
+        connection.waiting -= 1;
+        match connection.late.is_empty() {
+            true => out.push(Output::Send(conn, message)),
+            // Behind the flows that ended before.
+            false => connection.late.push_back(Late::Said(message)),
+        }
+        let has_more = !connection.dumps.is_empty() || !connection.late.is_empty();
+        if connection.waiting == 0 && has_more {
+            out.push(Output::More(conn));
         }
     }
     /// Emits an output when the changes so far are published; at once if there are none.

@@ -66,6 +66,11 @@ impl Wides {
         let mut all = self.made.iter().chain(&self.waiting);
         all.any(|wide| wide.conn == conn)
     }
+    /// A bridge is gone, and its connections with it; another one may get its number.
+    pub(super) fn forget(&mut self, bridge: BridgeId) {
+        self.made.take_if(|wide| wide.bridge == bridge);
+        self.waiting.retain(|wide| wide.bridge != bridge);
+    }
     /// What was staged before is published: the next one's turn.
     pub(super) fn start_next(&mut self) {
         if self.made.is_none() {
@@ -112,9 +117,11 @@ impl Switch {
         });
         Ok(())
     }
-    /// Whether a request of a connection is being made; [`Output::Done`] says when it is.
-    pub fn is_changing(&self, conn: ConnId) -> bool {
-        self.wides.is_of(conn)
+    /// Whether a connection waits for something else than to have room: for a request of it to be made
+    /// ([`Output::Done`] says when it is), or for the workers ([`Output::More`], if there is more to say then).
+    pub fn is_delayed(&self, conn: ConnId) -> bool {
+        let connection = self.connections.get(&conn);
+        self.wides.is_of(conn) || connection.is_some_and(|connection| connection.waiting > 0)
     }
     /// Whether there is work that is done in pieces: call [`Switch::work`] soon, and others in between.
     pub fn is_busy(&self) -> bool {
@@ -156,9 +163,6 @@ impl Switch {
     }
     /// A piece of one; `true`: it is finished.
     fn wide_piece(&mut self, wide: &mut Wide) -> bool {
-        if !self.bridges.contains_key(&wide.bridge) {
-            return true;
-        }
         self.changes.cause = Some((wide.conn, wide.xid));
         if !wide.rest.is_empty() {
             self.look_for(wide);
@@ -196,8 +200,9 @@ impl Switch {
         let found: Vec<_> = places.filter(|index| self.is_about(wide, *index)).collect();
         wide.found.extend(found);
     }
-    /// A MODIFY knows all its flows.
+    /// A MODIFY knows all its flows. What it names may have gone since it came.
     fn check_modify(&mut self, wide: &Wide) -> Result<(), OfError> {
+        self.check_used(wide.bridge, &wide.flow_mod.actions)?;
         self.may_modify(
             wide.now,
             wide.bridge,
@@ -207,7 +212,20 @@ impl Switch {
         )
         .map(|_| ())
     }
+    /// Why flows end that it comes to: a group or meter that a MODIFY names may have gone since it began, and with it
+    /// those that it had come to.
+    fn ends(&self, wide: &Wide) -> Option<FlowRemovedReason> {
+        if wide.flow_mod.command != FlowModCommand::Modify {
+            return Some(FlowRemovedReason::Delete);
+        }
+        match self.check_used(wide.bridge, &wide.flow_mod.actions) {
+            Err(OfError::ActionOutGroup) => Some(FlowRemovedReason::GroupDelete),
+            Err(OfError::MeterInvalid) => Some(FlowRemovedReason::MeterDelete),
+            _ => None,
+        }
+    }
     fn change_some(&mut self, wide: &mut Wide) {
+        let ends = self.ends(wide);
         let end = wide.found.len().min(wide.done + PIECE_FLOWS);
         for place in wide.done..end {
             let index = wide.found[place];
@@ -216,9 +234,9 @@ impl Switch {
                 continue;
             }
             let (now, id) = (wide.now, wide.bridge);
-            match wide.flow_mod.command {
-                FlowModCommand::Modify => self.modify_one(now, id, index, &wide.flow_mod),
-                _ => self.end_flow(now, id, index, FlowRemovedReason::Delete),
+            match ends {
+                None => self.modify_one(now, id, index, &wide.flow_mod),
+                Some(reason) => self.end_flow(now, id, index, reason),
             }
         }
         wide.done = end;

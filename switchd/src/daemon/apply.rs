@@ -62,7 +62,8 @@ impl Daemon {
         }
         self.find_routes(false).await;
         self.publish();
-        self.report_applied();
+        self.report = true;
+        self.report_when_in_force();
     }
 
     fn remove_ports(&mut self) {

@@ -280,7 +280,7 @@ impl Daemon {
                 () = sleep_until(self.publish_due) => {}
                 () = worker_events.wait() => self.worker_events(),
                 // The tasks have their turn first.
-                () = tokio::task::yield_now(), if self.switch.is_busy() => self.switch.work(&mut self.outputs),
+                () = tokio::task::yield_now(), if self.switch.is_busy() => {}
                 () = sleep_until(self.links_due.into_iter().chain(self.routing_due).min()) => {
                     self.follow_kernel().await;
                 }
@@ -302,7 +302,8 @@ impl Daemon {
         ended
     }
 
-    /// Handles this event and those behind it. Returns whether they were controllers' only.
+    /// Handles this event and those behind it. Returns whether they were controllers' only. Who sends without pause has
+    /// no more of the time than what is done in pieces.
     fn turn(&mut self, first: Event, events: &mut mpsc::Receiver<Event>) -> bool {
         let started = Instant::now();
         let more = std::iter::from_fn(|| events.try_recv().ok());
@@ -314,6 +315,11 @@ impl Daemon {
                 break;
             }
         }
+        let spent = started.elapsed();
+        while self.switch.is_busy() && started.elapsed() < 2 * spent {
+            self.switch.work(&mut self.outputs);
+            self.deliver();
+        }
         is_openflow
     }
 
@@ -322,6 +328,10 @@ impl Daemon {
     async fn settle(&mut self, can_wait: bool) {
         if let Some(config) = self.server.hook.take() {
             self.apply(config).await;
+        }
+        // At each turn, as the loop may never be idle.
+        if self.switch.is_busy() {
+            self.switch.work(&mut self.outputs);
         }
         let now = Instant::now();
         let can_wait = can_wait && self.switch.is_staged() && !self.switch.is_awaited();
@@ -334,9 +344,7 @@ impl Daemon {
             self.find_routes(false).await;
             self.publish();
         }
-        if !self.switch.is_busy() && std::mem::take(&mut self.report) {
-            self.report_applied();
-        }
+        self.report_when_in_force();
         self.clients.flush(&mut self.server);
     }
 

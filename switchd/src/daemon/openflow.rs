@@ -311,8 +311,8 @@ impl Daemon {
             return;
         };
         conn.queue.state.has_more.store(more, Release);
-        // While a change is made there is nothing to ask for.
-        if !self.switch.is_changing(id) {
+        // While a change is made, or the workers are waited for, there is nothing to ask for.
+        if !(more && self.switch.is_delayed(id)) {
             conn.queue.state.look.notify_one();
         }
         while !self.switch.is_dumping(id)

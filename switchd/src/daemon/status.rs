@@ -68,9 +68,16 @@ impl Daemon {
         });
     }
 
+    /// Says what became of changes once they are in force.
+    pub fn report_when_in_force(&mut self) {
+        if !self.switch.is_busy() && std::mem::take(&mut self.report) {
+            self.report_applied();
+        }
+    }
+
     /// After a configuration was applied, a link or a controller came or went: numbers, errors and states,
     /// and `cur_cfg` so that clients go on.
-    pub fn report_applied(&mut self) {
+    fn report_applied(&mut self) {
         self.report_no_effect();
         let interfaces = self.interfaces();
         let bridges = self.bridge_columns();

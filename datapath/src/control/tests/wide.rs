@@ -164,6 +164,121 @@ fn a_wide_change_survives_its_connection_and_ends_with_its_bridge() {
 }
 
 #[test]
+fn a_wide_change_does_not_come_to_another_bridge_with_the_same_number() {
+    let mut bed = bed(0);
+    bed.say(1, Body::FlowMod(Box::new(command(FlowModCommand::Delete))));
+    bed.switch.remove_bridge(bed.bridge, &mut bed.out);
+    for _ in 0..100 {
+        assert!(bed.switch.publish_ready(&mut bed.out));
+        if bed.switch.wides.is_making() {
+            break;
+        }
+        bed.switch.work(&mut bed.out);
+    }
+    let again = bed.switch.add_bridge(bed.now, "br0", BridgeSettings::default());
+    assert_eq!(again, Ok(bed.bridge));
+    bed.connect(3, ConnKind::Service, Version::V13);
+    assert_eq!(bed.flow_mod(3, numbered(1)), Ok(()));
+    bed.publish();
+    let flows = bed.flows(3, every_flow());
+    assert!(flows.iter().any(|flow| flow.cookie == Cookie(1)));
+}
+
+#[test]
+fn a_wide_change_is_made_although_others_send_without_pause() {
+    let mut bed = bed(0);
+    let delete = FlowMod {
+        cookie: Cookie(1),
+        cookie_mask: u64::MAX,
+        ..command(FlowModCommand::Delete)
+    };
+    bed.say(1, Body::FlowMod(Box::new(delete)));
+    for _ in 0..4 {
+        // More than is applied at once.
+        for n in 0..5000 {
+            bed.say(2, Body::FlowMod(Box::new(numbered(LEN + 2 * n))));
+        }
+        while bed.switch.is_busy() {
+            bed.switch.work(&mut bed.out);
+        }
+        assert!(bed.switch.publish_ready(&mut bed.out));
+    }
+    assert!(!bed.switch.is_dumping(conn(1)));
+}
+
+/// A wide MODIFY to a group's action, and the group goes when so many turns were made; what is left, and what was said.
+fn group_goes(turns: usize) -> (usize, usize, Vec<Body>) {
+    let mut bed = bed(0);
+    let group = |command| GroupMod {
+        command,
+        bucket: ofp::types::BucketId::ALL,
+        desc: GroupDesc {
+            group: ofp::types::GroupId(7),
+            ..Default::default()
+        },
+    };
+    let by_group = [Action::Group(ofp::types::GroupId(7))];
+    let said = bed.ask(2, Body::GroupMod(Box::new(group(GroupCommand::Add))));
+    assert!(said.is_empty(), "{said:?}");
+    let modify = FlowMod {
+        actions: by_group.to_vec(),
+        ..command(FlowModCommand::Modify)
+    };
+    bed.say(1, Body::FlowMod(Box::new(modify)));
+    bed.switch.publish_ready(&mut bed.out);
+    for _ in 0..turns {
+        bed.turn();
+    }
+    bed.say(2, Body::GroupMod(Box::new(group(GroupCommand::Delete))));
+    bed.publish();
+    let flows = &bed.switch.bridges[&bed.bridge].flows;
+    let lost = flows.iter().filter(|flow| *flow.rule.actions == by_group);
+    let (len, lost) = (flows.len(TableId::ALL), lost.count());
+    assert_eq!(bed.published(), len);
+    (len, lost, bed.sent(1))
+}
+
+#[test]
+fn no_flow_is_left_with_a_group_that_goes_meanwhile() {
+    let (len, lost, said) = group_goes(0);
+    assert_eq!((len, lost), (LEN as usize, 0));
+    assert!(matches!(&said[..], [Body::Error(said)] if said.error == OfError::ActionOutGroup));
+    assert_eq!(group_goes(5), (0, 0, vec![]));
+}
+
+#[test]
+fn a_long_reply_does_not_pile_up_behind_a_barrier() {
+    let mut bed = bed(0);
+    let half = FlowMod {
+        cookie: Cookie(1),
+        cookie_mask: u64::MAX,
+        ..command(FlowModCommand::Delete)
+    };
+    bed.say(2, Body::FlowMod(Box::new(half)));
+    bed.switch.publish_ready(&mut bed.out);
+    bed.say(1, Body::BarrierRequest);
+    let request = MultipartRequest::Flow(Box::new(every_flow()));
+    bed.say(1, Body::MultipartRequest(request));
+    for _ in 0..100 {
+        assert!(bed.switch.dump(bed.now, conn(1), &mut bed.out));
+    }
+    assert!(bed.switch.is_delayed(conn(1)) && bed.sent(1).is_empty());
+    assert!(bed.switch.connections[&conn(1)].waiting < 10);
+    while bed.switch.is_busy() {
+        bed.turn();
+    }
+    assert!(bed.out.contains(&Output::More(conn(1))) && !bed.switch.is_delayed(conn(1)));
+    let mut said = bed.sent(1);
+    while bed.switch.is_dumping(conn(1)) {
+        bed.switch.dump(bed.now, conn(1), &mut bed.out);
+        said.extend(bed.sent(1));
+    }
+    assert_eq!(said.remove(0), Body::BarrierReply);
+    let is_last = |body: &Body| matches!(body, Body::MultipartReply(reply) if !reply.more);
+    assert_eq!(said.iter().position(is_last), Some(said.len() - 1));
+}
+
+#[test]
 fn who_is_behind_is_told_later_in_order_and_in_pieces() {
     let mut bed = bed(flow_flag::SEND_FLOW_REM);
     bed.switch.falls_behind(conn(2), &mut bed.out);
@@ -174,6 +289,8 @@ fn who_is_behind_is_told_later_in_order_and_in_pieces() {
     bed.publish();
     bed.say(2, Body::BarrierRequest);
     bed.publish();
+    bed.say(2, Body::EchoRequest(Default::default()));
+    bed.publish();
     assert!(bed.sent(2).is_empty());
     let (mut bodies, mut more) = (Vec::new(), true);
     while more {
@@ -182,6 +299,7 @@ fn who_is_behind_is_told_later_in_order_and_in_pieces() {
         assert!(said.len() <= 1 << 11);
         bodies.extend(said);
     }
+    assert!(matches!(bodies.pop(), Some(Body::EchoReply(_))));
     assert_eq!(bodies.pop(), Some(Body::BarrierReply));
     assert_eq!(bodies.len(), LEN as usize);
     let is_removal = |body: &Body| matches!(body, Body::FlowRemoved(_));
