@@ -175,7 +175,9 @@ fn a_wide_change_does_not_come_to_another_bridge_with_the_same_number() {
         }
         bed.switch.work(&mut bed.out);
     }
-    let again = bed.switch.add_bridge(bed.now, "br0", BridgeSettings::default());
+    let again = bed
+        .switch
+        .add_bridge(bed.now, "br0", BridgeSettings::default());
     assert_eq!(again, Ok(bed.bridge));
     bed.connect(3, ConnKind::Service, Version::V13);
     assert_eq!(bed.flow_mod(3, numbered(1)), Ok(()));
