@@ -431,7 +431,9 @@ proptest! {
         six: bool, tags in 0usize..3, size in 1600usize..20_000, mtu in 1280usize..1500, again in 600usize..1500,
         order in vec(any::<u16>(), 128), doubles in vec(0usize..64, 0..20), buffer in 700usize..3000,
     ) {
-        let mut bench = Bench::new(Limits::default());
+        // Buffers this small are more than a source may have of these by default.
+        let segmented = 4 * FRAGMENTS_MAX;
+        let mut bench = Bench::new(Limits { segmented, ..Limits::default() });
         bench.pool = SimPool::with_buffer_size(buffer);
         let frame = match six {
             true => v6(tags, 1, &[ipproto::HOP_BY_HOP, ipproto::ROUTING], ipproto::UDP, &payload(size)),
