@@ -101,10 +101,6 @@ impl Continuation {
         key.0[WORDS].copy_from_slice(&self.words);
         self.tunnel.lay(&mut key.0, 0);
     }
-    /// Makes a key fit for others again.
-    pub(super) fn lift(key: &mut Key) {
-        key.0[WORDS].fill(0);
-    }
     /// The BPDU that the part before counted.
     pub(super) fn bpdu(&self) -> bpdu::Kind {
         self.bpdu

@@ -5,7 +5,8 @@
 //! packet for that port. FLOOD and ALL are as many outputs. Where NORMAL sends to is only known when the program runs: each of its
 //! outputs goes on with a continuation, with the VLAN tag that its port wants.
 
-use super::pipeline::{Entry, Level, Outcome, Scope, Walk, refusal};
+use super::pipeline::{Entry, Level, Outcome, Scope, Walk};
+use super::send::refusal;
 use super::trace::Observer;
 use ofp::action::Action;
 use ofp::message::port_config;

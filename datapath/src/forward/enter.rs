@@ -33,10 +33,16 @@ pub(super) fn is_blind(view: &BridgeView) -> bool {
     view.plan.extract.depth() == Depth::None && !takes_fragments(view.config.frag)
 }
 
+/// The word of the ingress port; no output is in the action set yet.
+#[inline(always)]
+pub(super) fn in_port_word(in_port: PortNo) -> u64 {
+    u64::from(in_port.0) << 32 | u64::from(PortNo::UNSET.0)
+}
+
 /// Fills the words in front of the packet's own.
 #[inline]
 pub(super) fn begin(key: &mut Key, in_port: PortNo, words: Option<&TunnelWords>) {
-    key.0[word::IN_PORT] = u64::from(in_port.0) << 32 | u64::from(PortNo::UNSET.0);
+    key.0[word::IN_PORT] = in_port_word(in_port);
     match words {
         Some(words) => key.0[word::TUN_ID..word::METADATA].copy_from_slice(words),
         None => key.0[word::TUN_ID..word::METADATA].fill(0),

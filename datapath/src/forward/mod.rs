@@ -26,6 +26,7 @@ mod reassembly;
 mod reshape;
 mod rewrite;
 mod select;
+mod send;
 mod set;
 mod too_big;
 pub mod trace;

@@ -3,9 +3,9 @@
 
 use super::continuation::Continuation;
 use super::execute::{Context, Executor, Place};
-use super::pipeline::refusal;
 use super::program::Overlay;
 use super::rewrite;
+use super::send::refusal;
 use super::trace::Observer;
 use crate::edge::{Frame, Pool};
 use crate::model::id::PortId;

@@ -261,6 +261,9 @@ impl Overlay {
     /// The key words that are a tunnel's.
     pub const WORDS: Range<usize> = word::TUN_ID..word::METADATA;
 
+    /// Nothing was written.
+    pub const NOTHING: Overlay = Overlay(None);
+
     /// Those that are its options'.
     pub const OPTIONS: Range<usize> = word::TUN_METADATA..word::ETH_DST;
 

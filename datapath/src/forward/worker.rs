@@ -1,6 +1,7 @@
 //! A worker: owns its queues, its cache and its rings; handles what arrives, to completion.
 //! The rim calls [`Worker::poll`] in a loop with the time, and [`Worker::idle`] before it sleeps.
 
+mod burst;
 mod inject;
 
 use super::cache::{self, Cache, ENTRIES, Query};
@@ -27,6 +28,7 @@ use crate::model::snapshot::Snapshot;
 use crate::model::stats::WorkerStats;
 use crate::model::{BridgeId, DropReason};
 use crate::time::Time;
+use burst::Seen;
 use flow::extract::{self, Depth, Layout};
 use ofp::action::Action;
 use ofp::key::{Key, Match};
@@ -104,9 +106,10 @@ struct Core<P: Pool> {
     batch: Vec<Item<P::Frame>>,
     /// Continuations that are being handled, while they make further ones.
     going_on: Vec<Item<P::Frame>>,
-    keys: Box<[Key; BURST]>,
-    layouts: [Layout; BURST],
-    hashes: [u64; BURST],
+    key: Box<Key>,
+    /// What the rules look at in each packet of the batch: [`Cache::stride`] words for each.
+    rows: Vec<u64>,
+    seen: Seen,
     run: Run,
 }
 
@@ -124,9 +127,6 @@ pub struct Question<'a> {
     pub actions: Option<&'a [Action]>,
 }
 
-/// Stands for the hash of a packet whose program is that of the packet before it. No hash is 0.
-const AS_BEFORE: u64 = 0;
-
 /// Packets in a row that ran the same cached program, and are not yet credited: one update of the
 /// counters for a burst of one kind, instead of one per packet.
 #[derive(Default)]
@@ -136,6 +136,10 @@ struct Run {
     bytes: u64,
     /// Cache hits of the burst.
     hits: u64,
+    /// Lookups of one table, each with a match, that are not credited yet.
+    lookups: u64,
+    /// That table's counters.
+    table: u32,
 }
 
 impl<P: Pool> Worker<P> {
@@ -163,9 +167,9 @@ impl<P: Pool> Worker<P> {
                 frames: Vec::with_capacity(BURST),
                 batch: Vec::with_capacity(BURST),
                 going_on: Vec::new(),
-                keys: Box::new(std::array::from_fn(|_| Key::default())),
-                layouts: [Layout::default(); BURST],
-                hashes: [0; BURST],
+                key: Box::default(),
+                rows: Vec::new(),
+                seen: Seen::default(),
                 run: Run::default(),
             },
             packet_outs: [0; 2],
@@ -332,8 +336,9 @@ impl<P: Pool> Core<P> {
         if self.version != snapshot.version {
             self.version = snapshot.version;
             let bridges = snapshot.bridges.iter().flatten();
-            let widest = bridges.map(|bridge| bridge.plan.arrival.len()).max();
+            let widest = bridges.map(|bridge| bridge.plan.row.len() + 1).max();
             self.cache.reserve(widest.unwrap_or(0));
+            self.rows.resize(self.cache.stride() * BURST, 0);
         }
     }
     /// Handles the frames that a port received.
@@ -408,15 +413,16 @@ impl<P: Pool> Core<P> {
         let Some(view) = cx.snapshot.bridge(id).filter(|view| is_blind(view)) else {
             return false;
         };
-        let key = &mut self.keys[0];
-        begin(key, in_port, None);
+        begin(&mut self.key, in_port, None);
+        let row = &mut self.rows[..view.plan.row.len() + 1];
+        let context = cache::context(id, 0, view);
         let query = Query {
-            hash: cache::hash(id, 0, view, key),
+            hash: cache::pack(context, &view.plan.row, &self.key.0, row),
+            row,
             bridge: id,
-            continuation: 0,
             view,
             version: cx.snapshot.version,
-            key,
+            key: Some(&self.key),
         };
         let Some(entry) = self.cache.find(&query) else {
             return false;
@@ -497,296 +503,5 @@ impl<P: Pool> Core<P> {
         }
         self.executor.words.clear();
         self.executor.options.clear();
-    }
-    /// Handles the batch: keys and hashes of all, then one after the other.
-    fn burst<O: Observer>(&mut self, cx: Context<'_>, o: &mut O) {
-        debug_assert!(self.batch.len() <= BURST);
-        for item in &self.batch {
-            item.frame.prefetch();
-        }
-        let mut before = None;
-        for (index, item) in self.batch.iter().enumerate() {
-            let Some(view) = cx.snapshot.bridge(item.bridge) else {
-                continue;
-            };
-            let config = &view.config;
-            let has_only_port = view.plan.arrival.len() == 1;
-            let words = if has_only_port { NO_WORDS } else { item.words };
-            let came = (item.bridge, item.in_port, words);
-            let then = item.resume.as_deref();
-            if !O::EXPLAINS && before == Some(came) && then.is_none() && is_blind(view) {
-                // No rule looks at packets, so that this one's key is that of the one before.
-                self.hashes[index] = AS_BEFORE;
-                self.layouts[index] = Layout::default();
-                continue;
-            }
-            let key = &mut self.keys[index];
-            let words = self.executor.words.get(item.words as usize);
-            begin(key, item.in_port, words);
-            if let Some(options) = self.executor.options_of(item.words) {
-                key.0[Overlay::OPTIONS].copy_from_slice(options);
-            }
-            let cached_as = then.map_or(Some(0), |then| then.cached_as(view));
-            let plan = match cached_as {
-                None => extract::Plan::FULL.with_max_tags(VLAN_LIMIT),
-                Some(_) if takes_fragments(config.frag) => {
-                    extract::Plan::new(view.plan.words, Depth::L3).with_max_tags(VLAN_LIMIT)
-                }
-                Some(_) => view.plan.extract,
-            };
-            if let Some(then) = then {
-                then.lay(key);
-            }
-            let frame = &item.frame;
-            let layout = extract::extract(frame.head(), frame.size(), &plan, key);
-            if layout.frag != 0 && config.frag == FRAG_NORMAL {
-                hide_ports(key);
-            }
-            self.layouts[index] = layout;
-            self.hashes[index] = cache::hash(item.bridge, cached_as.unwrap_or(0), view, key);
-            // A runt is refused before its program is looked for.
-            let is_usual = frame.head().len() >= RUNT && then.is_none();
-            before = is_usual.then_some(came);
-        }
-        let mut batch = std::mem::take(&mut self.batch);
-        for (index, mut item) in batch.drain(..).enumerate() {
-            if let Some(then) = item.resume.take() {
-                self.resumed(cx, index, item, &then, o);
-                Continuation::lift(&mut self.keys[index]);
-            } else {
-                let has_options = self.executor.options_of(item.words).is_some();
-                self.packet(cx, index, item, o);
-                if has_options {
-                    Continuation::lift(&mut self.keys[index]);
-                }
-            }
-        }
-        self.batch = batch;
-        self.credit_run(cx.now);
-        let hits = &self.executor.stats.worker[2];
-        hits.store(
-            hits.load(Relaxed) + std::mem::take(&mut self.run.hits),
-            Relaxed,
-        );
-    }
-    /// Credits the packets of the run that ends.
-    #[inline]
-    fn credit_run(&mut self, now: Time) {
-        let Run {
-            entry,
-            packets,
-            bytes,
-            ..
-        } = self.run;
-        if packets > 0 {
-            let (bridge, program) = self.cache.entry(entry);
-            credit(&self.executor.stats, bridge, program, packets, bytes, now);
-            (self.run.packets, self.run.bytes) = (0, 0);
-        }
-    }
-    fn packet<O: Observer>(
-        &mut self,
-        cx: Context<'_>,
-        index: usize,
-        item: Item<P::Frame>,
-        o: &mut O,
-    ) {
-        let Item {
-            mut frame,
-            bridge,
-            in_port,
-            words,
-            nesting,
-            ..
-        } = item;
-        let Some(view) = cx.snapshot.bridge(bridge) else {
-            return self.executor.drop(frame, DropReason::NoPort, o);
-        };
-        o.enters(
-            view,
-            format_args!("in_port {in_port}, {} bytes", frame.size()),
-        );
-        self.executor.look_for_bpdu(cx, view, in_port, frame.head());
-        let layout = self.layouts[index];
-        if let Some(reason) = refuse(cx, view, &in_port, frame.head(), &layout, nesting) {
-            return self.executor.drop(frame, reason, o);
-        }
-        let mut at = Place {
-            view,
-            bridge,
-            in_port,
-            words,
-            nesting,
-            layout,
-        };
-        if layout.frag != 0 && view.config.frag == FRAG_REASSEMBLE {
-            let (then, executor) = (Then::Bridge(at.item((), None)), &mut self.executor);
-            match executor.hold(cx, Purpose::Arrival, bridge, then, frame, o) {
-                Some(other) => frame = other,
-                None => return,
-            }
-        }
-        let (key, hash, version) = (&self.keys[index], self.hashes[index], cx.snapshot.version);
-        if O::EXPLAINS {
-            if let Some(walk) = Walk::new(cx.snapshot, bridge, key, &mut self.scratch, o) {
-                walk.tables();
-            }
-            return self.run_scratch(cx, &mut at, frame, o);
-        }
-        let query = Query {
-            hash,
-            bridge,
-            continuation: 0,
-            view,
-            version,
-            key,
-        };
-        let found = match hash {
-            AS_BEFORE => Some(self.run.entry),
-            _ => self.cache.find(&query),
-        };
-        self.run_cached(cx, index, found, &mut at, None, frame, o);
-    }
-    /// Handles a frame that goes on with a continuation.
-    // Not inlined: the loop is for those without.
-    #[inline(never)]
-    fn resumed<O: Observer>(
-        &mut self,
-        cx: Context<'_>,
-        index: usize,
-        item: Item<P::Frame>,
-        then: &Arc<Continuation>,
-        o: &mut O,
-    ) {
-        let Item {
-            mut frame, bridge, ..
-        } = item;
-        let Some(view) = cx.snapshot.bridge(bridge) else {
-            return self.executor.drop(frame, DropReason::NoPort, o);
-        };
-        o.enters(view, format_args!("{} bytes go on", frame.size()));
-        o.resumes(then.origin());
-        if frame.head().len() < RUNT {
-            return self.executor.drop(frame, DropReason::Malformed, o);
-        }
-        self.executor.bpdu = match bpdu::recognise_frame(frame.head()) {
-            bpdu::Kind::None => then.bpdu(),
-            kind => kind,
-        };
-        let mut at = Place {
-            view,
-            bridge,
-            in_port: item.in_port,
-            words: item.words,
-            nesting: item.nesting,
-            layout: self.layouts[index],
-        };
-        if then.begins() {
-            let (layout, head) = (at.layout, frame.head());
-            if let Some(reason) = refuse(cx, view, &at.in_port, head, &layout, at.nesting) {
-                return self.executor.drop(frame, reason, o);
-            }
-            if layout.frag != 0 && view.config.frag == FRAG_REASSEMBLE {
-                let way = Then::Bridge(at.item((), Some(then)));
-                match self
-                    .executor
-                    .hold(cx, Purpose::Arrival, bridge, way, frame, o)
-                {
-                    Some(other) => frame = other,
-                    None => return,
-                }
-            }
-        }
-        let key = &self.keys[index];
-        match then.cached_as(view) {
-            Some(continuation) if !O::EXPLAINS => {
-                let query = Query {
-                    hash: self.hashes[index],
-                    bridge,
-                    continuation,
-                    view,
-                    version: cx.snapshot.version,
-                    key,
-                };
-                let found = self.cache.find(&query);
-                self.run_cached(cx, index, found, &mut at, Some(then), frame, o);
-            }
-            _ => {
-                if let Some(walk) = Walk::new(cx.snapshot, bridge, key, &mut self.scratch, o) {
-                    walk.resume(then);
-                }
-                self.run_scratch(cx, &mut at, frame, o);
-            }
-        }
-    }
-    /// Runs the program that was found in the cache, or is found now.
-    #[allow(clippy::too_many_arguments, reason = "they are the packet's")]
-    #[inline(always)]
-    fn run_cached<O: Observer>(
-        &mut self,
-        cx: Context<'_>,
-        index: usize,
-        found: Option<usize>,
-        at: &mut Place<'_>,
-        then: Option<&Continuation>,
-        frame: P::Frame,
-        o: &mut O,
-    ) {
-        self.run.hits += u64::from(found.is_some());
-        let entry = match found {
-            Some(entry) => entry,
-            None => self.walk(cx, index, at, then, o),
-        };
-        if entry != self.run.entry {
-            self.credit_run(cx.now);
-            self.run.entry = entry;
-        }
-        self.run.packets += 1;
-        self.run.bytes += frame.size() as u64;
-        let (_, program) = self.cache.entry(entry);
-        execute(&mut self.executor, cx, at, program, frame, o);
-    }
-    /// Finds the program of a packet that the cache does not know, and keeps it there.
-    #[cold]
-    fn walk<O: Observer>(
-        &mut self,
-        cx: Context<'_>,
-        index: usize,
-        at: &Place<'_>,
-        then: Option<&Continuation>,
-        o: &mut O,
-    ) -> usize {
-        // The entry that is replaced may be that of the run.
-        self.credit_run(cx.now);
-        let misses = &self.executor.stats.worker[3];
-        misses.store(misses.load(Relaxed) + 1, Relaxed);
-        let query = Query {
-            hash: self.hashes[index],
-            bridge: at.bridge,
-            continuation: then.and_then(|then| then.cached_as(at.view)).unwrap_or(0),
-            view: at.view,
-            version: cx.snapshot.version,
-            key: &self.keys[index],
-        };
-        if let Some(walk) = Walk::new(cx.snapshot, at.bridge, query.key, &mut self.scratch, o) {
-            match then {
-                Some(then) => walk.resume(then),
-                None => walk.tables(),
-            }
-        }
-        self.cache.insert(&query, &mut self.scratch)
-    }
-    /// Credits and runs a program that is not cached.
-    fn run_scratch<O: Observer>(
-        &mut self,
-        cx: Context<'_>,
-        at: &mut Place<'_>,
-        frame: P::Frame,
-        o: &mut O,
-    ) {
-        let (stats, bytes) = (&self.executor.stats, frame.size() as u64);
-        credit(stats, at.bridge, &self.scratch, 1, bytes, cx.now);
-        let program = &self.scratch;
-        execute(&mut self.executor, cx, at, program, frame, o);
     }
 }

@@ -23,6 +23,11 @@ pub struct Plan {
     /// What tells packets apart when they arrive: words that matter and may differ then (registers
     /// and metadata start as 0), with their masks. The ingress port always does.
     pub arrival: Box<[(u8, u64)]>,
+    /// The same, with nothing behind it, so that it has one element less than a multiple of [`ROW`]: with what the cache puts
+    /// in front, that is what it compares at once.
+    pub row: Box<[(u8, u64)]>,
+    /// The same for plain packets (`extract::plain`): 0 is the ingress port, 1 to 5 are the packet's words, 6 is none of these.
+    pub plain_row: Box<[(u8, u64)]>,
     /// Changes whenever the above does.
     pub generation: u64,
 }
@@ -37,6 +42,12 @@ const OPTIONS: std::ops::Range<usize> = word::TUN_METADATA..word::ETH_DST;
 /// The word and bits of the ingress port.
 const INGRESS: (u8, u64) = (word::IN_PORT as u8, 0xffff_ffff_0000_0000);
 
+/// No bit of any word.
+const NOTHING: (u8, u64) = (word::IN_PORT as u8, 0);
+
+/// Words that are compared at once.
+pub const ROW: usize = 4;
+
 impl Default for Plan {
     fn default() -> Plan {
         Plan {
@@ -45,6 +56,8 @@ impl Default for Plan {
             masks: [0; WORDS],
             extract: extract::Plan::new(WordSet::EMPTY, Depth::None).with_max_tags(VLAN_LIMIT),
             arrival: Box::new([INGRESS]),
+            row: Box::new([INGRESS, NOTHING, NOTHING]),
+            plain_row: Box::new([INGRESS, NOTHING, NOTHING]),
             generation: 0,
         }
     }
@@ -91,6 +104,10 @@ impl Plan {
         self.arrival = std::iter::once(INGRESS)
             .chain(others.map(|index| (index as u8, self.masks[index])))
             .collect();
+        let padding = (self.arrival.len() + 1).next_multiple_of(ROW) - 1 - self.arrival.len();
+        let padding = std::iter::repeat_n(NOTHING, padding);
+        self.row = self.arrival.iter().copied().chain(padding).collect();
+        self.plain_row = self.row.iter().map(as_plain).collect();
     }
     /// A rule was removed; `generation` is that of this change.
     pub fn remove(&mut self, rule: &Rule, generation: u64) {
@@ -120,6 +137,17 @@ impl Plan {
             }
         }
     }
+}
+
+/// Where a word of the key is among those of a plain packet.
+fn as_plain(&(index, mask): &(u8, u64)) -> (u8, u64) {
+    let index = usize::from(index);
+    let place = match extract::PLAIN.iter().position(|word| *word == index) {
+        Some(place) => 1 + place,
+        None if index == word::IN_PORT => 0,
+        None => 1 + extract::PLAIN.len(),
+    };
+    (place as u8, mask)
 }
 
 /// What the walk looks at that a group hashes: what is not the packet's, which the step reads itself.

@@ -72,8 +72,8 @@ impl<const N: usize> Slab<N> {
 
 /// The counters of one worker.
 pub struct WorkerStats {
-    /// Per rule: packets, bytes, time of last use.
-    pub rules: Slab<3>,
+    /// Per rule: packets, bytes, time of last use; the fourth is there so that they share a line.
+    pub rules: Slab<4>,
     /// Per table: lookups, matches.
     pub tables: Slab<2>,
     /// Per port: the fields of `PortTotals` in order.

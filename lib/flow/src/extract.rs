@@ -62,9 +62,13 @@ impl Plan {
     }
 
     /// The same plan with another number of VLAN tags to look behind (at most 2).
-    pub fn with_max_tags(self, max_tags: u8) -> Plan {
+    pub const fn with_max_tags(self, max_tags: u8) -> Plan {
         Plan {
-            max_tags: max_tags.min(MAX_TAGS),
+            max_tags: if max_tags < MAX_TAGS {
+                max_tags
+            } else {
+                MAX_TAGS
+            },
             ..self
         }
     }
@@ -95,6 +99,72 @@ pub struct Layout {
     pub tags: u8,
     /// [`FRAG_ANY`] and [`FRAG_LATER`].
     pub frag: u8,
+}
+
+/// The words of a packet as most are, see [`plain`]; in the order of these numbers.
+pub type PlainWords = [u64; 5];
+
+/// The words that [`plain`] gives, in its order.
+pub const PLAIN: [usize; 5] = [word::ETH_DST, word::ETH_SRC, word::IPV4, word::IP, word::L4];
+
+/// The layout of a packet that [`plain`] knows.
+pub const PLAIN_LAYOUT: Layout = Layout {
+    l2_5: 14,
+    l3: 14,
+    l4: 34,
+    tags: 0,
+    frag: 0,
+};
+
+/// What [`extract`] finds in a packet as most are: IPv4 without options, no fragment, no VLAN tag, and, `with_l4`, UDP or TCP. Its
+/// other words are zero. `None`: it is another one, or may be; ask [`extract`].
+#[inline(always)]
+pub fn plain(head: &[u8], size: usize, with_l4: bool) -> Option<PlainWords> {
+    const L3: usize = ethernet::Header::SIZE;
+    const L4: usize = L3 + ipv4::Header::SIZE;
+    const VERSION_4_SIZE_5: u32 = (ethertype::IPV4 as u32) << 8 | 0x45;
+    const FRAGMENT: u16 = 0x3fff;
+    let bytes: &[u8; L4 + udp::Header::SIZE] = head.first_chunk()?;
+    let at = |place: usize| {
+        bytes[place..]
+            .first_chunk()
+            .map_or(0, |b| u64::from_be_bytes(*b))
+    };
+    let [first, second] = [at(0), at(6)];
+    let types = at(8);
+    let begin = at(L3 + 2);
+    let (total, flags) = ((begin >> 48) as usize, (begin >> 16) as u16);
+    let end = L3 + total;
+    if (types as u32) >> 8 != VERSION_4_SIZE_5
+        || flags & FRAGMENT != 0
+        || total < ipv4::Header::SIZE + udp::Header::SIZE
+        || end > size
+        || size - end > MAX_PADDING
+    {
+        return None;
+    }
+    let (ttl, protocol) = (bytes[L3 + 8], bytes[L3 + 9]);
+    let ports = at(L4) >> 32 << 32;
+    let l4 = match protocol {
+        _ if !with_l4 => 0,
+        ipproto::UDP => ports,
+        ipproto::TCP => {
+            let (header, _) = tcp::Header::parse(head.get(L4..end.min(head.len()))?)?;
+            let room = end.min(head.len()) - L4;
+            if !(tcp::Header::SIZE..=room).contains(&header.header_size()) {
+                return None;
+            }
+            ports | u64::from(header.flags()) << 16
+        }
+        _ => return None,
+    };
+    Some([
+        first & !0xffff | u64::from(ethertype::IPV4),
+        second & !0xffff,
+        at(L3 + 12),
+        ip_word(protocol, types as u8, ttl, 0, 0),
+        l4,
+    ])
 }
 
 /// Fills the packet's words of `key` (from `ETH_DST` on; the metadata before them is the caller's) as far as
@@ -577,6 +647,40 @@ mod tests {
     }
 
     proptest! {
+        /// Frames that are plain but for a few bytes; whatever is said of them has to be true.
+        #[test]
+        fn plain_packets_are_extracted_the_same(
+            tcp in any::<bool>(), l4 in vec(any::<u8>(), 28), changes in vec((0usize..62, any::<u8>()), 0..3),
+            cut in 0usize..4, more in 0usize..3, with_l4 in any::<bool>(),
+        ) {
+            let mut frame = hex("000000000002 000000000001 0800 45b8 0030 0000 4000 40 11 0000 0a000001 0a000002");
+            frame[23] = if tcp { ipproto::TCP } else { ipproto::UDP };
+            frame.extend(l4);
+            for (at, value) in changes {
+                frame[at] = value;
+            }
+            if tcp && cut % 2 == 0 {
+                frame[46] = 0x50;
+            }
+            frame.truncate(62 - if cut == 3 { 25 } else { 0 });
+            let size = frame.len() + more;
+            if let Some(words) = plain(&frame, size, with_l4) {
+                let mut key = Key::default();
+                let depth = if with_l4 { Depth::L4 } else { Depth::L3 };
+                let layout = extract(&frame, size, &Plan::new(WordSet::EMPTY, depth), &mut key);
+                prop_assert_eq!(layout, PLAIN_LAYOUT);
+                for (index, word) in PLAIN.into_iter().zip(words) {
+                    prop_assert_eq!(std::mem::take(&mut key.0[index]), word);
+                }
+                prop_assert_eq!(key, Key::default());
+            } else {
+                // It is not only to be true, but for usual packets, too.
+                let is_usual = !tcp && frame.len() == 62 && frame[..42] == hex(
+                    "000000000002 000000000001 0800 45b8 0030 0000 4000 40 11 0000 0a000001 0a000002")[..];
+                prop_assert!(!is_usual);
+            }
+        }
+
         #[test]
         fn noise_never_panics(noise in vec(any::<u8>(), 0..120), kind in 0usize..7, size in 0usize..200) {
             let types = [0x8100u16, 0x0800, 0x86dd, 0x0806, 0x8847, 0x88e7, 0x0026];

@@ -1,0 +1,272 @@
+//! A switch with two ports in memory, whose frames cost what a device's do: a buffer is taken, the bytes are copied
+//! into it, and it is given back.
+
+use datapath::control::*;
+use datapath::edge::{Frame, HEADROOM, Offload, Pool, PortState, Rx, Tx};
+use datapath::forward::worker::{Team, Worker};
+use datapath::fragment::Secret;
+use datapath::model::event::{COMMANDS, Command, EVENTS, Event};
+use datapath::model::stats::Stats;
+use datapath::time::Time;
+use ofp::message::*;
+use ofp::text::{PortMap, read_flow_mod, read_group_mod, read_meter_mod};
+use ofp::types::{Version, Xid};
+use std::sync::{Arc, Mutex};
+
+/// Bytes of a buffer, headroom included.
+const BUFFER: usize = 2048;
+/// Between two polls.
+const TICK: Time = Time(2_000);
+const CONN: ConnId = ConnId(1);
+const RAW: [u8; 96] = [0; 96];
+
+struct Buffer {
+    start: u16,
+    end: u16,
+    offload: Offload,
+    bytes: [u8; BUFFER],
+}
+
+/// A frame in one buffer; a pointer to move, as an mbuf is.
+pub struct BenchFrame(Box<Buffer>);
+
+impl BenchFrame {
+    fn new() -> BenchFrame {
+        BenchFrame(Box::new(Buffer {
+            start: HEADROOM as u16,
+            end: HEADROOM as u16,
+            offload: Offload::default(),
+            bytes: [0; BUFFER],
+        }))
+    }
+    fn fill(&mut self, bytes: &[u8]) {
+        let buffer = &mut *self.0;
+        buffer.start = HEADROOM as u16;
+        buffer.end = (HEADROOM + bytes.len()) as u16;
+        buffer.offload = Offload::default();
+        buffer.bytes[HEADROOM..HEADROOM + bytes.len()].copy_from_slice(bytes);
+    }
+}
+
+impl Frame for BenchFrame {
+    fn size(&self) -> usize {
+        usize::from(self.0.end - self.0.start)
+    }
+    fn head(&self) -> &[u8] {
+        &self.0.bytes[usize::from(self.0.start)..usize::from(self.0.end)]
+    }
+    fn head_mut(&mut self) -> &mut [u8] {
+        &mut self.0.bytes[usize::from(self.0.start)..usize::from(self.0.end)]
+    }
+    fn push(&mut self, size: usize) -> Option<&mut [u8]> {
+        self.0.start = self.0.start.checked_sub(size as u16)?;
+        let start = usize::from(self.0.start);
+        Some(&mut self.0.bytes[start..start + size])
+    }
+    fn pull(&mut self, size: usize) -> bool {
+        let fits = size <= self.size();
+        self.0.start += if fits { size as u16 } else { 0 };
+        fits
+    }
+    fn trim(&mut self, size: usize) {
+        self.0.end = self.0.end.min(self.0.start + size as u16);
+    }
+    fn for_each_segment(&self, f: &mut dyn FnMut(&[u8])) {
+        f(self.head());
+    }
+    fn offload(&self) -> Offload {
+        self.0.offload
+    }
+    fn set_offload(&mut self, offload: Offload) {
+        self.0.offload = offload;
+    }
+}
+
+/// Buffers that nobody uses.
+type Free = Arc<Mutex<Vec<BenchFrame>>>;
+
+struct BenchPool(Free);
+
+impl Pool for BenchPool {
+    type Frame = BenchFrame;
+    fn alloc(&mut self, size: usize) -> Option<BenchFrame> {
+        let mut frame = self.0.lock().ok()?.pop()?;
+        frame.0.start = HEADROOM as u16;
+        frame.0.end = (HEADROOM + size) as u16;
+        frame.0.offload = Offload::default();
+        Some(frame)
+    }
+    fn copy(&mut self, frame: &BenchFrame) -> Option<BenchFrame> {
+        let mut copy = self.alloc(0)?;
+        copy.fill(frame.head());
+        copy.0.offload = frame.0.offload;
+        Some(copy)
+    }
+    fn free(&mut self, frames: &mut Vec<BenchFrame>) {
+        self.0.lock().expect("nobody panics").append(frames);
+    }
+    fn write(&mut self, frame: &mut BenchFrame, offset: usize, bytes: &[u8]) {
+        frame.head_mut()[offset..offset + bytes.len()].copy_from_slice(bytes);
+    }
+}
+
+/// Gives the same frames again and again.
+struct Replay {
+    free: Free,
+    frames: Arc<[Vec<u8>]>,
+    next: usize,
+}
+
+impl Rx<BenchFrame> for Replay {
+    fn rx(&mut self, out: &mut Vec<BenchFrame>, max: usize) {
+        let mut free = self.free.lock().expect("nobody panics");
+        let first = free.len().saturating_sub(max);
+        for mut frame in free.drain(first..) {
+            frame.fill(&self.frames[self.next]);
+            self.next += 1;
+            if self.next == self.frames.len() {
+                self.next = 0;
+            }
+            out.push(frame);
+        }
+    }
+}
+
+/// Takes what is sent, and counts it.
+struct Sink {
+    free: Free,
+    sent: Arc<Mutex<u64>>,
+}
+
+impl Tx<BenchFrame> for Sink {
+    fn tx(&mut self, frames: &mut Vec<BenchFrame>) {
+        *self.sent.lock().expect("nobody panics") += frames.len() as u64;
+        self.free.lock().expect("nobody panics").append(frames);
+    }
+}
+
+/// See the file's description.
+pub struct Rig {
+    switch: Switch,
+    worker: Worker<BenchPool>,
+    _commands: rtrb::Producer<Command<BenchFrame>>,
+    _events: rtrb::Consumer<Event>,
+    now: Time,
+    sent: Arc<Mutex<u64>>,
+    out: Vec<Output>,
+}
+
+impl Rig {
+    /// A bridge with the ports 1 and 2; `frames` arrive at the first one.
+    pub fn new(frames: Vec<Vec<u8>>) -> Rig {
+        let stats = Stats::default();
+        let counters = stats.register_worker();
+        let mut switch = Switch::new(stats);
+        let now = Time::secs(1000);
+        let settings = BridgeSettings {
+            has_controllers: true,
+            ..Default::default()
+        };
+        let mut out = Vec::new();
+        let bridge = switch.add_bridge(now, "br0", settings).expect("valid");
+        let buffers: Free = Arc::new(Mutex::new((0..512).map(|_| BenchFrame::new()).collect()));
+        let sent = Arc::new(Mutex::new(0));
+        let (events_in, events) = rtrb::RingBuffer::new(EVENTS);
+        let (mut commands, commands_out) = rtrb::RingBuffer::new(COMMANDS);
+        let team = Team::of(1, Secret::new(1)).pop().expect("one");
+        let (pool, reader) = (BenchPool(buffers.clone()), switch.publisher().reader());
+        let worker = Worker::new(reader, counters, pool, events_in, commands_out, team);
+        let frames: Arc<[Vec<u8>]> = frames.into();
+        for number in 1..=2 {
+            let mut settings = PortSettings::new(&format!("p{number}"), PortType::Device);
+            settings.number_request = Some(number);
+            let added = switch.add_port(now, bridge, settings, &mut out);
+            let (port, _) = added.expect("valid");
+            let state = PortState {
+                link_up: true,
+                admin_up: true,
+                mtu: 1500,
+                mac: [2, 0, 0, 0, 1, number as u8],
+                ..Default::default()
+            };
+            switch.set_port_state(port, state, &mut out);
+            let (free, sent) = (buffers.clone(), sent.clone());
+            let tx = Box::new(Sink { free, sent });
+            commands.push(Command::AddTx { port, tx }).expect("room");
+            if number == 1 {
+                let rx = Box::new(Replay {
+                    free: buffers.clone(),
+                    frames: frames.clone(),
+                    next: 0,
+                });
+                commands.push(Command::AddRx { port, rx }).expect("room");
+            }
+        }
+        let settings = ConnSettings {
+            bridge,
+            kind: ConnKind::Service,
+            version: Version::V13,
+            packet_in_limit: None,
+            events: false,
+            auxiliary: None,
+        };
+        switch.connect(now, CONN, settings);
+        let mut rig = Rig {
+            switch,
+            worker,
+            _commands: commands,
+            _events: events,
+            now,
+
+            sent,
+            out,
+        };
+        rig.publish();
+        rig
+    }
+    fn publish(&mut self) {
+        self.worker.idle();
+        assert!(self.switch.publish(&mut self.out), "nobody reads");
+        for output in self.out.drain(..) {
+            if let Output::Send(_, message) = output
+                && let Body::Error(error) = message.body
+            {
+                panic!("{error:?}");
+            }
+        }
+    }
+    /// A line as `ofctl` takes them, behind `group`, `meter` or nothing.
+    pub fn configure(&mut self, lines: impl IntoIterator<Item = String>) {
+        let ports = PortMap::default();
+        for line in lines {
+            let body = match line.split_once(' ') {
+                Some(("group", rest)) => {
+                    let group = read_group_mod(rest, Some(GroupCommand::Add), &ports);
+                    Body::GroupMod(Box::new(group.expect("a group")))
+                }
+                Some(("meter", rest)) => {
+                    let meter = read_meter_mod(rest, MeterCommand::Add);
+                    Body::MeterMod(Box::new(meter.expect("a meter")))
+                }
+                _ => {
+                    let flow = read_flow_mod(&line, Some(FlowModCommand::Add), &ports);
+                    Body::FlowMod(Box::new(flow.expect("a flow")))
+                }
+            };
+            let message = Message { xid: Xid(1), body };
+            self.switch
+                .message(self.now, CONN, message, &RAW, &mut self.out);
+        }
+        self.publish();
+    }
+    /// Forwards for so many polls; the frames that left.
+    pub fn forward(&mut self, polls: usize) -> u64 {
+        let before = *self.sent.lock().expect("nobody panics");
+        for _ in 0..polls {
+            // As slow as it goes: the clock only has to move.
+            self.now = self.now + TICK;
+            self.worker.poll(self.now);
+        }
+        *self.sent.lock().expect("nobody panics") - before
+    }
+}

@@ -1,0 +1,483 @@
+//! A burst: the keys of all its packets, then their entries in the cache, then what becomes of each, one after the other.
+//! In passes, so that the memory that all of them need is waited for at once.
+
+use super::*;
+use crate::forward::cache::Kind;
+use crate::forward::enter::in_port_word;
+use crate::model::BridgeView;
+use ofp::key::word;
+
+/// Stands for the hash of a packet whose program is that of the packet before it. No hash is 0.
+const AS_BEFORE: u64 = 0;
+/// Stands for the entry of a packet that the cache does not know.
+const NO_ENTRY: u32 = u32::MAX;
+
+/// How packets are parsed whose programs are not cached.
+const WHOLE: extract::Plan = extract::Plan::FULL.with_max_tags(VLAN_LIMIT);
+
+/// What is known of the packets of a burst before their turn comes.
+#[derive(Default)]
+pub(super) struct Seen {
+    layouts: [Layout; BURST],
+    hashes: [u64; BURST],
+    entries: [u32; BURST],
+}
+
+/// Where a packet comes in: bridge, port, its tunnel words, and how deep it is.
+type Came = (BridgeId, PortNo, u32, Nesting);
+
+/// How packets enter a bridge.
+struct Entrance<'s> {
+    bridge: BridgeId,
+    view: &'s BridgeView,
+    plan: extract::Plan,
+    /// See [`cache::context`].
+    context: u64,
+    /// Length of a row.
+    len: usize,
+    /// No rule looks at packets.
+    is_blind: bool,
+    /// No rule looks at the tunnel that they came through.
+    is_flat: bool,
+    needs_l4: bool,
+}
+
+impl<'s> Entrance<'s> {
+    fn new(bridge: BridgeId, view: &'s BridgeView) -> Entrance<'s> {
+        let plan = match takes_fragments(view.config.frag) {
+            true => extract::Plan::new(view.plan.words, Depth::L3).with_max_tags(VLAN_LIMIT),
+            false => view.plan.extract,
+        };
+        let looks_at = |from, to| view.plan.words.intersects(from, to);
+        Entrance {
+            bridge,
+            view,
+            plan,
+            context: cache::context(bridge, 0, view),
+            len: view.plan.row.len() + 1,
+            is_blind: is_blind(view),
+            is_flat: !looks_at(word::TUN_ID, word::METADATA)
+                && !looks_at(word::TUN_METADATA, word::ETH_DST),
+            needs_l4: plan.depth() == Depth::L4,
+        }
+    }
+}
+
+/// What a packet brings beside its bytes.
+struct Brought<'a> {
+    in_port: PortNo,
+    words: u32,
+    then: Option<&'a Continuation>,
+}
+
+/// Fills the key of a packet.
+fn fill_key<P: Pool>(
+    key: &mut Key,
+    executor: &Executor<P>,
+    view: &BridgeView,
+    plan: &extract::Plan,
+    came: Brought<'_>,
+    frame: &P::Frame,
+) -> Layout {
+    key.0[word::METADATA..word::ETH_DST].fill(0);
+    begin(key, came.in_port, executor.words.get(came.words as usize));
+    if let Some(options) = executor.options_of(came.words) {
+        key.0[Overlay::OPTIONS].copy_from_slice(options);
+    }
+    if let Some(then) = came.then {
+        then.lay(key);
+    }
+    let layout = extract::extract(frame.head(), frame.size(), plan, key);
+    if layout.frag != 0 && view.config.frag == FRAG_NORMAL {
+        hide_ports(key);
+    }
+    layout
+}
+
+impl<P: Pool> Core<P> {
+    /// Handles the batch.
+    pub(super) fn burst<O: Observer>(&mut self, cx: Context<'_>, o: &mut O) {
+        debug_assert!(self.batch.len() <= BURST);
+        let mut batch = std::mem::take(&mut self.batch);
+        for item in &batch {
+            item.frame.prefetch();
+        }
+        self.look::<O>(cx, &batch);
+        let inserted = self.cache.inserted;
+        if !O::EXPLAINS {
+            self.seek(cx, &batch);
+        }
+        for (index, item) in batch.drain(..).enumerate() {
+            if self.cache.inserted != inserted {
+                // What was found may be another's now, and what was not may be there.
+                self.seen.entries[index] = NO_ENTRY;
+            }
+            // In parts: to copy an item right after it was written in parts waits for the stores (25 cycles).
+            let Item {
+                frame,
+                bridge,
+                in_port,
+                words,
+                nesting,
+                resume,
+            } = item;
+            let at = (bridge, in_port, words, nesting);
+            match resume {
+                None => self.packet(cx, index, at, frame, o),
+                Some(then) => self.resumed(cx, index, at, &then, frame, o),
+            }
+        }
+        self.batch = batch;
+        self.credit_run(cx.now);
+        self.credit_table();
+        let hits = &self.executor.stats.worker[2];
+        let new = std::mem::take(&mut self.run.hits);
+        hits.store(hits.load(Relaxed) + new, Relaxed);
+    }
+    /// Fills the rows of all, and hashes them.
+    fn look<O: Observer>(&mut self, cx: Context<'_>, batch: &[Item<P::Frame>]) {
+        let stride = self.cache.stride();
+        let mut entrance: Option<Entrance<'_>> = None;
+        let mut before = None;
+        for (index, item) in batch.iter().enumerate() {
+            if entrance
+                .as_ref()
+                .is_none_or(|there| there.bridge != item.bridge)
+            {
+                let view = cx.snapshot.bridge(item.bridge);
+                entrance = view.map(|view| Entrance::new(item.bridge, view));
+            }
+            let Some(there) = &entrance else {
+                continue;
+            };
+            let frame = &item.frame;
+            let (hash, layout) = (&mut self.seen.hashes[index], &mut self.seen.layouts[index]);
+            let row = &mut self.rows[index * stride..][..there.len];
+            if item.resume.is_none() && !O::EXPLAINS {
+                let has_words = item.words != NO_WORDS && !there.is_flat;
+                if there.is_blind && !has_words {
+                    // No rule looks at packets, so that this one's key is that of the one before. A runt is refused
+                    // before its program is looked for.
+                    let came = (item.bridge, item.in_port);
+                    if before == Some(came) {
+                        (*hash, *layout) = (AS_BEFORE, Layout::default());
+                        continue;
+                    }
+                    before = (frame.head().len() >= RUNT).then_some(came);
+                } else {
+                    before = None;
+                    if !has_words
+                        && let Some([a, b, c, d, e]) =
+                            extract::plain(frame.head(), frame.size(), there.needs_l4)
+                    {
+                        let words = [in_port_word(item.in_port), a, b, c, d, e, 0];
+                        let plan = &there.view.plan.plain_row;
+                        *hash = cache::pack(there.context, plan, &words, row);
+                        *layout = extract::PLAIN_LAYOUT;
+                        continue;
+                    }
+                }
+            } else {
+                before = None;
+            }
+            let (mut plan, mut context) = (there.plan, there.context);
+            if let Some(then) = &item.resume {
+                match then.cached_as(there.view) {
+                    Some(id) => context = cache::context(item.bridge, id, there.view),
+                    None => plan = WHOLE,
+                }
+            }
+            let (key, executor) = (&mut self.key, &self.executor);
+            let came = Brought {
+                in_port: item.in_port,
+                words: item.words,
+                then: item.resume.as_deref(),
+            };
+            *layout = fill_key(key, executor, there.view, &plan, came, frame);
+            *hash = cache::pack(context, &there.view.plan.row, &key.0, row);
+        }
+    }
+    /// Finds the entries of all.
+    fn seek(&mut self, cx: Context<'_>, batch: &[Item<P::Frame>]) {
+        let mut all_ways = [0; BURST];
+        for (ways, &hash) in all_ways.iter_mut().zip(&self.seen.hashes[..batch.len()]) {
+            *ways = match hash {
+                AS_BEFORE => 0,
+                hash => self.cache.ways(hash),
+            };
+        }
+        let stride = self.cache.stride();
+        for (index, item) in batch.iter().enumerate() {
+            let (hash, ways) = (self.seen.hashes[index], all_ways[index]);
+            let mut entry = NO_ENTRY;
+            if ways != 0
+                && let Some(view) = cx.snapshot.bridge(item.bridge)
+            {
+                let query = Query {
+                    row: &self.rows[index * stride..][..view.plan.row.len() + 1],
+                    hash,
+                    bridge: item.bridge,
+                    view,
+                    version: cx.snapshot.version,
+                    key: None,
+                };
+                let found = self.cache.find_in(&query, ways);
+                entry = found.map_or(NO_ENTRY, |entry| entry as u32);
+            }
+            self.seen.entries[index] = entry;
+        }
+    }
+    /// What becomes of a packet.
+    #[inline(always)]
+    fn packet<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        index: usize,
+        (bridge, in_port, words, nesting): Came,
+        mut frame: P::Frame,
+        o: &mut O,
+    ) {
+        let Some(view) = cx.snapshot.bridge(bridge) else {
+            return self.executor.drop(frame, DropReason::NoPort, o);
+        };
+        o.enters(
+            view,
+            format_args!("in_port {in_port}, {} bytes", frame.size()),
+        );
+        self.executor.look_for_bpdu(cx, view, in_port, frame.head());
+        let layout = self.seen.layouts[index];
+        if let Some(reason) = refuse(cx, view, &in_port, frame.head(), &layout, nesting) {
+            return self.executor.drop(frame, reason, o);
+        }
+        let mut at = Place {
+            view,
+            bridge,
+            in_port,
+            words,
+            nesting,
+            layout,
+        };
+        if layout.frag != 0 && view.config.frag == FRAG_REASSEMBLE {
+            let (then, executor) = (Then::Bridge(at.item((), None)), &mut self.executor);
+            match executor.hold(cx, Purpose::Arrival, bridge, then, frame, o) {
+                Some(other) => frame = other,
+                None => return,
+            }
+        }
+        if O::EXPLAINS {
+            self.fill_key(&WHOLE, &at, None, &frame);
+            walk(cx, &self.key, &at, None, &mut self.scratch, o);
+            return self.run_scratch(cx, &mut at, frame, o);
+        }
+        self.run_cached(cx, index, &mut at, None, frame, o);
+    }
+    /// Handles a frame that goes on with a continuation.
+    // Not inlined: the loop is for those without.
+    #[inline(never)]
+    fn resumed<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        index: usize,
+        (bridge, in_port, words, nesting): Came,
+        then: &Arc<Continuation>,
+        mut frame: P::Frame,
+        o: &mut O,
+    ) {
+        let Some(view) = cx.snapshot.bridge(bridge) else {
+            return self.executor.drop(frame, DropReason::NoPort, o);
+        };
+        o.enters(view, format_args!("{} bytes go on", frame.size()));
+        o.resumes(then.origin());
+        if frame.head().len() < RUNT {
+            return self.executor.drop(frame, DropReason::Malformed, o);
+        }
+        self.executor.bpdu = match bpdu::recognise_frame(frame.head()) {
+            bpdu::Kind::None => then.bpdu(),
+            kind => kind,
+        };
+        let mut at = Place {
+            view,
+            bridge,
+            in_port,
+            words,
+            nesting,
+            layout: self.seen.layouts[index],
+        };
+        if then.begins() {
+            let (layout, head) = (at.layout, frame.head());
+            if let Some(reason) = refuse(cx, view, &at.in_port, head, &layout, at.nesting) {
+                return self.executor.drop(frame, reason, o);
+            }
+            if layout.frag != 0 && view.config.frag == FRAG_REASSEMBLE {
+                let way = Then::Bridge(at.item((), Some(then)));
+                let executor = &mut self.executor;
+                match executor.hold(cx, Purpose::Arrival, bridge, way, frame, o) {
+                    Some(other) => frame = other,
+                    None => return,
+                }
+            }
+        }
+        if !O::EXPLAINS && then.cached_as(view).is_some() {
+            return self.run_cached(cx, index, &mut at, Some(then), frame, o);
+        }
+        self.fill_key(&WHOLE, &at, Some(then), &frame);
+        walk(cx, &self.key, &at, Some(then), &mut self.scratch, o);
+        self.run_scratch(cx, &mut at, frame, o);
+    }
+    fn fill_key(
+        &mut self,
+        plan: &extract::Plan,
+        at: &Place<'_>,
+        then: Option<&Arc<Continuation>>,
+        frame: &P::Frame,
+    ) {
+        let came = Brought {
+            in_port: at.in_port,
+            words: at.words,
+            then: then.map(AsRef::as_ref),
+        };
+        let (key, executor) = (&mut self.key, &self.executor);
+        fill_key(key, executor, at.view, plan, came, frame);
+    }
+    /// The entry of a packet whose program was not found with the others of its burst: because it is not there, or
+    /// because the cache has changed since.
+    #[inline(never)]
+    fn find_or_walk<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        index: usize,
+        at: &Place<'_>,
+        then: Option<&Arc<Continuation>>,
+        frame: &P::Frame,
+        o: &mut O,
+    ) -> usize {
+        let stride = self.cache.stride();
+        let plan = Entrance::new(at.bridge, at.view).plan;
+        self.fill_key(&plan, at, then, frame);
+        let query = Query {
+            row: &self.rows[index * stride..][..at.view.plan.row.len() + 1],
+            hash: self.seen.hashes[index],
+            bridge: at.bridge,
+            view: at.view,
+            version: cx.snapshot.version,
+            key: Some(&self.key),
+        };
+        if let Some(entry) = self.cache.find(&query) {
+            self.run.hits += 1;
+            return entry;
+        }
+        let misses = &self.executor.stats.worker[3];
+        misses.store(misses.load(Relaxed) + 1, Relaxed);
+        walk(cx, &self.key, at, then, &mut self.scratch, o);
+        // The entry that is replaced may be that of the run.
+        credit_entry(&self.cache, &mut self.run, &self.executor.stats, cx.now);
+        self.cache.insert(&query, &mut self.scratch)
+    }
+    /// Runs the program that was found in the cache, or is found now.
+    #[inline(always)]
+    fn run_cached<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        index: usize,
+        at: &mut Place<'_>,
+        then: Option<&Arc<Continuation>>,
+        frame: P::Frame,
+        o: &mut O,
+    ) {
+        let entry = match (self.seen.hashes[index], self.seen.entries[index]) {
+            (AS_BEFORE, _) => {
+                self.run.hits += 1;
+                self.run.entry
+            }
+            (_, NO_ENTRY) => self.find_or_walk(cx, index, at, then, &frame, o),
+            (_, entry) => {
+                self.run.hits += 1;
+                entry as usize
+            }
+        };
+        if entry != self.run.entry {
+            self.credit_run(cx.now);
+            self.run.entry = entry;
+        }
+        self.run.packets += 1;
+        self.run.bytes += frame.size() as u64;
+        if let Kind::Output { port, .. } = self.cache.kind(entry) {
+            let (executor, nothing) = (&mut self.executor, &Overlay::NOTHING);
+            return executor.emit(cx, at, port, nothing, u32::MAX, frame, o);
+        }
+        let (_, program) = self.cache.entry(entry);
+        execute(&mut self.executor, cx, at, program, frame, o);
+    }
+    /// Credits the packets of the run that ends.
+    #[inline]
+    fn credit_run(&mut self, now: Time) {
+        credit_entry(&self.cache, &mut self.run, &self.executor.stats, now);
+    }
+    /// Credits the lookups that [`credit_entry`] put aside.
+    #[inline]
+    fn credit_table(&mut self) {
+        let lookups = std::mem::take(&mut self.run.lookups);
+        if lookups > 0 {
+            let tables = &self.executor.stats.tables;
+            tables.add_from(self.run.table as usize, 0, [lookups, lookups]);
+        }
+    }
+    /// Credits and runs a program that is not cached.
+    pub(super) fn run_scratch<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        at: &mut Place<'_>,
+        frame: P::Frame,
+        o: &mut O,
+    ) {
+        let (stats, bytes) = (&self.executor.stats, frame.size() as u64);
+        credit(stats, at.bridge, &self.scratch, 1, bytes, cx.now);
+        let program = &self.scratch;
+        execute(&mut self.executor, cx, at, program, frame, o);
+    }
+}
+
+/// Walks a packet with this key through the tables.
+fn walk<O: Observer>(
+    cx: Context<'_>,
+    key: &Key,
+    at: &Place<'_>,
+    then: Option<&Arc<Continuation>>,
+    program: &mut Program,
+    o: &mut O,
+) {
+    if let Some(walk) = Walk::new(cx.snapshot, at.bridge, key, program, o) {
+        match then {
+            Some(then) => walk.resume(then),
+            None => walk.tables(),
+        }
+    }
+}
+
+/// Credits the packets of a run that ends.
+#[inline]
+fn credit_entry(cache: &Cache, run: &mut Run, stats: &WorkerStats, now: Time) {
+    let (packets, bytes) = (run.packets, run.bytes);
+    if packets == 0 {
+        return;
+    }
+    (run.packets, run.bytes) = (0, 0);
+    match cache.kind(run.entry) {
+        Kind::Output { table, rule, .. } => {
+            stats.credit(rule, packets, bytes, now);
+            // Next to all packets of a burst are looked up in the same table.
+            if table != run.table && run.lookups > 0 {
+                stats
+                    .tables
+                    .add_from(run.table as usize, 0, [run.lookups; 2]);
+                run.lookups = 0;
+            }
+            run.table = table;
+            run.lookups += packets;
+        }
+        Kind::Program => {
+            let (bridge, program) = cache.entry(run.entry);
+            credit(stats, bridge, program, packets, bytes, now);
+        }
+    }
+}
