@@ -5,7 +5,7 @@ use crate::check::check_actions;
 use crate::error::OfError;
 use crate::field::Subfield;
 use crate::message::{
-    Bucket, FlowMod, FlowModCommand, GroupCommand, GroupMod, Selection, flow_flag,
+    Bucket, FlowMod, FlowModCommand, GroupCommand, GroupMod, PacketOut, Selection, flow_flag,
 };
 use crate::types::{GroupId, PortNo, TableId, Version};
 use crate::wire;
@@ -111,6 +111,29 @@ pub fn can_say(flow: &FlowMod, protocol: Protocol) -> bool {
 pub fn usable_group(m: &GroupMod) -> Usable {
     let why = |protocol: &Protocol| (*protocol, why_not_group(m, *protocol));
     Usable(Protocol::ALL.iter().map(why).collect())
+}
+
+/// Which protocols can say a packet-out.
+pub fn usable_packet_out(packet: &PacketOut) -> Usable {
+    let why = |protocol: &Protocol| (*protocol, why_not_packet_out(packet, *protocol));
+    Usable(Protocol::ALL.iter().map(why).collect())
+}
+
+fn why_not_packet_out(packet: &PacketOut, protocol: Protocol) -> Option<String> {
+    let (old, actions) = (protocol.version < Version::V15, &packet.actions);
+    if old && !packet.fields.words().is_empty() {
+        return Some("only in_port is said of a packet".to_owned());
+    }
+    if old
+        && actions
+            .iter()
+            .any(|action| matches!(action, Action::Meter(_)))
+    {
+        return Some("a meter is an instruction, for which a packet-out has no place".to_owned());
+    }
+    actions
+        .iter()
+        .find_map(|action| why_not_action(action, protocol))
 }
 
 fn why_not_group(m: &GroupMod, protocol: Protocol) -> Option<String> {
@@ -272,6 +295,7 @@ fn why_not_consistent(flow: &FlowMod, protocol: Protocol) -> Option<String> {
 mod tests {
     use super::*;
     use crate::field::Field;
+    use crate::types::MeterId;
 
     const STANDARD: Protocol = Protocol::ALL[0];
     const NXM: Protocol = Protocol::ALL[1];
@@ -293,6 +317,24 @@ mod tests {
         assert_eq!(usable(&flow).protocols().collect::<Vec<_>>(), [NXM]);
         flow.actions.push(Action::GotoTable(TableId(3)));
         assert_eq!(usable(&flow).protocols().count(), 0);
+    }
+
+    #[test]
+    fn packet_outs_say_more_since_1_5() {
+        let mut packet = PacketOut::default();
+        assert_eq!(usable_packet_out(&packet).protocols().count(), 7);
+        packet.actions = vec![Action::CopyTtlIn];
+        assert!(!usable_packet_out(&packet).contains(STANDARD));
+        assert!(usable_packet_out(&packet).contains(V13));
+        let v15 = [Protocol::of(Version::V15)];
+        packet.actions = vec![Action::Meter(MeterId(1))];
+        let of = |packet: &PacketOut| usable_packet_out(packet).protocols().collect::<Vec<_>>();
+        assert_eq!(of(&packet), v15);
+        packet.actions.clear();
+        packet
+            .fields
+            .set(Field::PacketType.place(), 0x1_0800, u128::MAX);
+        assert_eq!(of(&packet), v15);
     }
 
     #[test]

@@ -470,6 +470,18 @@ fn keys_without_meaning_are_refused() {
     ] {
         assert!(read_packet_out(text, &ports).is_err(), "{text}");
     }
+    // It has no place for instructions, but for the one that is an action in 1.5.
+    for (actions, is_taken) in [
+        ("output:1,goto_table:1", false),
+        ("clear_actions", false),
+        ("write_actions(output:1)", false),
+        ("write_metadata:1", false),
+        ("stat_trigger(packet_count=1)", false),
+        ("meter:1,output:1", true),
+    ] {
+        let text = format!("in_port=1 packet=00112233445566778899aabb0800 actions={actions}");
+        assert_eq!(read_packet_out(&text, &ports).is_ok(), is_taken, "{text}");
+    }
 }
 
 #[test]

@@ -107,7 +107,15 @@ fn what_is_too_long_is_not_written() {
         },
         raw: Default::default(),
     };
+    let packet_out = |len: usize| {
+        Body::PacketOut(Box::new(PacketOut {
+            buffer_id: u32::MAX,
+            data: vec![0; len].into(),
+            ..PacketOut::default()
+        }))
+    };
     let cases = [
+        (packet_out(65_500), packet_out(65_520)),
         (queues(1000), queues(2000)),
         (
             Body::FlowMod(Box::new(flow(65_000))),
@@ -136,6 +144,9 @@ fn what_is_too_long_is_not_written() {
             bytes.len()
         };
         assert!(size(&fits) > 40_000);
+        if let Body::PacketOut(packet) = &fits {
+            assert_eq!(size(&fits), 24 + packet.data.len());
+        }
         assert_eq!(size(&long), 0);
     }
 }

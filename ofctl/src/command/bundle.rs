@@ -11,7 +11,7 @@ use ofp::message::{Body, BundleFeaturesRequest, MultipartPart, MultipartRequest}
 use ofp::text::print::print_message;
 use ofp::text::{nearest, read_group_mod, read_packet_out};
 use ofp::types::Version;
-use ofp::usable::usable_group;
+use ofp::usable::{usable_group, usable_packet_out};
 
 /// What a line can begin with.
 const KINDS: [&str; 3] = ["flow", "group", "packet-out"];
@@ -72,6 +72,7 @@ fn read_line(
         }
         "packet-out" => {
             let packet = read_packet_out(rest, ports).map_err(fault)?;
+            keep(versions, &usable_packet_out(&packet), "packet-out", place)?;
             Ok(Body::PacketOut(Box::new(packet)))
         }
         other => {

@@ -10,6 +10,7 @@ use ofp::message::{Body, Message, MultipartRequest, PacketIn, PacketInFormat, Sw
 use ofp::text::digits;
 use ofp::text::print::{print_message, print_wire};
 use ofp::text::{PortMap, nearest, read_packet_out};
+use ofp::usable::{Protocol, usable_packet_out};
 use std::fs::File;
 use std::io::Write;
 use std::time::Duration;
@@ -317,6 +318,10 @@ impl Session {
             return Err("ofctl/packet-out wants one packet-out".into());
         };
         let out = read_packet_out(text, &PortMap::default()).map_err(|error| error.to_string())?;
+        let usable = usable_packet_out(&out);
+        if let Some(why) = usable.why_not(Protocol::of(connection.version())) {
+            return Err(format!("{}: {why}", connection.version().name()));
+        }
         let ports = PortMap::default();
         let style = context.style(connection.version(), &ports);
         let body = Body::PacketOut(Box::new(out));

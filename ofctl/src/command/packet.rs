@@ -1,10 +1,11 @@
 //! Packets that the switch is to handle.
 
 use super::Context;
+use super::source::keep;
 use crate::failure::{Failure, Result};
 use ofp::message::{Body, PacketOut};
 use ofp::text::read_packet_out;
-use ofp::types::Version;
+use ofp::usable::usable_packet_out;
 
 pub(super) fn packet_out(context: &Context<'_>) -> Result<()> {
     let ports = context.lazy_ports();
@@ -21,11 +22,8 @@ pub(super) fn packet_out(context: &Context<'_>) -> Result<()> {
     let text = text.as_str();
     let out: PacketOut =
         ports.or_failure(read_packet_out(text, &ports).map_err(Failure::text(text)))?;
-    let mut connection = context.connect()?;
-    if connection.version() < Version::V15 && !out.fields.words().is_empty() {
-        return Err(Failure::plain(
-            "packet-out: only OpenFlow 1.5 says more of a packet than in_port (-O OpenFlow15)",
-        ));
-    }
+    let mut versions = context.options.versions()?.0;
+    keep(&mut versions, &usable_packet_out(&out), "packet-out", &None)?;
+    let mut connection = context.connect_with(&versions)?;
     connection.tell(vec![Body::PacketOut(Box::new(out))])
 }

@@ -181,6 +181,11 @@ fn read_one(arg: &Arg<'_, '_>) -> Result<Action> {
 
 const APPLY: u8 = 1;
 
+/// Whether only a flow has a place for it; a meter is an action since OpenFlow 1.5.
+pub(super) fn is_of_flows(action: &Action) -> bool {
+    rank(action) != APPLY && !matches!(action, Action::Meter(_))
+}
+
 /// The order of instructions (OpenFlow 1.5.1 section 5.5).
 fn rank(action: &Action) -> u8 {
     match action {

@@ -1,6 +1,6 @@
 //! Whole flows as text: what `add-flow`, `mod-flows`, `del-flows` and `dump-flows` take, and packet-outs.
 
-use super::action::read_list;
+use super::action::{is_of_flows, read_list};
 use super::lenient::Judge;
 use super::matching::{MatchReader, match_names, meets_prerequisite, prerequisite_words};
 use super::ports::{PortNames, read_port, read_table};
@@ -437,7 +437,13 @@ pub fn read_packet_out(text: &str, ports: &dyn PortNames) -> Result<PacketOut> {
                 packet = Some(digits);
             }
             "actions" | "action" => {
-                out.actions = read_list(item.all_that_follows(), ports, 0)?;
+                let list = item.all_that_follows();
+                out.actions = read_list(list, ports, 0)?;
+                if out.actions.iter().any(is_of_flows) {
+                    return Err(list
+                        .fail("an instruction, for which a packet-out has no place")
+                        .help("actions only; the action table looks the packet up"));
+                }
                 actions = true;
                 break;
             }

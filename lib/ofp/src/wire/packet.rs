@@ -314,8 +314,7 @@ pub(super) fn put_packet_out(out: &mut BytesMut, version: Version, p: &PacketOut
     put_actions(out, &p.actions, context);
     let size = out.len() - start;
     patch_u16(out, size_at, size);
-    let room = usize::from(u16::MAX).saturating_sub(size + start - size_at + 64);
-    out.put_slice(&p.data[..p.data.len().min(room)]);
+    out.put_slice(&p.data);
 }
 
 #[cfg(test)]
