@@ -162,6 +162,20 @@ impl<O: Observer> Walk<'_, '_, O> {
             _ => Err(DropReason::PacketType),
         }
     }
+    /// A backbone header is an Ethernet header: what has none of those does not get one.
+    pub(super) fn push_pbb(&mut self) -> Outcome {
+        match self.is_ethernet() {
+            true => self.reshape(Reshape::PushPbb),
+            false => Ok(()),
+        }
+    }
+    /// Behind a backbone header is a frame, whatever was in front of it.
+    pub(super) fn pop_pbb(&mut self) -> Outcome {
+        if self.packet_type() == PacketType::ether_type(ethertype::PBB) {
+            self.set_packet_type(ETHERNET);
+        }
+        self.reshape(Reshape::PopPbb)
+    }
     /// Whether a port carries the packet.
     pub(super) fn carries(&self, port: &PortView) -> bool {
         let carries_others = |kind: &PortKind| match kind {

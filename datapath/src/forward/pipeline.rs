@@ -486,8 +486,8 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             Action::PushMpls(ether_type) => self.push_mpls(*ether_type),
             Action::PopMpls(ether_type) => self.pop_mpls(*ether_type),
             Action::DecMplsTtl => self.dec_mpls_ttl(),
-            Action::PushPbb(_) => self.reshape(Reshape::PushPbb),
-            Action::PopPbb => self.reshape(Reshape::PopPbb),
+            Action::PushPbb(_) => self.push_pbb(),
+            Action::PopPbb => self.pop_pbb(),
             Action::CopyTtlOut => self.reshape(Reshape::CopyTtlOut),
             Action::CopyTtlIn => self.reshape(Reshape::CopyTtlIn),
             Action::CheckPktLarger { size, destination } => {

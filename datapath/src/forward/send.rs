@@ -78,14 +78,13 @@ impl<O: Observer> Walk<'_, '_, O> {
         if !self.carries(port) {
             return self.suppress(DropReason::NotEthernet);
         }
-        let max_size = max_size.saturating_add(spare(&self.key) as u32);
         match (refusal(port), self.egress_table()) {
             (Some(reason), _) => self.suppress(reason),
             (None, Some(table)) => self.through_egress(table, number, max_size),
             (None, None) => self.push(Step::Output {
                 port: port.id,
                 tunnel: self.tunnel.clone(),
-                max_size,
+                max_size: max_size.saturating_add(spare(&self.key).into()),
                 queue: self.queue(),
             }),
         }

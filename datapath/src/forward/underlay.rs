@@ -177,7 +177,8 @@ impl<P: Pool> Executor<P> {
             .as_deref()
             .filter(|_| tunnel.config.encap == Encap::Geneve);
         let options = options.map_or(&[][..], Options::bytes);
-        let (limit, room) = (outer.limit(), outer.room().saturating_sub(options.len()));
+        let room = outer.room(&tunnel.config, words);
+        let (limit, room) = (outer.limit(), room.saturating_sub(options.len()));
         if size > room && part == Part::Whole && can_halve(&tunnel.config, size) {
             return self.send_halves(cx, nesting, port, tunnel, route, words, room, frame, o);
         }
@@ -187,6 +188,7 @@ impl<P: Pool> Executor<P> {
         {
             return self.too_big(cx, nesting, port, tunnel, route, words, room, frame, o);
         }
+        let own_size = size.saturating_sub(outer.stripped(&tunnel.config, words)) as u64;
         let id = outer
             .ids_of()
             .map_or(0, |hosts| self.splitter.next_id(hosts));
@@ -198,7 +200,7 @@ impl<P: Pool> Executor<P> {
             let outer = flow::print::packet(frame.head());
             o.note(format_args!("outer header: {outer}"));
         }
-        let whole_size = (part == Part::Whole).then_some(size as u64);
+        let whole_size = (part == Part::Whole).then_some(own_size);
         if size > room {
             return self.depart_split(cx, nesting, port, route, limit, whole_size, frame, o);
         }

@@ -138,9 +138,17 @@ impl Outer {
     pub fn limit(&self) -> usize {
         self.limit
     }
-    /// Bytes of an inner frame that needs not be split, at most.
-    pub fn room(&self) -> usize {
-        (self.limit + L3 + self.stripped).saturating_sub(self.size)
+    /// Bytes of an inner frame with these words that needs not be split, at most.
+    pub fn room(&self, config: &TunnelConfig, words: &Words) -> usize {
+        (self.limit + L3 + self.stripped(config, words)).saturating_sub(self.size)
+    }
+    /// Bytes in front of it that do not go along.
+    pub fn stripped(&self, config: &TunnelConfig, words: &Words) -> usize {
+        let is_bare = || words[word::TUN_META - word::TUN_ID] >> BARE.shift & 1 != 0;
+        match config.layer {
+            Layer::Any if is_bare() => L3,
+            _ => self.stripped,
+        }
     }
     /// What the ids of its packets are drawn for, if they may be fragmented on their way (RFC 6864 section 4: that of an
     /// atomic datagram means nothing).
@@ -164,11 +172,7 @@ impl Outer {
             payload: ethertype::TEB,
             part,
         };
-        let is_bare = words[word::TUN_META - word::TUN_ID] >> BARE.shift & 1 != 0;
-        let stripped = match config.layer {
-            Layer::Any if is_bare => L3,
-            _ => self.stripped,
-        };
+        let stripped = self.stripped(config, words);
         if stripped != 0 {
             inside.payload = payload_type(config, frame.head())?;
         }

@@ -173,6 +173,7 @@ impl Check<'_> {
             | Action::SetMplsTtl(_)
             | Action::DecMplsTtl => self.soft(Prereq::Mpls),
             Action::PushPbb(kind) => {
+                self.soft(Prereq::Ethernet)?;
                 self.becomes(*kind);
                 self.tag(false);
                 self.tags = 0;
