@@ -152,7 +152,8 @@ fn sizes(tunnel: &Tunnel) -> String {
         .as_ref()
         .and_then(|route| Outer::new(&tunnel.config, route, None));
     outer.map_or_else(String::new, |outer| {
-        let (limit, room) = (outer.limit(), outer.room());
+        let room = outer.room(&tunnel.config, &Default::default());
+        let limit = outer.limit();
         let size = (limit + ethernet::Header::SIZE).saturating_sub(room);
         format!("  outer header: {size} bytes, Ethernet included\n  sent whole: frames of up to {room} bytes\n")
     })
