@@ -287,20 +287,16 @@ fn content_text(content: &Content, style: &Style<'_>) -> String {
     format!("{text} actions={}", print_actions(&content.actions, style))
 }
 
-/// The version to replace flows with: one with bundles if the switch speaks it.
-fn connect(context: &Context<'_>, versions: &[Version]) -> Result<Connection> {
-    let (with, without): (Vec<Version>, Vec<Version>) =
-        versions.iter().partition(|v| has_bundles(v));
-    let mut order = match context.options.bundle {
+/// The versions to replace flows with, in the order to try them: the latest tells most of a flow, and
+/// only the later ones have bundles, which `bundle` insists on.
+fn latest_first(versions: &[Version], bundle: bool) -> Vec<Version> {
+    let mut order = match bundle {
         true => with_bundles(versions),
-        false => with,
+        false => versions.to_vec(),
     };
-    // 1.4 has bundles of its own, 1.3 by an extension.
-    order.sort_by_key(|version| *version == Version::V13);
-    if !context.options.bundle {
-        order.extend(without.into_iter().rev());
-    }
-    context.connect_with(&order)
+    order.sort();
+    order.reverse();
+    order
 }
 
 pub(super) fn replace_flows(context: &Context<'_>) -> Result<()> {
@@ -309,7 +305,7 @@ pub(super) fn replace_flows(context: &Context<'_>) -> Result<()> {
     let reading = Reading::by(context.options.lenient);
     let wanted = of_file(&context.args[1], Some(&mut versions), &ports, reading);
     let wanted = ports.or_failure(wanted)?;
-    let mut connection = connect(context, &versions)?;
+    let mut connection = context.connect_with(&latest_first(&versions, context.options.bundle))?;
     let present = of_switch(&mut connection)?;
     let version = connection.version();
     let expected = as_sent(wanted.clone(), version);
@@ -375,4 +371,35 @@ fn transmit(mut transmission: Transmission<'_>, changes: Vec<(FlowMod, Place)>) 
         transmission.add(Body::FlowMod(Box::new(flow)), standard, place)?;
     }
     transmission.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ofp::text::read_flow_mod;
+
+    fn flows(text: &str) -> Flows {
+        let flow = read_flow_mod(text, None, &PortMap::default()).unwrap();
+        Flows::from([Content::of_mod(flow, None)])
+    }
+
+    #[test]
+    fn flows_are_replaced_by_the_version_that_tells_most() {
+        let of = |versions: &[Version], bundle| latest_first(versions, bundle)[0];
+        assert_eq!(of(Version::SUPPORTED, false), Version::V15);
+        assert_eq!(of(&[Version::V10, Version::V12], false), Version::V12);
+        assert_eq!(of(&[Version::V10, Version::V12], true), Version::V15);
+        let plain = flows("tcp,actions=normal");
+        let more = flows("tcp,actions=normal,stat_trigger(periodic,byte_count=1000000000)");
+        let is_same = |version| {
+            let sent = [&plain, &more].map(|flows| as_sent(flows.clone(), version));
+            differences(
+                &sent[0],
+                &sent[1],
+                &Style::plain(version, &PortMap::default()),
+            )
+            .is_empty()
+        };
+        assert!(is_same(Version::V13) && !is_same(Version::V15));
+    }
 }
