@@ -257,10 +257,14 @@ def head(rng, table, priority, text, version="OpenFlow10"):
 
 def change(rng, lines, groups):
     """A line of a bundle file that changes or deletes some of the flows of `lines`."""
-    known, _, done = rng.choice(lines).partition(",actions=")
-    words = known.removeprefix("flow add ").split(",")
     strict = rng.random() < 0.5
     kind = rng.choice(["add", "modify", "modify", "delete", "delete"])
+    if kind != "delete" and any("conjunction(" in line for line in lines):
+        # Those of a conjunction overlap: which of them wins, once they are flows like others, is open.
+        strict, others = True, [line for line in lines if "conjunction(" not in line]
+        kind, lines = (kind, others) if others else ("delete", lines)
+    known, _, done = rng.choice(lines).partition(",actions=")
+    words = known.removeprefix("flow add ").split(",")
     if kind == "add":
         return rng.choice([f"flow add {known.removeprefix('flow add ')},actions=output:{rng.choice(OUTPUTS)}", rng.choice(lines)])
     left = [word for word in words if not word.startswith(("cookie", "send_flow", "idle", "hard", "priority", "actions", "meter"))]
@@ -275,8 +279,10 @@ def change(rng, lines, groups):
     if kind == "delete" and rng.random() < 0.4:
         left.append(f"out_port={rng.choice(OUTPUTS)}" if rng.random() < 0.6 or not groups else f"out_group={rng.choice(groups)}")
     if kind == "modify":
-        # Open vSwitch takes equal actions with a meter for changed ones.
-        other = re.sub(r"meter:\d+,?", "", rng.choice(lines).partition(",actions=")[2]) if rng.random() < 0.3 else f"output:{rng.choice(OUTPUTS)}"
+        # Open vSwitch takes some equal actions for changed ones (meters, fields).
+        others = [other for line in lines if (other := line.partition(",actions=")[2]) != done]
+        taken = others and rng.random() < 0.3
+        other = re.sub(r"meter:\d+,?", "", rng.choice(others)) if taken else f"output:{rng.choice(OUTPUTS)}"
         left += ["reset_counts"] if rng.random() < 0.2 else []
         left.append(f"actions={other or 'drop'}")
     return f"flow {kind}{'_strict' if strict else ''} {','.join(left)}"

@@ -216,8 +216,12 @@ def dump(switch, what, version):
     # The head has a transaction id; ages are not compared, and Open vSwitch leaves groups out of ref_count.
     lines = text.splitlines()
     lines = lines[1:] if len(lines) > 1 else [re.sub(r"\(xid=\w+\)", "", text)]
-    # Where a load fills a field that is not whole bytes, Open vSwitch says the mask.
-    return [re.sub(WHOLE, lambda found: found[found.lastindex], re.sub(VOLATILE, "", line)).strip() for line in lines]
+    return [whole(re.sub(VOLATILE, "", line)).strip() for line in lines]
+
+
+def whole(text):
+    """Where a load fills a field that is not whole bytes, Open vSwitch says the mask."""
+    return re.sub(WHOLE, lambda found: found[found.lastindex], text)
 
 
 VOLATILE = r"duration=[0-9.]+s,?|duration:[0-9.]+s|idle_age=\d+, |hard_age=\d+, |ref_count=\d+,"
@@ -323,7 +327,7 @@ class Round:
     def compare_events(self, watchers):
         theirs = watchers[0].collect()
         mine = watchers[1].collect(len(theirs))
-        self.same("messages", [texts(messages, self.directory) for messages in (theirs, mine)])
+        self.same("messages", [[whole(text) for text in texts(messages, self.directory)] for messages in (theirs, mine)])
 
     def same(self, what, both):
         both = [sorted(lines) for lines in both]

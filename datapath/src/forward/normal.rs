@@ -78,7 +78,15 @@ impl VlanMode {
             VlanMode::Native { tag, trunks, .. } => *tag == vlan || in_list(trunks, vlan),
         }
     }
-    /// The id in the tag of a VLAN's frames that leave here; 0: they leave without.
+    /// Whether a VLAN's frames leave here without their tag, priority and all.
+    pub fn strips(&self, vlan: u16) -> bool {
+        match self {
+            VlanMode::Access { .. } => true,
+            VlanMode::Native { tag, tagged, .. } => !tagged && *tag == vlan,
+            VlanMode::Trunk { .. } => false,
+        }
+    }
+    /// The id in the tag of a VLAN's frames that leave here; 0: they leave without, or in a priority tag.
     pub fn leave(&self, vlan: u16) -> u16 {
         match self {
             VlanMode::Access { .. } => 0,
@@ -219,7 +227,8 @@ impl<P: Pool> Executor<P> {
         let mut layout = Layout::default();
         let has_room = match tci {
             None if vid != 0 => rewrite::push_vlan(&mut frame, &mut layout, ethertype::VLAN, vid),
-            Some(_) if vid == 0 => {
+            // A trunk keeps a priority that is not 0, as in Open vSwitch.
+            Some(tci) if vid == 0 && (port.vlan.strips(vlan) || tci >> 13 == 0) => {
                 rewrite::pop_vlan(&mut frame, &mut layout);
                 true
             }

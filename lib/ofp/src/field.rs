@@ -463,10 +463,13 @@ impl Prereq {
             true => values.iter().any(|value| packet_type == 1 << 16 | value),
             false => is(Field::EthType, values),
         };
-        let protocol = |network: Prereq, number: u128| {
+        let protocol =
+            |network: Prereq, number| network.holds(matching) && is(Field::IpProto, &[number]);
+        // As in Open vSwitch: ports are not asked for where there are none; ICMP's fields are, and are zero there.
+        let ports = |number| {
             let later = u128::from(crate::key::FRAG_LATER);
             let (frag, _) = matching.get(Field::IpFrag.place());
-            network.holds(matching) && is(Field::IpProto, &[number]) && frag & later == 0
+            protocol(Prereq::Ip, number) && frag & later == 0
         };
         let nd = |types: &[u128]| Prereq::Icmp6.holds(matching) && is(Field::Icmpv6Type, types);
         match self {
@@ -482,9 +485,9 @@ impl Prereq {
             Prereq::Ipv4 => is_type(&[0x0800]),
             Prereq::Ipv6 => is_type(&[0x86dd]),
             Prereq::Ip => is_type(&[0x0800, 0x86dd]),
-            Prereq::Tcp => protocol(Prereq::Ip, 6),
-            Prereq::Udp => protocol(Prereq::Ip, 17),
-            Prereq::Sctp => protocol(Prereq::Ip, 132),
+            Prereq::Tcp => ports(6),
+            Prereq::Udp => ports(17),
+            Prereq::Sctp => ports(132),
             Prereq::Icmp4 => protocol(Prereq::Ipv4, 1),
             Prereq::Icmp6 => protocol(Prereq::Ipv6, 58),
             Prereq::Nd => nd(&[135, 136]),
@@ -535,6 +538,17 @@ impl Subfield {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn later_fragments_have_no_ports() {
+        let mut matching = Match::default();
+        matching.set(Field::EthType.place(), 0x0800, u128::MAX);
+        matching.set(Field::IpFrag.place(), 3, 3);
+        for (protocol, prereq, holds) in [(6, Prereq::Tcp, false), (1, Prereq::Icmp4, true)] {
+            matching.set(Field::IpProto.place(), protocol, u128::MAX);
+            assert_eq!(prereq.holds(&matching), holds, "{prereq:?}");
+        }
+    }
 
     #[test]
     fn rows_fit_their_words_and_stand_in_enum_order() {
