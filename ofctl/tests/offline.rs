@@ -271,6 +271,7 @@ fn bad_words_are_named() {
             "127.0.0.1",
         ),
         (&["trace", "tcp:127.0.0.1:1", "ip"], "not a bridge's name"),
+        (&["del-groups", "br0", "1"], "(group_id=1)"),
         (&["monitor", "br0", "invalid_tll"], "invalid_ttl"),
     ] {
         let done = ofctl(args, b"");

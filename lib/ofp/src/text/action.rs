@@ -168,9 +168,11 @@ fn read_one(arg: &Arg<'_, '_>) -> Result<Action> {
             .help("there is no connection tracking and no NSH"));
     }
     let unknown = || {
+        // Of names that are as near, the first: who writes "dop" means "drop" and not "pop".
+        let often = ["drop", "normal", "flood", "all", "local", "in_port"];
         let names = ACTIONS.iter().map(|row| row.0);
         key.fail("no such action")
-            .suggest(names.chain(["drop", "normal", "flood", "all", "local", "in_port"]))
+            .suggest(often.into_iter().chain(names))
     };
     if arg.item.value.is_some() {
         return Err(unknown());

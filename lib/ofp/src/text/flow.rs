@@ -118,11 +118,12 @@ fn judged_flow_mod(
     judge: &mut Judge,
 ) -> Result<FlowMod> {
     let word = Word::new(text).trim();
-    let (command, word) = match command {
-        Some(command) => (command, word),
+    let (command, rest) = match command {
+        Some(command) => return Fields::new(command, allowed(command), ports).read(word, judge),
         None => leading_command(word),
     };
-    Fields::new(command, allowed(command), ports).read(word, judge)
+    let flow = Fields::new(command, allowed(command), ports).read(rest, judge);
+    flow.map_err(|error| error.list_verbs(word, COMMANDS.iter().map(|row| row.0)))
 }
 
 /// Reads which flows `dump-flows` and `dump-aggregate` are to select.

@@ -76,11 +76,12 @@ pub fn read_group_mod(
     ports: &dyn PortNames,
 ) -> Result<GroupMod> {
     let word = Word::new(text).trim();
-    let (command, word) = match command {
-        Some(command) => (command, word),
+    let (command, rest) = match command {
+        Some(command) => return Reading::new(command).read(word, ports),
         None => leading_command(word),
     };
-    Reading::new(command).read(word, ports)
+    let group = Reading::new(command).read(rest, ports);
+    group.map_err(|error| error.list_verbs(word, COMMANDS.iter().map(|row| row.0)))
 }
 
 fn leading_command(word: Word<'_>) -> (GroupCommand, Word<'_>) {
@@ -174,7 +175,12 @@ impl<'a> Reading<'a> {
         let key = item.key;
         if !KEYS.contains(&key.text) {
             let known = KEYS.iter().copied().filter(|name| has(self.command, name));
-            return Err(key.fail("no such key of a group").suggest(known));
+            let fault = key.fail("no such key of a group");
+            let is_id = group_id(key, self.command == GroupCommand::Delete).is_ok();
+            return Err(match is_id && item.value.is_none() {
+                true => fault.help(format!("group_id={}", key.text)),
+                false => fault.suggest(known),
+            });
         }
         if !has(self.command, key.text) {
             return Err(key.fail("has no meaning here"));

@@ -45,6 +45,23 @@ impl TextError {
             None => self,
         }
     }
+    /// Lists the verbs that a text may begin with, if the error is about the lone word at its beginning
+    /// and nothing is suggested yet.
+    pub(super) fn list_verbs<'n>(
+        self,
+        text: Word<'_>,
+        verbs: impl IntoIterator<Item = &'n str>,
+    ) -> TextError {
+        let (first, rest) = text.cut_word();
+        let is_verb = self.column == first.offset + 1
+            && self.word == first.text
+            && rest.text.starts_with(char::is_whitespace);
+        if !is_verb || self.help.is_some() {
+            return self;
+        }
+        let verbs: Vec<&str> = verbs.into_iter().collect();
+        self.help(format!("a verb is one of {}", verbs.join(", ")))
+    }
 }
 
 /// Result of reading text.
@@ -439,6 +456,19 @@ mod tests {
             .map(|i| i.unwrap())
             .map(|i| (i.key.text, i.value.map(|v| v.text)))
             .collect()
+    }
+
+    #[test]
+    fn verbs_are_listed_for_a_lone_word_at_the_beginning() {
+        let said = |text| {
+            let word = Word::new(text);
+            let error = word.cut_word().0.fail("bad");
+            error.list_verbs(word, ["add", "delete"]).help
+        };
+        let verbs = "a verb is one of add, delete";
+        assert_eq!(said("ad actions=drop").as_deref(), Some(verbs));
+        assert_eq!(said("ad,actions=drop"), None);
+        assert_eq!(said("ad"), None);
     }
 
     #[test]
