@@ -207,6 +207,33 @@ fn what_1_0_cannot_say_goes_by_a_later_version() {
         "{}",
         refused.errors
     );
+    let packet = "in_port=controller,packet_type=(1,0x800),packet=4500001400010000400166e70a0000010a000002,actions=drop";
+    let sent = switch.ours(&["packet-out", "br0", packet]);
+    assert!(sent.success, "{}", sent.errors);
+    let refused = switch.ours(&["-O", "OpenFlow14", "packet-out", "br0", packet]);
+    assert!(!refused.success, "{}", refused.text);
+}
+
+#[test]
+fn one_one_deletes_in_the_first_table_as_the_stock_tool_does() {
+    let Some(switch) = Switch::start() else {
+        return;
+    };
+    let del = ["-O", "OpenFlow11", "del-flows", "br0"];
+    let left = [true, false].map(|ours| {
+        for table in ["table=0", "table=3"] {
+            let flow = format!("{table},actions=drop");
+            assert!(switch.ours(&["add-flow", "br0", &flow]).success);
+        }
+        let done = match ours {
+            true => switch.ours(&del),
+            false => switch.stock(&del),
+        };
+        assert!(done.success, "{}", done.errors);
+        assert!(!ours || done.errors.contains("of table 0"));
+        switch.ours(&["--no-stats", "dump-flows", "br0"]).text
+    });
+    assert_eq!(left, [" table=3, actions=drop\n"; 2]);
 }
 
 #[test]

@@ -6,8 +6,8 @@ use crate::connection::STANDARD10;
 use crate::failure::{Failure, Result};
 use crate::lenient::Reading;
 use crate::transmit::{Transmission, has_bundles};
-use ofp::message::{Body, FlowFormat, FlowModCommand};
-use ofp::types::Version;
+use ofp::message::{Body, FlowFormat, FlowMod, FlowModCommand};
+use ofp::types::{TableId, Version};
 use ofp::usable::can_say;
 
 pub(super) fn add_flow(context: &Context<'_>) -> Result<()> {
@@ -50,6 +50,20 @@ pub(crate) fn with_bundles(versions: &[Version]) -> Vec<Version> {
     }
 }
 
+/// OpenFlow 1.1 has no word for all tables; the stock tool then deletes flows of the first, and so do we
+/// where no other version is allowed. Whether it was so.
+fn in_first_table(flow: &mut FlowMod, versions: &[Version]) -> bool {
+    let deletes = matches!(
+        flow.command,
+        FlowModCommand::Delete | FlowModCommand::DeleteStrict
+    );
+    let narrows = deletes && flow.table == TableId::ALL && versions == [Version::V11];
+    if narrows {
+        flow.table = TableId(0);
+    }
+    narrows
+}
+
 /// Reads all flows first, so that a mistake in one leaves the switch as it was; then sends them.
 fn change(context: &Context<'_>, source: Source, command: Option<FlowModCommand>) -> Result<()> {
     let ports = context.lazy_ports();
@@ -60,10 +74,15 @@ fn change(context: &Context<'_>, source: Source, command: Option<FlowModCommand>
     // Whether OpenFlow 1.0's own message can say each flow.
     let reading = Reading::by(context.options.lenient);
     let mut standard = Vec::new();
+    let mut is_narrowed = false;
     for (place, line) in source.lines() {
-        let flow = ports.or_failure(read(&place, line, command, &ports, reading))?;
+        let mut flow = ports.or_failure(read(&place, line, command, &ports, reading))?;
+        is_narrowed |= in_first_table(&mut flow, &versions);
         restrict(&mut versions, &flow, &place)?;
         standard.push(versions.contains(&Version::V10) && can_say(&flow, STANDARD10));
+    }
+    if is_narrowed {
+        eprintln!("ofctl: OpenFlow11 deletes flows of one table: of table 0 if none is named");
     }
     let mut connection = context.connect_with(&versions)?;
     if connection.version() == Version::V10 {
@@ -77,7 +96,8 @@ fn change(context: &Context<'_>, source: Source, command: Option<FlowModCommand>
         false => Transmission::plain(&mut connection),
     };
     for ((place, line), standard) in source.lines().zip(standard) {
-        let flow = read(&place, line, command, &ports, reading.again())?;
+        let mut flow = read(&place, line, command, &ports, reading.again())?;
+        in_first_table(&mut flow, &versions);
         transmission.add(Body::FlowMod(Box::new(flow)), standard, place)?;
     }
     transmission.finish()
