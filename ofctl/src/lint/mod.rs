@@ -6,7 +6,7 @@ mod walk;
 use ofp::action::Action;
 use ofp::field::Field;
 use ofp::message::{FlowMod, FlowModCommand};
-use ofp::text::{PortNames, TextError, Word, read_flow_mod};
+use ofp::text::{PortMap, PortNames, TextError, Word, read_actions, read_flow_mod};
 use ofp::types::{GroupId, MeterId, PortNo, TableId};
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -192,6 +192,13 @@ pub fn lint(text: &str) -> Vec<Finding> {
         match read_flow_mod(&line[body..], None, &names) {
             Err(error) => findings.push(Finding::of_text(number, body, error)),
             Ok(mut flow) => {
+                let text = Word {
+                    text: &line[body..],
+                    offset: body,
+                };
+                if let Some(list) = list_of_actions(text) {
+                    bare_names(number, list, &mut findings);
+                }
                 if flow.table == TableId::ALL {
                     flow.table = TableId(0);
                 }
@@ -221,6 +228,46 @@ fn value_of(line: &str, name: &str) -> Option<u32> {
     let items = Word::new(line).items().flatten();
     let mut values = items.filter(|item| item.key.text == name);
     values.next()?.value?.int().ok()
+}
+
+/// What stands behind `actions=`.
+fn list_of_actions(flow: Word<'_>) -> Option<Word<'_>> {
+    let mut items = flow.items().flatten();
+    let item = items.find(|item| matches!(item.key.text, "actions" | "action"))?;
+    Some(item.all_that_follows())
+}
+
+/// Words that are actions only as names of ports; one that is almost another action was hardly meant so.
+fn bare_names(line: usize, list: Word<'_>, findings: &mut Vec<Finding>) {
+    for item in list.items().flatten() {
+        let key = item.key;
+        match item.value {
+            Some(inner) if matches!(key.text, "clone" | "write_actions") => {
+                bare_names(line, inner, findings);
+            }
+            Some(_) => {}
+            // The switch would know its ports' names: without them only actions are left.
+            None => {
+                let Err(error) = read_actions(key.text, &PortMap::default()) else {
+                    continue;
+                };
+                let near = error.help;
+                let help = near.map(|near| format!("{near} A port is output:{}", key.text));
+                findings.push(Finding {
+                    severity: match help {
+                        Some(_) => Severity::Error,
+                        None => Severity::Info,
+                    },
+                    kind: "bare-name",
+                    line,
+                    column: key.offset + 1,
+                    word: key.text.to_owned(),
+                    message: "taken as the name of a port".into(),
+                    help,
+                });
+            }
+        }
+    }
 }
 
 /// Calls `f` with every action, also those in lists of others.
@@ -386,9 +433,23 @@ mod tests {
                 vec![(1, 4, "change-after-output")],
             ),
             ("in_port=eth0,actions=output:\"eth-1\" # comment\n", vec![]),
+            ("ip,actions=normal,eth0\n", vec![(1, 19, "bare-name")]),
+            ("flow add actions=dop\n", vec![(1, 18, "bare-name")]),
+            ("actions=clone(1,nrmal),2\n", vec![(1, 17, "bare-name")]),
+            ("actions=output:dop,in_port,2,strip_vlan,local\n", vec![]),
         ] {
             assert_eq!(found(text), want, "{text}");
         }
+    }
+
+    #[test]
+    fn a_name_of_a_port_is_no_fault_unless_it_is_almost_an_action() {
+        let of = |text| lint(text).remove(0);
+        assert_eq!(of("actions=eth0").severity, Severity::Info);
+        let near = of("actions=dop");
+        assert_eq!(near.severity, Severity::Error);
+        let help = "did you mean \"drop\"? A port is output:dop";
+        assert_eq!(near.help.as_deref(), Some(help));
     }
 
     proptest! {
