@@ -116,6 +116,7 @@ impl Entry<'_> {
     ) -> Finding {
         let place = words
             .iter()
+            .filter(|word| !word.is_empty())
             .find_map(|word| self.text.rfind(word.as_str()).map(|at| (at, word.clone())));
         let (at, word) = place.unwrap_or_else(|| {
             let trimmed = self.text.trim();
@@ -410,6 +411,7 @@ mod tests {
                 vec![(3, 1, "unreachable")],
             ),
             ("ip,actions=1\nip,actions=2\n", vec![(2, 1, "duplicate")]),
+            ("actions=1\nactions=2\n", vec![(2, 1, "duplicate")]),
             (
                 "in_port=1,actions=drop\ntable=4,actions=1\n",
                 vec![(2, 1, "table-not-reached")],
