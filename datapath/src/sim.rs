@@ -331,7 +331,11 @@ impl Sim {
                 worker.commands.push(add).expect("room in the ring");
                 if index == receiver {
                     let rx = Box::new(wires.clone());
-                    let add = Command::AddRx { port: id, rx };
+                    let add = Command::AddRx {
+                        port: id,
+                        rx,
+                        counters: Default::default(),
+                    };
                     worker.commands.push(add).expect("room in the ring");
                 }
             }

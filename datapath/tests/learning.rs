@@ -122,7 +122,11 @@ impl Control {
         self.switch.set_port_state(port, state, &mut self.out);
         let wires = (Wire::default(), Wire::default());
         let (rx, tx) = (Box::new(wires.0.clone()), Box::new(wires.1.clone()));
-        let _ = self.commands.push(Command::AddRx { port, rx });
+        let _ = self.commands.push(Command::AddRx {
+            port,
+            rx,
+            counters: Default::default(),
+        });
         let _ = self.commands.push(Command::AddTx { port, tx });
         self.wires.push(wires);
     }

@@ -134,7 +134,14 @@ impl Workers {
                 .min_by_key(|w| self.handles[*w].queues.len())
                 .unwrap_or(0);
             self.handles[worker].queues.push(port);
-            self.send(worker, Command::AddRx { port, rx });
+            self.send(
+                worker,
+                Command::AddRx {
+                    port,
+                    rx,
+                    counters: Default::default(),
+                },
+            );
         }
         Ok(())
     }

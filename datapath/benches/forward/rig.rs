@@ -199,7 +199,13 @@ impl Rig {
                     frames: frames.clone(),
                     next: 0,
                 });
-                commands.push(Command::AddRx { port, rx }).expect("room");
+                commands
+                    .push(Command::AddRx {
+                        port,
+                        rx,
+                        counters: Default::default(),
+                    })
+                    .expect("room");
             }
         }
         let settings = ConnSettings {

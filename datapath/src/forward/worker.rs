@@ -19,13 +19,13 @@ use super::reassembly::Purpose;
 use super::trace::Observer;
 use crate::edge::{BURST, Frame, Pool, Rx};
 use crate::fragment::Secret;
-use crate::model::event::{Command, Event, PacketOut};
+use crate::model::event::{Back, Command, Event, PacketOut};
 use crate::model::id::PortId;
 use crate::model::plan::VLAN_LIMIT;
 use crate::model::port::{PortKind, PortView};
 use crate::model::publish::Reader;
 use crate::model::snapshot::Snapshot;
-use crate::model::stats::WorkerStats;
+use crate::model::stats::{QueueStats, WorkerStats};
 use crate::model::{BridgeId, DropReason};
 use crate::time::Time;
 use burst::Seen;
@@ -66,8 +66,15 @@ impl<F: Frame> Team<F> {
 struct Receiver<F> {
     port: PortId,
     rx: Box<dyn Rx<F>>,
+    counters: Arc<QueueStats>,
     /// Has a descriptor, and was empty when it was asked last.
     is_quiet: bool,
+}
+
+/// A queue that is polled no more, and who gets it.
+struct Leaving<F> {
+    receiver: Receiver<F>,
+    back: Back<F>,
 }
 
 /// See the file's description.
@@ -75,6 +82,10 @@ pub struct Worker<P: Pool> {
     index: usize,
     reader: Reader,
     receivers: Vec<Receiver<P::Frame>>,
+    /// Until nothing of theirs is held any more.
+    leaving: Vec<Leaving<P::Frame>>,
+    /// A counter of time: what a queue costs is told by it. 0 at all times: nobody asks.
+    ticks: fn() -> u64,
     /// Counts the changes of `receivers`.
     receivers_version: u64,
     commands: rtrb::Consumer<Command<P::Frame>>,
@@ -157,6 +168,8 @@ impl<P: Pool> Worker<P> {
             index: mailbox.index(),
             reader,
             receivers: Vec::new(),
+            leaving: Vec::new(),
+            ticks: || 0,
             receivers_version: 0,
             commands,
             core: Core {
@@ -181,6 +194,11 @@ impl<P: Pool> Worker<P> {
     /// The same, with a cache of another size (tests).
     pub fn with_cache_entries(mut self, entries: usize) -> Worker<P> {
         self.core.cache = Cache::new(entries);
+        self
+    }
+    /// The same, with a counter of time that costs next to nothing to read: it is read twice per burst.
+    pub fn with_ticks(mut self, ticks: fn() -> u64) -> Worker<P> {
+        self.ticks = ticks;
         self
     }
     /// Its number.
@@ -250,6 +268,7 @@ impl<P: Pool> Worker<P> {
         self.core.refresh(snapshot);
         let mut handled = sent + self.core.open_mail(cx, o);
         self.turn = self.turn.wrapping_add(1);
+        let mut before = (self.ticks)();
         for (index, receiver) in self.receivers.iter_mut().enumerate() {
             if receiver.is_quiet && self.is_busy && !(self.turn + index).is_multiple_of(RARELY) {
                 continue;
@@ -257,8 +276,14 @@ impl<P: Pool> Worker<P> {
             receiver.rx.rx(&mut self.core.frames, BURST);
             receiver.is_quiet = self.core.frames.is_empty() && receiver.rx.fd().is_some();
             if !self.core.frames.is_empty() {
-                handled += self.core.frames.len();
+                let packets = self.core.frames.len();
+                handled += packets;
+                self.core.executor.stats.received_burst(packets);
                 self.core.received(cx, receiver.port, o);
+                let after = (self.ticks)();
+                let ticks = after.wrapping_sub(before);
+                receiver.counters.add(packets as u64, ticks);
+                before = after;
             }
         }
         if !self.core.executor.waiting.is_empty() {
@@ -273,6 +298,10 @@ impl<P: Pool> Worker<P> {
         self.core.executor.flush();
         if self.is_stopped {
             self.core.executor.close();
+        }
+        if !self.leaving.is_empty() && self.core.executor.waiting.is_empty() {
+            let leaving = self.leaving.drain(..);
+            leaving.for_each(|Leaving { receiver, back }| back(receiver.rx));
         }
         self.is_busy = handled > 0;
         handled
@@ -295,17 +324,27 @@ impl<P: Pool> Worker<P> {
     }
     fn obey<O: Observer>(&mut self, command: Command<P::Frame>, now: Time, o: &mut O) {
         match command {
-            Command::AddRx { port, rx } => {
+            Command::AddRx { port, rx, counters } => {
                 self.receivers.push(Receiver {
                     port,
                     rx,
+                    counters,
                     is_quiet: false,
                 });
                 self.receivers_version += 1;
             }
+            Command::RemoveRx { counters, back } => {
+                let of = |receiver: &Receiver<_>| Arc::ptr_eq(&receiver.counters, &counters);
+                if let Some(at) = self.receivers.iter().position(of) {
+                    let receiver = self.receivers.remove(at);
+                    self.leaving.push(Leaving { receiver, back });
+                    self.receivers_version += 1;
+                }
+            }
             Command::AddTx { port, tx } => self.core.executor.add_queue(port, tx),
             Command::RemovePort { port, done } => {
                 self.receivers.retain(|receiver| receiver.port != port);
+                self.leaving.retain(|leaving| leaving.receiver.port != port);
                 self.receivers_version += 1;
                 self.core.executor.remove_queue(port);
                 // Nothing of the port's may be left here.

@@ -3,6 +3,7 @@
 use super::id::BridgeId;
 use super::id::PortId;
 use super::learnt::{Finished, Learnt};
+use super::stats::QueueStats;
 use super::tlv::OptionWords;
 use super::tunnel::Ends;
 use crate::edge::{Rx, Tx};
@@ -86,6 +87,9 @@ impl fmt::Debug for Paused {
     }
 }
 
+/// Takes a queue back.
+pub type Back<F> = Box<dyn FnOnce(Box<dyn Rx<F>>) + Send>;
+
 /// What control tells a worker.
 pub enum Command<F> {
     /// Receive from this queue from now on.
@@ -94,6 +98,16 @@ pub enum Command<F> {
         port: PortId,
         /// Its queue.
         rx: Box<dyn Rx<F>>,
+        /// What is counted of it; which queue it is, too.
+        counters: Arc<QueueStats>,
+    },
+    /// Receive from this queue no more, and hand it back when nothing that came by it is held any more: who polls it
+    /// next sends behind what was sent here, so flows stay in order.
+    RemoveRx {
+        /// As it was added with.
+        counters: Arc<QueueStats>,
+        /// Gets the queue; dropped if the port goes before, or there is no such queue here.
+        back: Back<F>,
     },
     /// Send by this queue from now on.
     AddTx {

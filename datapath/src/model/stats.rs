@@ -70,7 +70,50 @@ impl<const N: usize> Slab<N> {
     }
 }
 
+/// Classes of bursts by their size: 1, 2 to 3, 4 to 7, 8 to 15, 16 to 31, 32 packets.
+pub const BURST_CLASSES: usize = 6;
+
+/// The counters of one receive queue. They go with it from worker to worker; the one that has it writes.
+// Two lines: processors fetch pairs of them.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct QueueStats {
+    /// Packets received.
+    pub packets: AtomicU64,
+    /// Ticks of the worker's counter of time that it took to receive and to handle them, without the sending.
+    pub ticks: AtomicU64,
+}
+
+impl QueueStats {
+    /// Adds a burst. Only the worker that has the queue may call it.
+    #[inline]
+    pub fn add(&self, packets: u64, ticks: u64) {
+        for (counter, amount) in [(&self.packets, packets), (&self.ticks, ticks)] {
+            counter.store(counter.load(Relaxed).wrapping_add(amount), Relaxed);
+        }
+    }
+}
+
+/// How a worker spends its time; its thread's loop writes. In nanoseconds.
+#[derive(Debug, Default)]
+pub struct LoopStats {
+    /// Polls, with frames or without.
+    pub polls: AtomicU64,
+    /// Those with.
+    pub busy_polls: AtomicU64,
+    /// Time in these, from one poll to the next.
+    pub busy_nanos: AtomicU64,
+    /// Time in the others, awake.
+    pub idle_nanos: AtomicU64,
+    /// How often it slept.
+    pub sleeps: AtomicU64,
+    /// Time asleep.
+    pub slept_nanos: AtomicU64,
+}
+
 /// The counters of one worker.
+// Two lines: what the allocator puts behind it is not written by its neighbour.
+#[repr(align(128))]
 pub struct WorkerStats {
     /// Per rule: packets, bytes, time of last use; the fourth is there so that they share a line.
     pub rules: Slab<4>,
@@ -88,8 +131,14 @@ pub struct WorkerStats {
     pub fragments: [AtomicU64; Outcome::LEN],
     /// Datagrams, fragments and bytes that are held for reassembly.
     pub held: [AtomicU64; 3],
-    /// Bursts that had frames; frames; cache hits; cache misses; nanoseconds asleep.
-    pub worker: [AtomicU64; 5],
+    /// Bursts that had frames; frames; cache hits; cache misses.
+    pub worker: [AtomicU64; 4],
+    /// Bursts by their size: class `n` holds those of 2^n packets and more.
+    pub bursts: [AtomicU64; BURST_CLASSES],
+    /// Tables that were looked up as the cache knew no program.
+    pub lookups: AtomicU64,
+    /// How its time goes.
+    pub time: LoopStats,
     /// Tunnel packets of no tunnel (another remote end, key or session) that were left to the host.
     pub unclaimed: AtomicU64,
     /// Per [`Effect`].
@@ -138,6 +187,9 @@ impl WorkerStats {
             fragments: std::array::from_fn(|_| AtomicU64::new(0)),
             held: std::array::from_fn(|_| AtomicU64::new(0)),
             worker: std::array::from_fn(|_| AtomicU64::new(0)),
+            bursts: std::array::from_fn(|_| AtomicU64::new(0)),
+            lookups: AtomicU64::new(0),
+            time: LoopStats::default(),
             unclaimed: AtomicU64::new(0),
             effects: std::array::from_fn(|_| AtomicU64::new(0)),
         }
@@ -150,6 +202,13 @@ impl WorkerStats {
             entry[1].store(entry[1].load(Relaxed) + bytes, Relaxed);
             entry[2].store(now.0, Relaxed);
         }
+    }
+    /// Counts a received burst, which is not empty, by its size.
+    #[inline]
+    pub fn received_burst(&self, packets: usize) {
+        let class = (packets.max(1).ilog2() as usize).min(BURST_CLASSES - 1);
+        let counter = &self.bursts[class];
+        counter.store(counter.load(Relaxed) + 1, Relaxed);
     }
     /// Counts an effect.
     #[inline]
@@ -415,8 +474,8 @@ impl Stats {
         sum
     }
     /// Sum of the workers' own counters, see [`WorkerStats::worker`].
-    pub fn workers(&self) -> [u64; 5] {
-        let mut sum = [0; 5];
+    pub fn workers(&self) -> [u64; 4] {
+        let mut sum = [0; 4];
         self.each(|w| {
             sum.iter_mut()
                 .zip(&w.worker)

@@ -229,7 +229,14 @@ impl Bed {
                 self.command(worker, Command::AddTx { port: id, tx });
             }
             let rx = Box::new(wire.clone());
-            self.command(0, Command::AddRx { port: id, rx });
+            self.command(
+                0,
+                Command::AddRx {
+                    port: id,
+                    rx,
+                    counters: Default::default(),
+                },
+            );
         }
         self.wires.push(wire);
         self.change(Change::SetPort(Arc::new(PortView {

@@ -279,7 +279,7 @@ impl Daemon {
             let count = self.stats.effects(*effect);
             text += &format!("{name:<29} {count:>12}  {about}\n");
         }
-        let [bursts, frames, hits, misses, _] = self.stats.workers();
+        let [bursts, frames, hits, misses] = self.stats.workers();
         text += &format!(
             "{:<29} {bursts:>12}\n{:<29} {frames:>12}\n",
             "worker_bursts", "worker_frames"

@@ -369,6 +369,9 @@ impl<P: Pool> Core<P> {
         let misses = &self.executor.stats.worker[3];
         misses.store(misses.load(Relaxed) + 1, Relaxed);
         walk(cx, &self.key, at, then, &mut self.scratch, o);
+        let lookups = &self.executor.stats.lookups;
+        let visited = self.scratch.visits.len() as u64;
+        lookups.store(lookups.load(Relaxed) + visited, Relaxed);
         // The entry that is replaced may be that of the run.
         credit_entry(&self.cache, &mut self.run, &self.executor.stats, cx.now);
         self.cache.insert(&query, &mut self.scratch)
