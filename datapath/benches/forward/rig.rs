@@ -7,10 +7,13 @@ use datapath::forward::worker::{Team, Worker};
 use datapath::fragment::Secret;
 use datapath::model::event::{COMMANDS, Command, EVENTS, Event};
 use datapath::model::stats::Stats;
+use datapath::model::tunnel::{Exit, Route, TunnelConfig};
 use datapath::time::Time;
 use ofp::message::*;
 use ofp::text::{PortMap, read_flow_mod, read_group_mod, read_meter_mod};
 use ofp::types::{Version, Xid};
+use packet::MacAddr;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 /// Bytes of a buffer, headroom included.
@@ -18,6 +21,8 @@ const BUFFER: usize = 2048;
 /// Between two polls.
 const TICK: Time = Time(2_000);
 const CONN: ConnId = ConnId(1);
+/// To the underlay's bridge.
+const UNDERLAY: ConnId = ConnId(2);
 const RAW: [u8; 96] = [0; 96];
 
 struct Buffer {
@@ -108,6 +113,18 @@ impl Pool for BenchPool {
     fn write(&mut self, frame: &mut BenchFrame, offset: usize, bytes: &[u8]) {
         frame.head_mut()[offset..offset + bytes.len()].copy_from_slice(bytes);
     }
+    fn join(&mut self, frames: &mut Vec<BenchFrame>) -> Option<BenchFrame> {
+        let (first, later) = frames.split_first_mut()?;
+        for part in later {
+            let end = usize::from(first.0.end);
+            let size = part.size();
+            first.0.bytes[end..end + size].copy_from_slice(part.head());
+            first.0.end += size as u16;
+        }
+        let whole = frames.swap_remove(0);
+        self.free(frames);
+        Some(whole)
+    }
 }
 
 /// Gives the same frames again and again.
@@ -156,9 +173,32 @@ pub struct Rig {
     out: Vec<Output>,
 }
 
+/// Where a tunnel's packets come from, and go to.
+pub struct Underlay {
+    pub config: TunnelConfig,
+    /// Of the underlay's bridge.
+    pub address: IpAddr,
+    pub mac: MacAddr,
+    pub route: fn(Exit) -> Route,
+}
+
+/// What there is beside the ports 1 and 2: for tunnels, a second bridge, and a tunnel port 9 in the first.
+pub enum Shape {
+    /// Nothing.
+    Plain,
+    /// Frames arrive in the first bridge, and leave by the second.
+    Encap(Underlay),
+    /// The other way.
+    Decap(Underlay),
+}
+
 impl Rig {
     /// A bridge with the ports 1 and 2; `frames` arrive at the first one.
     pub fn new(frames: Vec<Vec<u8>>) -> Rig {
+        Rig::shaped(frames, Shape::Plain)
+    }
+    /// The same, with a tunnel.
+    pub fn shaped(frames: Vec<Vec<u8>>, shape: Shape) -> Rig {
         let stats = Stats::default();
         let counters = stats.register_worker();
         let mut switch = Switch::new(stats);
@@ -168,7 +208,41 @@ impl Rig {
             ..Default::default()
         };
         let mut out = Vec::new();
-        let bridge = switch.add_bridge(now, "br0", settings).expect("valid");
+        let bridge = switch
+            .add_bridge(now, "br0", settings.clone())
+            .expect("valid");
+        let mut bridges = [bridge; 2];
+        let (underlay, at) = match shape {
+            Shape::Plain => (None, 0),
+            Shape::Encap(underlay) => (Some(underlay), 1),
+            Shape::Decap(underlay) => (Some(underlay), 0),
+        };
+        let mut conns = vec![(CONN, bridge)];
+        if let Some(underlay) = underlay {
+            let settings = BridgeSettings {
+                mac: underlay.mac,
+                ..settings
+            };
+            let under = switch.add_bridge(now, "br-phy", settings).expect("valid");
+            bridges[at] = under;
+            conns.push((UNDERLAY, under));
+            switch.set_addresses(under, &[underlay.address]);
+            let settings = PortSettings::new("br-phy", PortType::Local);
+            let added = switch.add_port(now, under, settings, &mut out);
+            let state = PortState {
+                link_up: true,
+                admin_up: true,
+                mtu: 1500,
+                mac: underlay.mac.0,
+                ..Default::default()
+            };
+            switch.set_port_state(added.expect("valid").0, state, &mut out);
+            let mut settings = PortSettings::new("tun", PortType::Tunnel(underlay.config));
+            settings.number_request = Some(9);
+            let added = switch.add_port(now, bridge, settings, &mut out);
+            let route = (underlay.route)(Exit::Bridge(under));
+            switch.set_route(added.expect("valid").0, Some(route));
+        }
         let buffers: Free = Arc::new(Mutex::new((0..512).map(|_| BenchFrame::new()).collect()));
         let sent = Arc::new(Mutex::new(0));
         let (events_in, events) = rtrb::RingBuffer::new(EVENTS);
@@ -180,7 +254,8 @@ impl Rig {
         for number in 1..=2 {
             let mut settings = PortSettings::new(&format!("p{number}"), PortType::Device);
             settings.number_request = Some(number);
-            let added = switch.add_port(now, bridge, settings, &mut out);
+            let place = bridges[number as usize - 1];
+            let added = switch.add_port(now, place, settings, &mut out);
             let (port, _) = added.expect("valid");
             let state = PortState {
                 link_up: true,
@@ -208,15 +283,17 @@ impl Rig {
                     .expect("room");
             }
         }
-        let settings = ConnSettings {
-            bridge,
-            kind: ConnKind::Service,
-            version: Version::V13,
-            packet_in_limit: None,
-            events: false,
-            auxiliary: None,
-        };
-        switch.connect(now, CONN, settings);
+        for (conn, bridge) in conns {
+            let settings = ConnSettings {
+                bridge,
+                kind: ConnKind::Service,
+                version: Version::V13,
+                packet_in_limit: None,
+                events: false,
+                auxiliary: None,
+            };
+            switch.connect(now, conn, settings);
+        }
         let mut rig = Rig {
             switch,
             worker,
@@ -241,10 +318,14 @@ impl Rig {
             }
         }
     }
-    /// A line as `ofctl` takes them, behind `group`, `meter` or nothing.
+    /// A line as `ofctl` takes them, behind `group`, `meter`, `phy` (a flow for the underlay's bridge) or nothing.
     pub fn configure(&mut self, lines: impl IntoIterator<Item = String>) {
         let ports = PortMap::default();
         for line in lines {
+            let (conn, line) = match line.strip_prefix("phy ") {
+                Some(rest) => (UNDERLAY, rest),
+                None => (CONN, line.as_str()),
+            };
             let body = match line.split_once(' ') {
                 Some(("group", rest)) => {
                     let group = read_group_mod(rest, Some(GroupCommand::Add), &ports);
@@ -255,13 +336,13 @@ impl Rig {
                     Body::MeterMod(Box::new(meter.expect("a meter")))
                 }
                 _ => {
-                    let flow = read_flow_mod(&line, Some(FlowModCommand::Add), &ports);
+                    let flow = read_flow_mod(line, Some(FlowModCommand::Add), &ports);
                     Body::FlowMod(Box::new(flow.expect("a flow")))
                 }
             };
             let message = Message { xid: Xid(1), body };
             self.switch
-                .message(self.now, CONN, message, &RAW, &mut self.out);
+                .message(self.now, conn, message, &RAW, &mut self.out);
         }
         self.publish();
     }

@@ -11,14 +11,15 @@ pub struct Row {
     pub frames: fn() -> Vec<Vec<u8>>,
 }
 
-const FLOWS: u32 = 8000;
+pub const FLOWS: u32 = 8000;
 
 /// UDP flows over 256 networks 10.0.X.0/24, 60 bytes each.
-fn flows(count: u32) -> Vec<Vec<u8>> {
+pub fn flows(count: u32) -> Vec<Vec<u8>> {
     (0..count).map(udp).collect()
 }
 
-fn udp(n: u32) -> Vec<u8> {
+/// One of them.
+pub fn udp(n: u32) -> Vec<u8> {
     let mut frame = vec![0; 60];
     frame[..12].copy_from_slice(&[2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1]);
     frame[12..26].copy_from_slice(&[8, 0, 0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17, 0, 0]);
@@ -47,7 +48,7 @@ fn exact(count: u32) -> Vec<String> {
     (0..count).map(rule).collect()
 }
 
-fn lines(text: &str) -> Vec<String> {
+pub fn lines(text: &str) -> Vec<String> {
     text.lines().map(|line| line.trim().to_owned()).collect()
 }
 
