@@ -1,6 +1,6 @@
 //! Runs `tests/cases/**/*.case`: what is sent into a simulated switch, and what has to come out.
 //!
-//! Every case is run five times: with the cache, with every frame sent twice (the second one is
+//! Every case is run seven times: with the cache, without, with one entry, with every frame sent twice (the second one is
 //! answered from the cache), with frames in segments, with an observer (which walks always), and with several workers.
 //! A failing one prints its trace.
 //!
@@ -50,8 +50,10 @@ fn files(dir: &Path, out: &mut Vec<PathBuf>) {
     }
 }
 
-const MODES: [Mode; 5] = [
+const MODES: [Mode; 7] = [
     Mode::Cached,
+    Mode::Uncached,
+    Mode::OneEntry,
     Mode::Twice,
     Mode::Segmented,
     Mode::Explained,

@@ -104,6 +104,12 @@ impl Workers {
         self.sleep_max_micros.store(micros, Relaxed);
         self.handles.iter().for_each(|handle| handle.waker.wake());
     }
+    /// Entries of each worker's cache of programs, see [`Command::CacheEntries`].
+    pub fn set_cache_entries(&mut self, entries: usize) {
+        for worker in 0..self.len() {
+            self.send(worker, Command::CacheEntries(entries));
+        }
+    }
     fn send(&mut self, worker: usize, mut command: Command<Mbuf>) {
         let handle = &mut self.handles[worker];
         // A mailbox is as long as a burst of configuration; the worker drains it every few microseconds.

@@ -74,6 +74,7 @@ BAD_VALUES = [
     (["set-controller", "br0", "tcp:127.0.0.1:99999"], "99999"),
     (["set", "Open_vSwitch", ".", "other_config:pmd-cpu-mask=xyz"], "xyz"),
     (["set", "Open_vSwitch", ".", "other_config:pmd-sleep-max=-1"], "-1"),
+    (["set", "Open_vSwitch", ".", "other_config:flow-cache-entries=1048577"], "1048577"),
     (["set", "Port", "tun0", "tag=4096"], "4096"),
     (["set", "Port", "tun0", "trunks=5000"], "5000"),
     (["set", "Port", "tun0", "vlan_mode=acess"], "acess"),

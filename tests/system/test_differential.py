@@ -4,6 +4,9 @@ frames leave by the same ports, controllers hear the same, and the same dumps co
 `ROUNDS` in the environment is how many rounds there are, `SEED` the first one's seed; what fails names its seed. Deliberate
 differences are written in docs/differences.md; the generator (random_switching.py) avoids them, as it avoids what follows
 from a switch's own hash.
+
+The rounds take turns: with the cache of programs as it is by default, without one, and with one of a single entry. `CACHE` in the
+environment (`default`, or a number of entries) is that of all rounds.
 """
 
 import json
@@ -25,6 +28,7 @@ from wire import raw_socket
 
 ROUNDS = int(os.environ.get("ROUNDS", 50))
 SEED = int(os.environ.get("SEED", 1))
+CACHES = os.environ.get("CACHE", "default 0 1").split()
 FRAMES = 24
 PORTS = random_switching.OUTPUTS
 VERSIONS_WIRE = {f"OpenFlow1{minor}": minor + 1 for minor in range(6)}
@@ -128,6 +132,7 @@ class Ours:
         self.switch.vsctl(*add)
         for words in PREPARE:
             self.ofctl(*words)
+        self.cache = "default"
         self.management = self.switch.rundir / "br0.mgmt"
         self.control = next(self.switch.rundir.glob("ovs-vswitchd.*.ctl"))
         self.sockets = {port: raw_socket(there, f"h{port}", ethertype=3) for port in PORTS}
@@ -136,6 +141,13 @@ class Ours:
 
     def ofctl(self, *words, **options):
         return self.switch.stock_ofctl(*words, **options)
+
+    def set_cache(self, entries):
+        if entries != self.cache:
+            setting = "other_config", "flow-cache-entries"
+            self.switch.vsctl(*(("remove", "Open_vSwitch", ".", *setting) if entries == "default" else
+                                ("set", "Open_vSwitch", ".", f"{':'.join(setting)}={entries}")))
+            self.cache = entries
 
     def forget(self):
         run("ovs-appctl", "-t", self.control, "fdb/flush", "br0")
@@ -238,7 +250,8 @@ class Round:
         self.rng = random.Random(seed)
         self.version = self.rng.choice(VERSIONS)
         self.lines = state(self.rng, self.version)
-        self.shown = f"SEED={seed} ROUNDS=1 {self.version}\n" + "\n".join(self.lines)
+        self.cache = CACHES[seed % len(CACHES)]
+        self.shown = f"CACHE={self.cache} SEED={seed} ROUNDS=1 {self.version}\n" + "\n".join(self.lines)
         self.index = 0
 
     def both(self, what):
@@ -253,6 +266,7 @@ class Round:
                 watcher.close()
 
     def watched(self, watchers):
+        self.pair[1].set_cache(self.cache)
         self.before = self.both(lambda switch: counts(switch, self.version))
         if not self.change(load, self.lines):
             return

@@ -154,6 +154,8 @@ pub struct Cache {
     /// `stride` words per entry.
     rows: Box<[u64]>,
     stride: usize,
+    /// Ways of a set that are used: all, unless it is a cache of fewer.
+    room: usize,
     next_victim: usize,
     /// Bytes that the programs take.
     memory: usize,
@@ -162,7 +164,8 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// An empty cache of at least this many entries.
+    /// An empty cache of at least this many entries; of so many, if they are fewer than a set has. With 0 nothing that is
+    /// inserted is found.
     pub fn new(entries: usize) -> Cache {
         let sets = entries.div_ceil(WAYS).next_power_of_two();
         Cache {
@@ -171,6 +174,7 @@ impl Cache {
             programs: (0..sets * WAYS).map(|_| Program::default()).collect(),
             rows: Box::default(),
             stride: 0,
+            room: entries.min(WAYS),
             next_victim: 0,
             memory: 0,
             inserted: 0,
@@ -246,12 +250,15 @@ impl Cache {
         }
         let (set, wanted) = (self.set_of(query.hash), Self::tag_of(query.hash));
         let stale = |tag: &u32| *tag == 0 || *tag == wanted;
-        let way = self.tags[set].iter().position(stale).unwrap_or_else(|| {
-            self.next_victim = (self.next_victim + 1) % WAYS;
+        let ways = &mut self.tags[set][..self.room];
+        let way = ways.iter().position(stale).unwrap_or_else(|| {
+            self.next_victim = (self.next_victim + 1) % self.room.max(1);
             self.next_victim
         });
+        if let Some(tag) = ways.get_mut(way) {
+            *tag = wanted;
+        }
         let index = set * WAYS + way;
-        self.tags[set][way] = wanted;
         self.rows[index * self.stride..][..query.row.len()].copy_from_slice(query.row);
         self.heads[index] = Head {
             generation: query.view.generation,

@@ -33,3 +33,5 @@ pub mod trace;
 mod underlay;
 mod waiting;
 pub mod worker;
+
+pub use cache::ENTRIES as CACHE_ENTRIES;

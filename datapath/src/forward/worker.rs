@@ -191,9 +191,9 @@ impl<P: Pool> Worker<P> {
             is_stopped: false,
         }
     }
-    /// The same, with a cache of another size (tests).
+    /// The same, with a cache of another size; 0: every packet is walked through the tables.
     pub fn with_cache_entries(mut self, entries: usize) -> Worker<P> {
-        self.core.cache = Cache::new(entries);
+        self.core.set_cache_entries(entries);
         self
     }
     /// The same, with a counter of time that costs next to nothing to read: it is read twice per burst.
@@ -359,6 +359,7 @@ impl<P: Pool> Worker<P> {
                 self.core.settle(cx, o);
                 self.packet_outs[0] = self.packet_outs[0].max(packet.number);
             }
+            Command::CacheEntries(entries) => self.core.set_cache_entries(entries),
             Command::Stop => {
                 self.is_stopped = true;
                 self.core.executor.flush();
@@ -370,6 +371,13 @@ impl<P: Pool> Worker<P> {
 }
 
 impl<P: Pool> Core<P> {
+    /// Begins a new cache; between bursts, so that nothing of the old one is in use.
+    fn set_cache_entries(&mut self, entries: usize) {
+        self.cache = Cache::new(entries);
+        self.run = Run::default();
+        // No published version: it is made to fit with the next burst.
+        self.version = 0;
+    }
     /// Makes the cache fit what was published last.
     fn refresh(&mut self, snapshot: &Snapshot) {
         if self.version != snapshot.version {

@@ -123,6 +123,8 @@ pub enum Command<F> {
         /// Dropped when the queues are.
         done: std::sync::mpsc::Sender<()>,
     },
+    /// Begin a new cache of programs, of so many entries.
+    CacheEntries(usize),
     /// Run the actions on a packet.
     PacketOut(Box<PacketOut>),
     /// End the worker.

@@ -37,6 +37,10 @@ pub type Result<T> = std::result::Result<T, String>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     Cached,
+    /// Every packet is walked through the tables.
+    Uncached,
+    /// A cache of one entry.
+    OneEntry,
     Twice,
     /// Frames of several segments, the first one of an odd size.
     Segmented,
@@ -149,6 +153,11 @@ impl<'t> Case<'t> {
         }
         if mode == Mode::Spread {
             options.workers = 3;
+        }
+        match mode {
+            Mode::Uncached => options.cache_entries = 0,
+            Mode::OneEntry => options.cache_entries = 1,
+            _ => {}
         }
         Case {
             sim: Sim::new(options),
@@ -561,7 +570,7 @@ impl<'t> Case<'t> {
                 self.poll_with(&mut text);
                 self.trace = text;
             }
-            Mode::Cached | Mode::Twice | Mode::Segmented | Mode::Spread => self.poll_with(&mut ()),
+            _ => self.poll_with(&mut ()),
         }
         for (name, id) in self.ports.clone() {
             let frames = self.sim.take(id);

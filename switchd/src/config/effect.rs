@@ -11,7 +11,13 @@ const SETTINGS: &[(&str, &str, Effect)] = &[
     (
         "Open_vSwitch",
         "other_config",
-        Effect::Keys(&["pmd-cpu-mask", "pmd-sleep-max", "dpdk-extra", "dpdk-init"]),
+        Effect::Keys(&[
+            "pmd-cpu-mask",
+            "pmd-sleep-max",
+            "flow-cache-entries",
+            "dpdk-extra",
+            "dpdk-init",
+        ]),
     ),
     ("Open_vSwitch", "manager_options", Effect::Whole),
     ("Open_vSwitch", "ssl", Effect::Whole),

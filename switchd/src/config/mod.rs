@@ -30,6 +30,9 @@ pub struct Config {
     pub tls: Option<tls::Files>,
 }
 
+/// Bound of `flow-cache-entries`: some 300 MB for each worker.
+const CACHE_ENTRIES_MAX: usize = 1 << 20;
+
 /// Settings of the whole switch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Global {
@@ -37,6 +40,8 @@ pub struct Global {
     pub worker_cpus: Vec<usize>,
     /// Longest sleep of an idle worker in microseconds (`pmd-sleep-max`); `None`: not set.
     pub sleep_max_micros: Option<u64>,
+    /// Entries of each worker's cache of programs (`flow-cache-entries`); `None`: not set.
+    pub cache_entries: Option<usize>,
     /// Further arguments for DPDK (`dpdk-extra`).
     pub dpdk_extra: Vec<String>,
 }
@@ -84,6 +89,11 @@ impl Config {
 }
 
 impl Global {
+    /// Entries of each worker's cache of programs.
+    pub fn cache_entries(&self) -> usize {
+        self.cache_entries
+            .unwrap_or(datapath::forward::CACHE_ENTRIES)
+    }
     fn read(at: &row::Reader<'_>, problems: &mut Vec<Problem>) -> Global {
         let mut options = at.map("other_config");
         let worker_cpus = options
@@ -94,11 +104,19 @@ impl Global {
                 .filter(|micros| *micros <= 10_000)
                 .ok_or("microseconds, 0 to 10000".into())
         });
+        let cache_entries = options.parse("flow-cache-entries", problems, |word| {
+            digits(word, 10)
+                .filter(|entries| *entries <= CACHE_ENTRIES_MAX)
+                .ok_or(format!(
+                    "a number of entries, 0 (no cache) to {CACHE_ENTRIES_MAX}"
+                ))
+        });
         let dpdk_extra = options.get("dpdk-extra").unwrap_or_default();
         let dpdk_extra = dpdk_extra.split_whitespace().map(str::to_owned).collect();
         Global {
             worker_cpus,
             sleep_max_micros,
+            cache_entries,
             dpdk_extra,
         }
     }

@@ -193,6 +193,9 @@ impl Daemon {
                     .unwrap_or(crate::workers::SLEEP_MAX_MICROS),
             );
         }
+        if old.cache_entries != new.cache_entries {
+            self.workers.set_cache_entries(new.cache_entries());
+        }
         if old.worker_cpus != new.worker_cpus && !self.bridges.is_empty() {
             tracing::info!("pmd-cpu-mask takes effect when the daemon starts");
         }

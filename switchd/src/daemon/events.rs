@@ -289,6 +289,11 @@ impl Daemon {
             "worker_cache_hits", "worker_cache_misses"
         );
         text += &format!(
+            "{:<29} {:>12}  of each worker, see other_config:flow-cache-entries\n",
+            "worker_cache_entries",
+            self.config.global.cache_entries()
+        );
+        text += &format!(
             "{:<29} {:>12}  tunnel packets of no tunnel (remote end, key or session), left to the host\n",
             "tunnel_unclaimed",
             self.stats.unclaimed()

@@ -454,7 +454,10 @@ fn start_workers(
         pools,
         control,
     };
-    let workers = Workers::start(&cpus, &context)?;
+    let mut workers = Workers::start(&cpus, &context)?;
+    if config.global.cache_entries.is_some() {
+        workers.set_cache_entries(config.global.cache_entries());
+    }
     workers.set_sleep_max(
         config
             .global
