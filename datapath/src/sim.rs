@@ -224,6 +224,8 @@ pub struct Sim {
     bridges_len: u16,
     ports_len: u32,
     rules_len: u32,
+    /// Changes wait for [`Sim::publish`].
+    holds: bool,
 }
 
 impl Sim {
@@ -259,11 +261,23 @@ impl Sim {
             bridges_len: 0,
             ports_len: 0,
             rules_len: 0,
+            holds: false,
         }
     }
-    /// Makes a change visible.
+    /// Makes a change visible; after [`Sim::hold`], only with those that follow.
     pub fn change(&mut self, change: Change) {
         self.publisher.stage(change);
+        if !self.holds {
+            self.publish();
+        }
+    }
+    /// Changes wait for [`Sim::publish`], which makes them visible at once.
+    pub fn hold(&mut self) {
+        self.holds = true;
+    }
+    /// Makes all changes visible.
+    pub fn publish(&mut self) {
+        self.holds = false;
         // A worker sleeps between polls here, so that publishing never has to wait.
         self.workers.iter_mut().for_each(|w| w.worker.idle());
         assert!(self.publisher.try_publish(), "no worker holds a snapshot");

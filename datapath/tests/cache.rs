@@ -26,7 +26,7 @@ struct Bed {
     sim: Sim,
     bridge: BridgeId,
     ports: Vec<PortId>,
-    /// Of groups and their buckets.
+    /// Of rules, groups and buckets, also of those that are gone.
     gauges: Vec<RuleId>,
     meter: Arc<MeterView>,
     /// What the last packets taught.
@@ -61,8 +61,11 @@ impl Bed {
             learnt: Vec::new(),
         }
     }
-    fn answer<O: Observer>(&mut self, port: usize, frame: &[u8], o: &mut O) -> Vec<String> {
-        self.sim.send(self.ports[port], frame, Offload::default());
+    /// What becomes of packets that arrive at once, at ports of these indexes.
+    fn answer<O: Observer>(&mut self, burst: &[(usize, Vec<u8>)], o: &mut O) -> Vec<String> {
+        for (port, frame) in burst {
+            self.sim.send(self.ports[*port], frame, Offload::default());
+        }
         self.sim.poll(o);
         let mut answer = Vec::new();
         for (index, &port) in self.ports.iter().enumerate() {
@@ -85,6 +88,14 @@ impl Bed {
         }
         answer
     }
+    fn add_rule(&mut self, rule: &Rule) {
+        let id = self.sim.add_rule(self.bridge, rule.clone());
+        self.gauges.push(id);
+    }
+    fn remove_rule(&mut self, rule: &Arc<Rule>) {
+        let change = Change::RemoveRule(self.bridge, rule.clone());
+        self.sim.change(change);
+    }
     fn set_group(&mut self, desc: &GroupDesc) {
         let group = self.sim.set_group(self.bridge, desc);
         let buckets = group.buckets.iter().map(|bucket| bucket.counter);
@@ -99,7 +110,7 @@ impl Bed {
         };
         self.sim.change(Change::SetPort(Arc::new(view)));
     }
-    /// Tables, groups with their buckets, the meter and its bands.
+    /// Tables, rules, groups with their buckets, the meter and its bands.
     fn counters(&self) -> Vec<(u64, u64)> {
         let tables = (0..4).map(|table| self.sim.stats.table(self.bridge, TableId(table)));
         let gauges = self.gauges.iter().map(|gauge| {
@@ -153,6 +164,16 @@ const MATCHES: &[&str] = &[
     ",tun_id=9",
     ",mpls,mpls_ttl=63",
     ",dl_type=0x88e7",
+    ",ip,nw_src=0.0.0.1/0.0.0.1",
+    ",ip,nw_dst=10.0.0.4/255.0.0.6,nw_src=10.0.0.0/30",
+    ",udp,tp_src=8/0x8,tp_dst=7/0x5,nw_src=10.0.0.1,nw_dst=10.0.0.2",
+    ",tcp,tp_dst=0/0x8000,nw_ttl=64",
+    ",in_port=1,dl_src=00:00:00:00:00:01/00:00:00:00:00:01,dl_dst=00:00:00:00:00:02",
+    ",in_port=3,ip,nw_frag=no,nw_proto=17",
+    ",reg0=1/1,ip,nw_dst=10.0.0.0/31",
+    ",reg1=2,metadata=0/1",
+    ",vlan_tci=0x1000/0x1000,ip",
+    ",ipv6,ipv6_dst=fd00::/64,nw_ttl=63",
 ];
 const ACTIONS: &[&str] = &[
     "output:1",
@@ -210,6 +231,11 @@ const ACTIONS: &[&str] = &[
     "learn(table=2,priority=60004,eth_type=0x800,NXM_OF_IP_SRC[]=NXM_OF_IP_DST[],output:NXM_OF_IN_PORT[])",
     "fragment(mtu=68)",
     "clone(fragment(mtu=68),mod_dl_src:00:00:00:00:00:08,output:2)",
+    "write_metadata:2/3",
+    "clear_actions",
+    "goto_table:1",
+    "goto_table:2",
+    "goto_table:3",
     // Nothing may follow it: it is put last.
     REASSEMBLE,
 ];
@@ -326,92 +352,195 @@ fn packets() -> impl Strategy<Value = (usize, String)> {
 #[derive(Clone, Debug)]
 enum Happening {
     Add((u8, usize, Vec<usize>)),
+    /// Other actions for a rule.
+    Modify(usize, Vec<usize>),
     Remove(usize),
     Group((u32, usize, Vec<Bucket>)),
     Port(usize, bool),
-    Packet((usize, String)),
+    /// The next changes, up to the next packets, are seen at once.
+    Together,
+    Packets(Vec<(usize, String)>),
 }
 
 fn events() -> impl Strategy<Value = Vec<Happening>> {
+    let actions = prop::collection::vec(0..ACTIONS.len(), 0..5);
     let event = prop_oneof![
         2 => rules().prop_map(Happening::Add),
+        1 => (any::<usize>(), actions).prop_map(|(rule, actions)| Happening::Modify(rule, actions)),
         1 => any::<usize>().prop_map(Happening::Remove),
         1 => groups().prop_map(Happening::Group),
         1 => (0..PORTS as usize, any::<bool>()).prop_map(|(port, live)| Happening::Port(port, live)),
-        6 => packets().prop_map(Happening::Packet),
+        1 => Just(Happening::Together),
+        3 => packets().prop_map(|packet| Happening::Packets(vec![packet])),
+        3 => bursts().prop_map(Happening::Packets),
     ];
     prop::collection::vec(event, 10..80)
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
-    #[test]
-    fn cached_is_walked_is_linear(first in prop::collection::vec(rules(), 1..10), events in events()) {
-        let mut beds = [Bed::new(256), Bed::new(8), Bed::new(8)];
-        let mut live = Vec::new();
-        let mut next_priority = 1;
-        let all = first.into_iter().map(Happening::Add).chain(events);
-        for event in all {
-            match event {
-                Happening::Add((table, matching, actions)) => {
-                    let mut list: Vec<&str> = actions.iter().map(|&a| ACTIONS[a]).collect();
-                    if let Some(write) = list.iter().position(|action| action.starts_with("write")) {
-                        // Instructions stand alone here.
-                        list = vec![list[write]];
-                    }
-                    if let Some(meter) = list.iter().position(|action| *action == "meter:1") {
-                        // Instructions come in an order.
-                        list.swap(0, meter);
-                        let mut is_first = true;
-                        list.retain(|action| *action != "meter:1" || std::mem::take(&mut is_first));
-                    }
-                    let len = list.len();
-                    list.retain(|action| *action != REASSEMBLE);
-                    list.extend((list.len() < len).then_some(REASSEMBLE));
-                    // Priorities are all different: of equal ones any may win. Actions are read one by one, as after some of
-                    // them others make no sense.
-                    let actions = list.iter().flat_map(|action| rule(1, table, "", action).actions);
-                    let rule = Rule {
-                        actions: actions.collect(),
-                        ..rule(next_priority, table, MATCHES[matching], "drop")
-                    };
-                    next_priority += 1;
-                    for bed in &mut beds {
-                        bed.sim.add_rule(bed.bridge, rule.clone());
-                    }
-                    live.push(rule);
-                }
-                Happening::Remove(index) => {
-                    if !live.is_empty() {
-                        let rule = Arc::new(live.remove(index % live.len()));
-                        for bed in &mut beds {
-                            bed.sim.change(Change::RemoveRule(bed.bridge, rule.clone()));
-                        }
-                    }
-                }
-                Happening::Group(text) => {
-                    let desc = group(&text);
-                    beds.iter_mut().for_each(|bed| bed.set_group(&desc));
-                }
-                Happening::Port(port, live) => {
-                    beds.iter_mut().for_each(|bed| bed.set_port(port, live));
-                }
-                Happening::Packet((port, text)) => {
-                    let frame = frametext::read(&text).expect("a frame");
-                    let oracle = beds[2].answer(port, &frame, &mut Linear);
-                    for bed in &mut beds[..2] {
-                        prop_assert_eq!(&bed.answer(port, &frame, &mut ()), &oracle, "{}", text);
-                    }
-                    learn(&mut beds, &mut live);
+/// Packets that arrive at once: some of them alike, in any order.
+fn bursts() -> impl Strategy<Value = Vec<(usize, String)>> {
+    let order = prop::collection::vec(any::<prop::sample::Index>(), 2..40);
+    (prop::collection::vec(packets(), 1..6), order).prop_map(|(packets, order)| {
+        let order = order.iter().map(|index| index.get(&packets).clone());
+        order.collect()
+    })
+}
+
+/// Actions one after the other, as a rule may have them.
+fn actions(table: u8, chosen: &[usize]) -> Box<[Action]> {
+    let mut list: Vec<&str> = chosen.iter().map(|&index| ACTIONS[index]).collect();
+    // Of instructions there is one of a kind, and they come in an order.
+    let instructions = [
+        "meter:",
+        "clear_actions",
+        "write_actions",
+        "write_metadata",
+        "goto_table",
+    ];
+    let kind = |text: &str| {
+        instructions
+            .iter()
+            .position(|start| text.starts_with(start))
+    };
+    let place = |text: &&str| match kind(text) {
+        Some(0) => 0,
+        Some(kind) => 2 + kind,
+        None if *text == REASSEMBLE => 2,
+        None => 1,
+    };
+    list.sort_by_key(place);
+    list.dedup_by(|a, b| kind(a).is_some() && kind(a) == kind(b));
+    list.retain(|text| {
+        let target = text
+            .strip_prefix("goto_table:")
+            .and_then(|table| table.parse::<u8>().ok());
+        target.is_none_or(|target| target > table)
+    });
+    // They are read one by one, as after some of them others make no sense.
+    let read = list
+        .iter()
+        .flat_map(|action| rule(1, table, "", action).actions);
+    read.collect()
+}
+
+/// The same rules in several switches, of which the last one scans them linearly.
+struct World {
+    beds: Vec<Bed>,
+    live: Vec<Rule>,
+    next_priority: u16,
+}
+
+impl World {
+    /// With caches of these sizes.
+    fn new(caches: &[usize]) -> World {
+        World {
+            beds: caches
+                .iter()
+                .chain(&[8])
+                .map(|&entries| Bed::new(entries))
+                .collect(),
+            live: Vec::new(),
+            next_priority: 1,
+        }
+    }
+    fn each(&mut self, change: impl Fn(&mut Bed)) {
+        self.beds.iter_mut().for_each(change);
+    }
+    fn add(&mut self, rule: Rule) {
+        self.each(|bed| bed.add_rule(&rule));
+        self.live.push(rule);
+    }
+    fn happens(&mut self, event: &Happening) -> Result<(), TestCaseError> {
+        let some =
+            |index: &usize, live: &[Rule]| (!live.is_empty()).then(|| index % live.len().max(1));
+        match event {
+            Happening::Add((table, matching, chosen)) => {
+                // Priorities are all different: of equal ones any may win.
+                let rule = Rule {
+                    actions: actions(*table, chosen),
+                    ..rule(self.next_priority, *table, MATCHES[*matching], "drop")
+                };
+                self.next_priority += 1;
+                self.add(rule);
+            }
+            Happening::Modify(index, chosen) => {
+                if let Some(index) = some(index, &self.live) {
+                    let before = self.live.remove(index);
+                    let actions = actions(before.table.0, chosen);
+                    self.add(Rule { actions, ..before });
                 }
             }
+            Happening::Remove(index) => {
+                if let Some(index) = some(index, &self.live) {
+                    let rule = Arc::new(self.live.remove(index));
+                    self.each(|bed| bed.remove_rule(&rule));
+                }
+            }
+            Happening::Group(text) => {
+                let desc = group(text);
+                self.each(|bed| bed.set_group(&desc));
+            }
+            Happening::Port(port, live) => self.each(|bed| bed.set_port(*port, *live)),
+            Happening::Together => self.each(|bed| bed.sim.hold()),
+            Happening::Packets(packets) => {
+                self.each(|bed| bed.sim.publish());
+                self.send(packets)?;
+                learn(&mut self.beds, &mut self.live);
+            }
         }
-        let counters = beds[2].counters();
-        for bed in &mut beds {
-            prop_assert_eq!(bed.counters(), counters.clone());
+        Ok(())
+    }
+    /// All answer alike.
+    fn send(&mut self, packets: &[(usize, String)]) -> Result<(), TestCaseError> {
+        let read =
+            |(port, text): &(usize, String)| (*port, frametext::read(text).expect("a frame"));
+        let burst: Vec<_> = packets.iter().map(read).collect();
+        let Some((oracle, others)) = self.beds.split_last_mut() else {
+            return Ok(());
+        };
+        let wanted = oracle.answer(&burst, &mut Linear);
+        for bed in others {
+            let came = bed.answer(&burst, &mut ());
+            prop_assert_eq!(came, wanted.clone(), "{:?}", packets);
+        }
+        Ok(())
+    }
+    /// All have counted the same, and hold no frame.
+    fn end(&mut self) -> Result<(), TestCaseError> {
+        let counters: Vec<_> = self.beds.iter().map(Bed::counters).collect();
+        for other in &counters[1..] {
+            prop_assert_eq!(other, &counters[0]);
+        }
+        for bed in &mut self.beds {
             bed.sim.stop();
             prop_assert_eq!(bed.sim.outstanding(), 0);
         }
+        Ok(())
+    }
+}
+
+/// Cases of a test: `PROPTEST_CASES` in the environment, or so many.
+fn cases(usual: u32) -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok());
+    ProptestConfig {
+        cases: asked.unwrap_or(usual),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(200))]
+    #[test]
+    fn cached_is_walked_is_linear(first in prop::collection::vec(rules(), 1..10), events in events()) {
+        let mut world = World::new(&[256, 8, 1, 0]);
+        for event in first.into_iter().map(Happening::Add).chain(events) {
+            world.happens(&event)?;
+        }
+        world.each(|bed| bed.sim.publish());
+        world.end()?;
     }
 }
 
@@ -435,10 +564,9 @@ fn learn(beds: &mut [Bed], live: &mut Vec<Rule>) {
         let before = there.map(|index| Arc::new(live.remove(index)));
         for bed in beds.iter_mut() {
             if let Some(before) = &before {
-                bed.sim
-                    .change(Change::RemoveRule(bed.bridge, before.clone()));
+                bed.remove_rule(before);
             }
-            bed.sim.add_rule(bed.bridge, taught.clone());
+            bed.add_rule(&taught);
         }
         live.push(taught);
     }
@@ -454,10 +582,10 @@ fn conjunctive() -> impl Strategy<Value = Vec<(u16, usize, (u32, u8, u8))>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(100))]
     #[test]
     fn conjunctions_are_cached(parts in conjunctive(), packets in prop::collection::vec(packets(), 1..40)) {
-        let mut beds = [Bed::new(256), Bed::new(8), Bed::new(8)];
+        let mut world = World::new(&[256, 8, 1, 0]);
         let mut rules: Vec<Rule> = Vec::new();
         for (priority, matching, (id, clause, n_clauses)) in parts {
             let mut rule = rule(priority * 100, 0, MATCHES[matching], "drop");
@@ -473,23 +601,13 @@ proptest! {
         }
         rules.push(rule(120, 0, ",udp", "in_port"));
         rules.push(rule(1, 0, "", "flood"));
-        for (port, text) in &packets {
-            let frame = frametext::read(text).expect("a frame");
-            for bed in &mut beds {
-                if let Some(rule) = rules.last() {
-                    bed.sim.add_rule(bed.bridge, rule.clone());
-                }
+        for packet in &packets {
+            if let Some(rule) = rules.pop() {
+                world.add(rule);
             }
-            rules.pop();
-            let oracle = beds[2].answer(*port, &frame, &mut Linear);
-            for bed in &mut beds[..2] {
-                prop_assert_eq!(&bed.answer(*port, &frame, &mut ()), &oracle, "{}", text);
-            }
+            world.send(std::slice::from_ref(packet))?;
         }
-        let counters = beds[2].counters();
-        for bed in &mut beds {
-            prop_assert_eq!(bed.counters(), counters.clone());
-        }
+        world.end()?;
     }
 }
 
@@ -524,7 +642,7 @@ fn noise() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(300))]
     #[test]
     fn noise_never_panics(frames in prop::collection::vec(noise(), 1..20), cut in 0..40usize, first in 0..3u32) {
         let mut bed = Bed::new(64);
@@ -549,8 +667,8 @@ proptest! {
             }
         }
         for frame in &frames {
-            bed.answer(0, &frame[..frame.len().saturating_sub(cut)], &mut ());
-            bed.answer(1, frame, &mut ());
+            bed.answer(&[(0, frame[..frame.len().saturating_sub(cut)].to_vec())], &mut ());
+            bed.answer(&[(1, frame.clone())], &mut ());
         }
         bed.sim.stop();
         prop_assert_eq!(bed.sim.outstanding(), 0);
