@@ -115,7 +115,7 @@ pub(super) fn execute<P: Pool, O: Observer>(
         o.drop(program.drop);
         executor.stats.dropped(program.drop);
     }
-    executor.run(cx, at, &program.steps, frame, o);
+    executor.run_patched(cx, at, program, frame, o);
 }
 
 /// Credits packets to the rules and tables of a program.

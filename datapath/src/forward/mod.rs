@@ -17,6 +17,7 @@ pub mod mail;
 mod meter;
 mod normal;
 mod packet_type;
+mod patch;
 mod pause;
 pub mod pipeline;
 mod prepared;

@@ -3,6 +3,7 @@
 
 use super::continuation::Continuation;
 use super::learn::Effect;
+use super::patch::Patch;
 use super::reshape::Reshape;
 use super::select::Select;
 use crate::fragment::DontFragment;
@@ -10,6 +11,7 @@ use crate::model::id::PortId;
 use crate::model::id::RuleId;
 use crate::model::meter::MeterView;
 use crate::model::{DropReason, TableView, event::Punt};
+use flow::extract::Layout;
 use ofp::key::{Key, Match, MatchWord, Place, word};
 use ofp::types::{GroupId, PortNo, TableId};
 use packet::bpdu;
@@ -31,6 +33,8 @@ pub struct Program {
     pub bpdu: bpdu::Kind,
     /// Bytes in front of its packets that are none of theirs.
     pub spare: u8,
+    /// What its first steps come down to.
+    pub patch: Patch,
 }
 
 impl Default for Program {
@@ -42,11 +46,16 @@ impl Default for Program {
             drop: DropReason::Action,
             bpdu: bpdu::Kind::None,
             spare: 0,
+            patch: Patch::default(),
         }
     }
 }
 
 impl Program {
+    /// Makes it ready to be kept: its first packet's headers are there.
+    pub fn seal(&mut self, layout: &Layout) {
+        self.patch.make(&self.steps, layout);
+    }
     /// Bytes of memory that it takes.
     pub fn memory(&self) -> usize {
         let owned = self.steps.iter().map(|step| match step {
@@ -66,6 +75,7 @@ impl Program {
             + self.watched.capacity() * size_of::<Visit>()
             + owned.sum::<usize>()
             + visits.sum::<usize>()
+            + self.patch.memory()
     }
     /// Makes it empty; its memory is kept.
     pub fn clear(&mut self) {
@@ -75,6 +85,7 @@ impl Program {
         self.drop = DropReason::Action;
         self.bpdu = bpdu::Kind::None;
         self.spare = 0;
+        self.patch.clear();
     }
 }
 

@@ -104,7 +104,7 @@ fn nd_option(head: &[u8], layout: &Layout, kind: u8) -> Option<usize> {
 }
 
 /// Where a transport's checksum is; `None`: it has none that is a sum.
-fn checksum_offset(protocol: u8) -> Option<usize> {
+pub(super) fn checksum_offset(protocol: u8) -> Option<usize> {
     Some(match protocol {
         ipproto::TCP => 16,
         ipproto::UDP | ipproto::UDP_LITE => 6,

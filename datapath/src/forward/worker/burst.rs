@@ -372,6 +372,7 @@ impl<P: Pool> Core<P> {
         let lookups = &self.executor.stats.lookups;
         let visited = self.scratch.visits.len() as u64;
         lookups.store(lookups.load(Relaxed) + visited, Relaxed);
+        self.scratch.seal(&at.layout);
         // The entry that is replaced may be that of the run.
         credit_entry(&self.cache, &mut self.run, &self.executor.stats, cx.now);
         self.cache.insert(&query, &mut self.scratch)
