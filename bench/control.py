@@ -5,9 +5,11 @@ import struct
 import time
 
 import openflow
+import rows
+from figures import Figure, Study, least, most
 from openflow import ADD, DELETE, DELETE_STRICT, Controller, bundle, five_tuple, flow_mod
 
-TRAFFIC = "exact-8k"  # the row whose rules, in the same table, forward its frames meanwhile
+TRAFFIC = next(row for row in rows.ROWS if row.name == "exact-8k")  # the row whose rules, in the same table, forward its frames meanwhile
 BATCH = 1000  # flow_mods between two barriers, and in a small bundle
 ROUND = 50  # batches of additions before as many of removals
 PACE = 100_000  # flow_mods a second
@@ -24,7 +26,7 @@ class Loaded:
 
     def __init__(self, switch, options, hz):
         self.switch, self.options, self.hz = switch, options, hz
-        self.controller = Controller(f"{switch.directory}/br0.mgmt")
+        self.controller = switch.controller
 
     def cpu_ns(self, before):
         """CPU time since then of the worker, which polls all the time, and of all other threads together."""
@@ -181,32 +183,41 @@ def dump(loaded):
     return {"dump_secs": time.monotonic() - started, "dump_flows": flows, "dump_mb": (most - held) / 1e6}
 
 
-def churn_figures(phase, what):
+def loaded(measure):
+    """The same of a fresh switch that forwards at full load."""
+    def start(bench, name):
+        with bench.switch(name) as switch:
+            switch.configure(TRAFFIC, bench.sinks(TRAFFIC), bench.replays(TRAFFIC, TRAFFIC.frames()))
+            time.sleep(bench.options.warm_up)
+            return measure(Loaded(switch, bench.options, bench.hz))
+    return start
+
+
+def churn_figures(phase, what, rate=None, loss=None):
     return [
-        (f"{phase}_rate", f"{what}: flow_mods/s", "{:,.0f}"),
-        (f"{phase}_us", "  CPU microseconds of control, each", "{:.1f}"),
-        (f"{phase}_mpps", "  Mpps forwarded meanwhile", "{:.2f}"),
-        (f"{phase}_loss", "  loss of forwarding", "{:.1%}"),
-        (f"{phase}_slowest", f"  slowest {WINDOW} s, of the average", "{:.0%}"),
-        (f"{phase}_lost", "  packets received and not sent", "{:,.0f}"),
+        Figure(f"{phase}_rate", f"{what}: flow_mods/s", "{:,.0f}", rate),
+        Figure(f"{phase}_us", "  CPU microseconds of control, each", "{:.1f}"),
+        Figure(f"{phase}_mpps", "  Mpps forwarded meanwhile", "{:.2f}"),
+        Figure(f"{phase}_loss", "  loss of forwarding", "{:.1%}", loss),
+        Figure(f"{phase}_slowest", f"  slowest {WINDOW} s, of the average", "{:.0%}"),
+        Figure(f"{phase}_lost", "  packets received and not sent", "{:,.0f}"),
     ]
 
 
-# name -> what is measured; the figures: key, what it is, its form
-ROWS = {
-    "churn": (churn, [
-        ("mpps", "Mpps forwarded, undisturbed", "{:.2f}"),
-        *churn_figures("paced", f"one at a time, at most {PACE:,}/s"),
-        *churn_figures("single", "one at a time"),
-        *churn_figures("bundle", f"in bundles of {BATCH:,}"),
+STUDIES = [
+    Study("churn", "flow_mods a second while a worker forwards the row `exact-8k` at full load", loaded(churn), [
+        Figure("mpps", "Mpps forwarded, undisturbed", "{:.2f}"),
+        *churn_figures("paced", f"one at a time, at most {PACE:,}/s", least(0.98 * PACE, "{:,.0f}"), most(0.1, "{:.0%}")),
+        *churn_figures("single", "one at a time", least(PACE)),
+        *churn_figures("bundle", f"in bundles of {BATCH:,}", least(PACE)),
     ]),
-    "load": (load, [
-        ("million_secs", f"seconds to load {MILLION:,} flows", "{:.1f}"),
-        ("bytes", "  bytes of memory a flow", "{:.0f}"),
-        ("dump_secs", "  seconds to dump these", "{:.1f}"),
-        ("dump_mb", "  MB of memory for that", "{:.1f}"),
-        ("clear_secs", "  seconds to delete these", "{:.1f}"),
-        ("bundle_rate", f"a bundle of {LARGE:,}: flows/s", "{:,.0f}"),
-        ("bundle_us", "  CPU microseconds of control, each", "{:.1f}"),
+    Study("load", "a million flows, and bundles of 100,000, while a worker forwards `exact-8k`", loaded(load), [
+        Figure("million_secs", f"seconds to load {MILLION:,} flows", "{:.1f}"),
+        Figure("bytes", "  bytes of memory a flow", "{:.0f}", most(600)),
+        Figure("dump_secs", "  seconds to dump these", "{:.1f}"),
+        Figure("dump_mb", "  MB of memory for that", "{:.1f}"),
+        Figure("clear_secs", "  seconds to delete these", "{:.1f}"),
+        Figure("bundle_rate", f"a bundle of {LARGE:,}: flows/s", "{:,.0f}", least(300_000)),
+        Figure("bundle_us", "  CPU microseconds of control, each", "{:.1f}"),
     ]),
-}
+]

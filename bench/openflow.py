@@ -4,7 +4,7 @@ import socket
 import struct
 
 VERSION = 5
-HELLO, ERROR, FLOW_MOD, MULTIPART_REQUEST, MULTIPART_REPLY = 0, 1, 14, 18, 19
+HELLO, ERROR, ECHO_REQUEST, ECHO_REPLY, PACKET_OUT, FLOW_MOD, MULTIPART_REQUEST, MULTIPART_REPLY = 0, 1, 2, 3, 13, 14, 18, 19
 BARRIER_REQUEST, BARRIER_REPLY, BUNDLE_CONTROL, BUNDLE_ADD = 20, 21, 33, 34
 ADD, DELETE, DELETE_STRICT = 0, 3, 4
 FLOWS, PORT_STATS = 1, 4
@@ -15,6 +15,7 @@ HEADER = struct.Struct("!BBHI")
 # eth_type, ip_proto, ipv4_src, ipv4_dst, udp_src, udp_dst
 FIVE_TUPLE = struct.Struct("!HH 6s5s 4sI 4sI 4sH 4sH 5x")
 NOTHING = struct.pack("!HH4x", 1, 4)
+NORMAL = struct.pack("!HHIH6x", 0, 16, 0xFFFFFFFA, 0)
 OUTPUT_2 = struct.pack("!HH4x HHIH6x", 4, 24, 0, 16, 2, 0)
 
 
@@ -34,6 +35,11 @@ def five_tuple(number):
 def flow_mod(command, match, cookie=0):
     fixed = struct.pack("!QQBBHHHIIIHH", cookie, 0, 0, command, 0, 0, PRIORITY, ANY, ANY, ANY, 0, 0)
     return message(FLOW_MOD, fixed + match + (OUTPUT_2 if command == ADD else b""))
+
+
+def packet_out(port, frame):
+    """The frame as if it had arrived by this port of a learning switch."""
+    return message(PACKET_OUT, struct.pack("!IIH6x", ANY, port, len(NORMAL)) + NORMAL + frame)
 
 
 def bundle(number, messages):
@@ -77,6 +83,8 @@ class Controller:
         self.fill(size)
         body = self.input[self.at + 8 : self.at + size]
         self.at += size
+        if kind == ECHO_REQUEST:
+            self.send(message(ECHO_REPLY, body))
         if kind == ERROR:
             raise OSError("OpenFlow error {}, {}".format(*struct.unpack_from("!HH", body)))
         return kind, body
@@ -95,6 +103,11 @@ class Controller:
     def barrier(self):
         self.send(BARRIER)
         self.wait(BARRIER_REPLY)
+
+    def inject(self, port, frames):
+        """Packet-outs, until all of them are through."""
+        self.send(b"".join(packet_out(port, frame) for frame in frames))
+        self.barrier()
 
     def ports(self):
         self.send(ALL_PORTS)

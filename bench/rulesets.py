@@ -185,7 +185,7 @@ def frames(kind, count, seed=1, n=8000):
     flows, found = generate(kind, count, seed), []
     while len(found) < n:
         fields = [value | rng.getrandbits(32) & ~mask for value, mask in rng.choice(flows)[1]]
-        (protocol, addresses, ports) = (fields[0], fields[1:3], [port & 0xFFFF for port in fields[3:]])
+        protocol, addresses, ports = (fields[0] & 0xFF, fields[1:3], [port & 0xFFFF for port in fields[3:]])
         if protocol not in (TCP, UDP, ICMP, GRE, ESP):
             protocol = rng.choice((TCP, UDP))
         one = frame(protocol, *addresses, *ports)

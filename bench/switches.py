@@ -7,10 +7,12 @@ import socket
 import subprocess
 import time
 
+from openflow import Controller
+
 STOCK_DPDK = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
 STOCK_SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
-REPLAY = "net_pcap1,rx_pcap={},infinite_rx=1"
-NULL = "net_null2,no-rx=1"
+REPLAY = "net_pcap{},rx_pcap={},infinite_rx=1"
+NULL = "net_null{},no-rx=1"
 
 
 class Failed(Exception):
@@ -22,8 +24,9 @@ class Switch:
 
     name = ""
 
-    def __init__(self, directory, worker_cpu, program):
-        self.directory, self.worker_cpu, self.program = directory, worker_cpu, program
+    def __init__(self, directory, cpus, program):
+        self.directory, self.cpus, self.program = directory, cpus, program
+        self.cpu_mask = f"{sum(1 << cpu for cpu in cpus):x}"
         self.namespace = f"bench-{self.name}-{os.getpid()}"
         self.children = []
         self.env = dict(os.environ, OVS_RUNDIR=directory, OVS_DBDIR=directory, OVS_LOGDIR=directory)
@@ -67,7 +70,7 @@ class Switch:
     def run(self, command):
         done = subprocess.run(
             ["ip", "netns", "exec", self.namespace, *command.split()],
-            env=self.env, capture_output=True, text=True, timeout=60,
+            env=self.env, capture_output=True, text=True, timeout=600,
         )
         if done.returncode:
             raise Failed(f"{self.name}: `{command}` exited {done.returncode}: {done.stderr.strip()}")
@@ -95,25 +98,33 @@ class Switch:
                 raise Failed(f"{self.name}: {what} did not happen in {seconds} s")
             time.sleep(0.05)
 
-    def configure(self, row, output, replay):
-        """Runs the row's commands, then adds the port that receives `replay`."""
+    def configure(self, row, outputs, receiving):
+        """Runs the row's commands, then adds the ports that receive: their devices by number."""
         flows = f"{self.directory}/flows"
         with open(flows, "w") as file:
-            file.write("\n".join(row.flows))
+            file.write("\n".join(row.flows()))
         for command in row.setup:
             only, _, rest = command.rpartition("-only: ")
             if only in ("", self.name):
-                self.run(rest.format(output=output, flows=flows, directory=self.directory))
+                self.run(rest.format(output=outputs, flows=flows, directory=self.directory))
+        self.controller = Controller(f"{self.directory}/{row.output}.mgmt")
+        learnt = row.learnt()
+        if learnt:
+            self.controller.inject(2, learnt)
         time.sleep(0.5)  # routes and neighbours reach the switch
-        self.run(
-            f"ovs-vsctl add-port {row.input} p1 -- set interface p1 type=dpdk ofport_request=1"
-            f" options:dpdk-devargs={replay}"
-        )
+        for (number, device), columns in zip(receiving.items(), row.receiving):
+            self.run(
+                f"ovs-vsctl add-port {row.input} p{number} -- set interface p{number} type=dpdk ofport_request={number}"
+                f" options:dpdk-devargs={device} {columns}"
+            )
 
     def sent(self, row):
-        """Packets that left by the counted port."""
-        text = self.run(f"ovs-ofctl dump-ports {row.output} 2")
-        return int(re.search(r"tx pkts=(\d+)", text).group(1))
+        """Packets that left by the counted ports."""
+        return sum(self.sent_by_port(row).values())
+
+    def sent_by_port(self, row):
+        ports = self.controller.ports()
+        return {number: ports[number][2] for number in row.outputs}
 
     def threads_ns(self):
         """CPU time of each thread, in nanoseconds."""
@@ -122,10 +133,6 @@ class Switch:
             with open(f"{tasks}/{task}/schedstat") as file:
                 times[task] = int(file.read().split()[0])
         return times
-
-    def worker_ns(self):
-        """That of the busiest thread, which is the one worker."""
-        return max(self.threads_ns().values())
 
 
 class OpenVSwitch(Switch):
@@ -139,7 +146,7 @@ class OpenVSwitch(Switch):
         self.run(
             "ovs-vsctl --no-wait init -- set Open_vSwitch . other_config:dpdk-init=true"
             " other_config:dpdk-extra=--no-pci other_config:dpdk-socket-mem=512"
-            f" other_config:pmd-cpu-mask={1 << self.worker_cpu:x}"
+            f" other_config:pmd-cpu-mask={self.cpu_mask}"
         )
         control = f"{self.directory}/ovs-vswitchd.ctl"
         self.spawn(self.program, f"unix:{socket}", f"--unixctl={control}")
@@ -151,7 +158,7 @@ class Tsunagi(Switch):
 
     def start(self):
         self.start_daemon()
-        self.run(f"ovs-vsctl --no-wait set Open_vSwitch . other_config:pmd-cpu-mask={1 << self.worker_cpu:x}")
+        self.run(f"ovs-vsctl --no-wait set Open_vSwitch . other_config:pmd-cpu-mask={self.cpu_mask}")
         self.end(self.children.pop())  # the workers' CPUs are chosen when the daemon starts
         self.start_daemon()
 
@@ -168,10 +175,11 @@ class TestPmd(Switch):
     def start(self):
         """Its ports are arguments, so it starts when it is configured."""
 
-    def configure(self, row, output, replay):
-        cores = f"0@0,1@{self.worker_cpu}"
+    def configure(self, row, outputs, receiving):
+        cores = f"0@0,1@{self.cpus[0]}"
+        devices = [f"--vdev={device}" for device in (receiving[1], outputs[2])]
         self.spawn(
-            "stdbuf", "-oL", self.program, f"--lcores={cores}", "--in-memory", "--no-pci", f"--vdev={replay}", f"--vdev={output}",
+            "stdbuf", "-oL", self.program, f"--lcores={cores}", "--in-memory", "--no-pci", *devices,
             "--", "-i", "--forward-mode=io", "--nb-cores=1", "--total-num-mbufs=32768",
             stdin=subprocess.PIPE,
         )

@@ -36,9 +36,22 @@ def udp(source, destination, ports, size=60):
     return ipv4(source, destination, 17, struct.pack("!HHHH", *ports, 8 + len(payload), 0) + payload, (MAC_B, MAC_A))
 
 
+def ports(n):
+    return 1024 + n % 60000, 53 + n // 60000
+
+
 def flows(count, size=60):
     """`count` UDP flows over 256 destination networks 10.0.X.0/24."""
-    return [udp("172.16.0.1", f"10.0.{n % 256}.5", (1024 + n % 60000, 53 + n // 60000), size=size) for n in range(count)]
+    frames = [udp("172.16.0.1", f"10.0.{net}.5", (0, 0), size=size) for net in range(256)]
+    pack = struct.Struct("!HH").pack
+    return [frames[n % 256][:34] + pack(*ports(n)) + frames[0][38:] for n in range(count)]
+
+
+def mac_pairs(count):
+    """A frame of each of `count` stations to one of `count` others."""
+    frame = udp("172.16.0.1", "10.0.0.5", (1024, 53))
+    pack = struct.Struct("!IHIH").pack
+    return [pack(0x02000200, n, 0x02000100, n) + frame[12:] for n in range(count)]
 
 
 def ipv4_fields(frame):
@@ -80,8 +93,7 @@ def reassemble(frames):
 def write(path, frames):
     with open(path, "wb") as file:
         file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, ETHERNET))
-        for frame in frames:
-            file.write(struct.pack("<IIII", 0, 0, len(frame), len(frame)) + frame)
+        file.writelines(struct.pack("<IIII", 0, 0, len(frame), len(frame)) + frame for frame in frames)
 
 
 def read(path):
