@@ -16,6 +16,7 @@ from switches import Failed
 HERE = os.path.dirname(os.path.abspath(__file__))
 TRAFFIC = next(row for row in rows.ROWS if row.name == "l3-8k")
 DEVICE = "net_memif{number},id={number},socket={directory}/memif{number},socket-abstract=no,rsize=10"
+RINGS = {"ovs": 2, "tsunagi": 1}  # from the switch: Open vSwitch's main thread has a queue of its own
 QUANTILES = (("p50", "p50"), ("p99", "p99"), ("p999", "p99.9"))
 
 
@@ -40,7 +41,8 @@ def probe(bench, switch, program, rate, seconds):
     core = min(os.sched_getaffinity(0))
     vdevs = [f"--vdev={device(switch, number, 'client')}" for number in (1, 2)]
     done = subprocess.run(
-        [program, f"--lcores=0@{core}", "--in-memory", "--no-pci", "--no-telemetry", *vdevs, "--", f"{rate:.0f}", f"{seconds:g}"],
+        [program, f"--lcores=0@{core}", "--in-memory", "--no-pci", "--no-telemetry", *vdevs, "--", str(RINGS[switch.name]),
+         f"{rate:.0f}", f"{seconds:g}"],
         capture_output=True, text=True, timeout=60 + seconds, check=False)
     if done.returncode:
         raise Failed(f"{switch.name}: probe: {done.stderr.strip()[-400:]}")

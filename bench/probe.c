@@ -15,7 +15,7 @@
 #include <rte_malloc.h>
 #include <rte_mbuf.h>
 
-enum { FLOWS = 8000, SIZE = 60, STAMP_AT = 44, BURST = 32, RINGS = 2, DESCRIPTORS = 1024 };
+enum { FLOWS = 8000, SIZE = 60, STAMP_AT = 44, BURST = 32, DESCRIPTORS = 1024 };
 enum { STEP_NS = 20, STEPS = 1 << 20 }; /* the histogram goes to 21 ms */
 enum { PAUSE_NS = 10000 };              /* a loop that takes longer was interrupted */
 
@@ -66,10 +66,10 @@ struct counts {
     uint64_t sent, refused, received, measured, left_out, skipped;
 };
 
-static void receive(struct counts *counts, uint64_t measured_from, uint64_t resumed, uint64_t hz)
+static void receive(struct counts *counts, unsigned rings, uint64_t measured_from, uint64_t resumed, uint64_t hz)
 {
     struct rte_mbuf *mbufs[BURST];
-    for (unsigned queue = 0; queue < RINGS; queue++) {
+    for (unsigned queue = 0; queue < rings; queue++) {
         uint16_t len = rte_eth_rx_burst(1, queue, mbufs, BURST);
         uint64_t now = rte_rdtsc();
         for (uint16_t i = 0; i < len; i++) {
@@ -111,7 +111,7 @@ static void transmit(struct counts *counts, struct rte_mempool *pool, unsigned l
 }
 
 /* `rate` frames a second for so many seconds, after one more that is not measured; 0: as many as there is room for. */
-static void run(struct rte_mempool *pool, double rate, double seconds)
+static void run(struct rte_mempool *pool, unsigned rings, double rate, double seconds)
 {
     uint64_t hz = rte_get_tsc_hz(), began = rte_rdtsc(), measured_from = began + hz, last = began, resumed = 0;
     uint64_t end = measured_from + (uint64_t)(seconds * hz), pause = hz / 1000000000.0 * PAUSE_NS;
@@ -132,7 +132,7 @@ static void run(struct rte_mempool *pool, double rate, double seconds)
             transmit(&counts, pool, len);
             due = due > 8 * BURST ? 0 : due - len;
         }
-        receive(&counts, measured_from, resumed, hz);
+        receive(&counts, rings, measured_from, resumed, hz);
     }
     printf("{\"sent_pps\": %.0f, \"refused\": %lu, \"received_pps\": %.0f, \"left_out\": %.6f, \"pauses\": %lu,"
            " \"p50\": %.2f, \"p99\": %.2f, \"p999\": %.2f}\n",
@@ -144,19 +144,19 @@ static void run(struct rte_mempool *pool, double rate, double seconds)
 int main(int argc, char **argv)
 {
     int used = rte_eal_init(argc, argv);
-    if (used < 0 || argc - used != 3 || rte_eth_dev_count_avail() != 2)
-        rte_exit(1, "wanted: EAL options with two devices -- RATE SECONDS\n");
+    if (used < 0 || argc - used != 4 || rte_eth_dev_count_avail() != 2)
+        rte_exit(1, "wanted: EAL options with two devices -- RINGS RATE SECONDS\n");
     struct rte_mempool *pool = rte_pktmbuf_pool_create("probe", 32767, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
     if (!pool)
         rte_exit(1, "no memory\n");
     make_frames();
     start(0, 1, pool);
-    start(1, RINGS, pool);
+    start(1, atoi(argv[used + 1]), pool);
     for (int tries = 0; !is_up(0) || !is_up(1); tries++) {
         if (tries == 200)
             rte_exit(1, "no link\n");
         rte_delay_us_sleep(50000);
     }
-    run(pool, atof(argv[used + 1]), atof(argv[used + 2]));
+    run(pool, atoi(argv[used + 1]), atof(argv[used + 2]), atof(argv[used + 3]));
     return 0;
 }

@@ -14,6 +14,8 @@ STOCK_SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 REPLAY = "net_pcap{},rx_pcap={},infinite_rx=1"
 NULL = "net_null{},no-rx=1"
 
+EVERY_PROTOCOL = 3
+
 
 class Failed(Exception):
     """Something that had to work did not; the text says what."""
@@ -76,15 +78,15 @@ class Switch:
             raise Failed(f"{self.name}: `{command}` exited {done.returncode}: {done.stderr.strip()}")
         return done.stdout
 
-    def raw_socket(self, device):
-        """A packet socket on a device of the switch's namespace."""
+    def raw_socket(self, device, protocol=0):
+        """A packet socket on a device of the switch's namespace; with EVERY_PROTOCOL it also receives."""
         libc, network = ctypes.CDLL(None, use_errno=True), 0x40000000  # CLONE_NEWNET
         with open("/proc/self/ns/net") as here, open(f"/var/run/netns/{self.namespace}") as there:
             if libc.setns(there.fileno(), network):
                 raise Failed(f"cannot enter {self.namespace}: {os.strerror(ctypes.get_errno())}")
             try:
                 opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-                opened.bind((device, 0))
+                opened.bind((device, protocol))
             finally:
                 libc.setns(here.fileno(), network)
         return opened
