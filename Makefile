@@ -35,13 +35,13 @@ unit: setup
 	cargo test --workspace --locked
 
 system: build
-	$(AS_ROOT) .venv/bin/pytest -q tests/system
+	$(AS_ROOT) .venv/bin/pytest -q tests/system bench
 
 docs: ## write the pages of docs/reference from the tables of the code
 	TSUNAGI_WRITE_DOCS=1 cargo test --locked -q -p house --test reference
 
-bench: build ## compare with Open vSwitch with DPDK on this machine
-	$(AS_ROOT) bench/run
+bench: build ## compare with Open vSwitch with DPDK on this machine (ROWS=l3,vxlan: some; JSON=FILE: keep the figures)
+	$(AS_ROOT) bench/run $(if $(ROWS),--rows $(ROWS)) $(if $(JSON),--json $(JSON)) $(BENCH)
 
 fuzz: setup ## throw noise at every parser, longer than `make test` does
 	PROPTEST_CASES=100000 cargo test --workspace --locked --release -- noise mutant

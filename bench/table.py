@@ -11,6 +11,11 @@ def figure(result, name, key, form, missing="-"):
     return missing if value is None else form.format(value)
 
 
+def mpps(result, name):
+    form = "{:.4f}" if 0 < (result["switches"].get(name, {}).get("mpps") or 0) < 0.1 else "{:.2f}"
+    return figure(result, name, "mpps", form)
+
+
 def reached(result):
     value = result.get("reached")
     return "" if value is None else f"{value:.2f}"
@@ -19,8 +24,8 @@ def reached(result):
 def cells(result):
     """Of a row: Mpps and cycles of both, the ratio, what is wanted, what of that was reached, whether it is met, the floor."""
     return [
-        figure(result, "ovs", "mpps", "{:.2f}"), figure(result, "ovs", "cycles", "{:,.0f}"),
-        figure(result, "tsunagi", "mpps", "{:.2f}"), figure(result, "tsunagi", "cycles", "{:,.0f}"),
+        mpps(result, "ovs"), figure(result, "ovs", "cycles", "{:,.0f}"),
+        mpps(result, "tsunagi"), figure(result, "tsunagi", "cycles", "{:,.0f}"),
         "-" if result["ratio"] is None else f"{result['ratio']:.2f}",
         result.get("wanted", ""), reached(result), MARKS[result.get("met")],
         figure(result, "testpmd", "cycles", "{:.0f}", missing=""),
