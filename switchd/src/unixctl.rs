@@ -12,6 +12,11 @@ use tokio_util::codec::FramedRead;
 /// Name and arguments of each command.
 pub const COMMANDS: &[(&str, &str)] = &[
     ("coverage/show", ""),
+    ("dpif-netdev/pmd-perf-show", "[-nh] [-pmd core] [dp]"),
+    ("dpif-netdev/pmd-rxq-rebalance", "[dp]"),
+    ("dpif-netdev/pmd-rxq-show", "[-pmd core] [dp]"),
+    ("dpif-netdev/pmd-stats-clear", "[-pmd core] [dp]"),
+    ("dpif-netdev/pmd-stats-show", "[-pmd core] [dp]"),
     ("exit", "[--cleanup]"),
     ("fdb/flush", "[bridge]"),
     ("fdb/show", "bridge"),
@@ -28,6 +33,7 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("tnl/ports/show", "[-v]"),
     ("tunnel/show", "[port]"),
     ("version", ""),
+    ("worker/show", "[--json]"),
 ];
 
 /// A command.

@@ -1,47 +1,87 @@
-//! The worker threads: each runs the whole pipeline for its share of the receive queues, to completion.
-//! This file owns their life, their sleep and the rings to and from them; it never looks at a frame.
+//! The worker threads as the daemon sees them: which there are, which receive queue is whose, the rings to and from them.
+//! A queue goes from one worker to another by way of this file: the old one gives it back when it has sent all that came
+//! by it, and only then the new one gets it, so flows stay in order.
+
+pub mod assign;
+mod load;
+mod run;
 
 use crate::clock::Clock;
+use assign::{Auto, Item, Rules};
 use datapath::edge::{Port, Rx, Tx};
-use datapath::forward::worker::{Team, Worker};
+use datapath::forward::worker::Team;
 use datapath::fragment::Secret;
 use datapath::model::PortId;
-use datapath::model::event::{COMMANDS, Command, EVENTS, Event, PacketOut};
+use datapath::model::event::{Command, Event, PacketOut};
 use datapath::model::publish::Publisher;
-use datapath::model::stats::Stats;
+use datapath::model::stats::{QueueStats, Stats, WorkerStats};
 use dpdk::poll::{Poll, Waker};
-use dpdk::{Mbuf, MbufPool, Mempools, WorkerThread};
+use dpdk::{Mbuf, Mempools};
+use load::History;
+use run::{Running, Seat};
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
+use std::time::{Duration, Instant};
 
 /// Longest sleep of an idle worker by default: an idle switch with a polled port then uses some 3 %
 /// of a core (5 % with half of it), and a frame that ends the idleness waits a millisecond at most.
 pub const SLEEP_MAX_MICROS: u64 = 1000;
-/// Polls without a frame before a worker begins to sleep: some 20 microseconds.
-const SPINS: u32 = 200;
-/// A worker that sleeps on descriptors still looks around this often (timeouts of waiting packets).
-const LOOK_AROUND: Duration = Duration::from_millis(100);
-/// And this often while packets wait for a tunnel's neighbour.
-const LOOK_AROUND_WAITING: Duration = Duration::from_millis(1);
+
+/// A port that has queues.
+pub type Device<'a> = (PortId, &'a mut (dyn Port<Mbuf> + 'static));
 
 struct Handle {
-    commands: rtrb::Producer<Command<Mbuf>>,
-    events: rtrb::Consumer<Event>,
-    waker: Waker,
-    thread: Option<JoinHandle<()>>,
-    /// Ports of the receive queues given to it, one entry per queue.
-    queues: Vec<PortId>,
+    cpu: usize,
+    running: Option<Running>,
+    stats: Arc<WorkerStats>,
+    /// As it was when the counters were cleared.
+    baseline: Totals,
+    cleared: Instant,
+    busy: History,
+}
+
+/// A receive queue.
+struct Queue {
+    port: PortId,
+    /// Among the port's.
+    index: usize,
+    /// The CPU that it is pinned to.
+    cpu: Option<usize>,
+    /// Who polls it, or gets it.
+    worker: usize,
+    counters: Arc<QueueStats>,
+    ticks: History,
+    /// On its way from another worker.
+    coming: Option<Receiver<Box<dyn Rx<Mbuf>>>>,
 }
 
 /// All workers.
 pub struct Workers {
     handles: Vec<Handle>,
+    queues: Vec<Queue>,
+    /// CPU by queue, of ports that say so.
+    affinity: BTreeMap<PortId, BTreeMap<usize, usize>>,
+    rules: Rules,
+    auto: Auto,
+    /// When it was last looked whether it is worth it.
+    looked: Instant,
+    /// The queues are to be dealt out anew.
+    is_due: bool,
     sleep_max_micros: Arc<AtomicU64>,
+    /// Entries of the caches, if that was said.
+    cache_entries: Option<usize>,
     control: Waker,
+    /// Counters of workers that there are no more; the next ones go on with them.
+    retired: Vec<Arc<WorkerStats>>,
+    /// What workers said that there are no more.
+    last_words: Vec<Event>,
+    /// The last that was sent.
+    packet_out: u64,
+    /// Two clocks at the start: what a tick is.
+    started: (Instant, u64),
 }
 
 /// What the threads need from the daemon.
@@ -73,117 +113,206 @@ impl Closing {
 impl Workers {
     /// Starts one worker on each of the CPUs.
     pub fn start(cpus: &[usize], context: &Context<'_>) -> Result<Workers, String> {
-        let sleep_max_micros = Arc::new(AtomicU64::new(SLEEP_MAX_MICROS));
+        let mut workers = Workers {
+            handles: Vec::new(),
+            queues: Vec::new(),
+            affinity: BTreeMap::new(),
+            rules: Rules::default(),
+            auto: Auto::default(),
+            looked: Instant::now(),
+            is_due: false,
+            sleep_max_micros: Arc::new(AtomicU64::new(SLEEP_MAX_MICROS)),
+            cache_entries: None,
+            control: context.control.clone(),
+            retired: Vec::new(),
+            last_words: Vec::new(),
+            packet_out: 0,
+            started: (Instant::now(), dpdk::cycles()),
+        };
+        workers.launch(cpus, context)?;
+        Ok(workers)
+    }
+    fn launch(&mut self, cpus: &[usize], context: &Context<'_>) -> Result<(), String> {
         let team = Team::of(cpus.len(), secret());
         let polls: Vec<Poll> = (0..cpus.len())
             .map(|_| Poll::new().map_err(|error| error.to_string()))
             .collect::<Result<_, _>>()?;
         let wakers: Arc<[Waker]> = polls.iter().map(Poll::waker).collect();
-        let handles = cpus.iter().zip(team).zip(polls);
-        let handles = handles.map(|((&cpu, team), poll)| {
+        for ((&cpu, team), poll) in cpus.iter().zip(team).zip(polls) {
+            let stats = self.retired.pop();
+            let stats = stats.unwrap_or_else(|| context.stats.register_worker());
             let seat = Seat {
                 cpu,
                 team,
                 poll,
                 wakers: wakers.clone(),
+                stats: stats.clone(),
             };
-            start(seat, &sleep_max_micros, context)
-        });
-        Ok(Workers {
-            handles: handles.collect::<Result<_, _>>()?,
-            sleep_max_micros,
-            control: context.control.clone(),
-        })
+            let baseline = Totals::read(&stats);
+            let running = run::start(seat, &self.sleep_max_micros, context)?;
+            self.handles.push(Handle {
+                cpu,
+                running: Some(running),
+                busy: History::since(dpdk::cycles(), baseline.busy_nanos),
+                baseline,
+                cleared: Instant::now(),
+                stats,
+            });
+        }
+        Ok(())
+    }
+    /// Ends all workers and starts others on these CPUs. Frames wait in the devices meanwhile; what waits for neighbours or for
+    /// further fragments is lost, and counted. Every port that has queues is among the devices.
+    pub fn restart(
+        &mut self,
+        cpus: &[usize],
+        context: &Context<'_>,
+        devices: Vec<Device<'_>>,
+    ) -> Result<(), String> {
+        for queue in 0..self.queues.len() {
+            self.call_back(queue);
+        }
+        self.stop();
+        let mut rx: Vec<Option<Box<dyn Rx<Mbuf>>>> = Vec::new();
+        for queue in &mut self.queues {
+            rx.push(
+                queue
+                    .coming
+                    .take()
+                    .and_then(|coming| coming.try_recv().ok()),
+            );
+        }
+        let handles = std::mem::take(&mut self.handles).into_iter();
+        self.retired.extend(handles.map(|handle| handle.stats));
+        // All have run: workers obey in turn, and the order to stop is the last.
+        self.last_words.push(Event::PacketOuts(self.packet_out));
+        self.launch(cpus, context)?;
+        if let Some(entries) = self.cache_entries {
+            self.set_cache_entries(entries);
+        }
+        for (port, device) in devices {
+            self.add_tx(port, device)?;
+        }
+        self.place_all();
+        for (queue, rx) in rx.into_iter().enumerate() {
+            match rx {
+                Some(rx) => self.give(queue, rx),
+                None => tracing::error!(queue, "a receive queue is lost"),
+            }
+        }
+        self.control.wake();
+        Ok(())
     }
     /// Number of workers.
     pub fn len(&self) -> usize {
         self.handles.len()
     }
+    /// Wakes the control thread.
+    pub fn control(&self) -> Waker {
+        self.control.clone()
+    }
+    /// The CPU of each.
+    pub fn cpus(&self) -> Vec<usize> {
+        self.handles.iter().map(|handle| handle.cpu).collect()
+    }
     /// Longest sleep of an idle worker; 0: never sleep.
     pub fn set_sleep_max(&self, micros: u64) {
         self.sleep_max_micros.store(micros, Relaxed);
-        self.handles.iter().for_each(|handle| handle.waker.wake());
+        let running = self.handles.iter().filter_map(|h| h.running.as_ref());
+        running.for_each(|running| running.waker.wake());
     }
     /// Entries of each worker's cache of programs, see [`Command::CacheEntries`].
     pub fn set_cache_entries(&mut self, entries: usize) {
+        self.cache_entries = Some(entries);
         for worker in 0..self.len() {
             self.send(worker, Command::CacheEntries(entries));
         }
     }
     fn send(&mut self, worker: usize, mut command: Command<Mbuf>) {
-        let handle = &mut self.handles[worker];
+        let Some(running) = &mut self.handles[worker].running else {
+            return;
+        };
         // A mailbox is as long as a burst of configuration; the worker drains it every few microseconds.
-        while let Err(rtrb::PushError::Full(back)) = handle.commands.push(command) {
+        while let Err(rtrb::PushError::Full(back)) = running.commands.push(command) {
             command = back;
-            handle.waker.wake();
+            running.waker.wake();
             std::thread::sleep(Duration::from_micros(50));
-            if handle.thread.as_ref().is_none_or(JoinHandle::is_finished) {
+            if running.thread.is_finished() {
                 return;
             }
         }
-        handle.waker.wake();
+        running.waker.wake();
     }
-    /// Gives the port's queues to the workers: every one sends, and its receive queues go to those
-    /// that have the fewest.
+    /// Gives the port's queues to the workers: every one sends, and its receive queues go to those that have least to do.
     pub fn add_port(&mut self, port: PortId, device: &mut dyn Port<Mbuf>) -> Result<(), String> {
-        let tx: Vec<Box<dyn Tx<Mbuf>>> = (0..self.len())
-            .map(|worker| device.open_tx(worker))
-            .collect::<Result<_, _>>()?;
         let rx: Vec<Box<dyn Rx<Mbuf>>> = (0..device.rx_len())
             .map(|queue| device.open_rx(queue))
             .collect::<Result<_, _>>()?;
+        self.add_tx(port, device)?;
+        for (index, rx) in rx.into_iter().enumerate() {
+            let affinity = self.affinity.get(&port);
+            let cpu = affinity.and_then(|of| of.get(&index)).copied();
+            let counters = Arc::<QueueStats>::default();
+            self.queues.push(Queue {
+                port,
+                index,
+                cpu,
+                worker: 0,
+                ticks: History::since(dpdk::cycles(), 0),
+                counters,
+                coming: None,
+            });
+            let queue = self.queues.len() - 1;
+            self.queues[queue].worker = self.place(queue);
+            self.give(queue, rx);
+            // Others have to make room for it.
+            self.is_due |= self.rules.isolate && cpu.is_some();
+        }
+        Ok(())
+    }
+    fn add_tx(&mut self, port: PortId, device: &mut dyn Port<Mbuf>) -> Result<(), String> {
+        let tx: Vec<Box<dyn Tx<Mbuf>>> = (0..self.len())
+            .map(|worker| device.open_tx(worker))
+            .collect::<Result<_, _>>()?;
         for (worker, tx) in tx.into_iter().enumerate() {
             self.send(worker, Command::AddTx { port, tx });
-        }
-        for rx in rx {
-            let worker = (0..self.len())
-                .min_by_key(|w| self.handles[*w].queues.len())
-                .unwrap_or(0);
-            self.handles[worker].queues.push(port);
-            self.send(
-                worker,
-                Command::AddRx {
-                    port,
-                    rx,
-                    counters: Default::default(),
-                },
-            );
         }
         Ok(())
     }
     /// Takes the port's queues away from the workers.
     pub fn remove_port(&mut self, port: PortId) -> Closing {
         let (done, closing) = channel();
+        self.queues.retain(|queue| queue.port != port);
+        self.affinity.remove(&port);
         for worker in 0..self.len() {
-            self.handles[worker].queues.retain(|of| *of != port);
-            self.send(
-                worker,
-                Command::RemovePort {
-                    port,
-                    done: done.clone(),
-                },
-            );
+            let done = done.clone();
+            self.send(worker, Command::RemovePort { port, done });
         }
         Closing(closing)
     }
     /// Runs actions on a packet.
     pub fn packet_out(&mut self, packet_out: Box<PacketOut>) {
+        self.packet_out = self.packet_out.max(packet_out.number);
         // All on one worker: packets of one controller keep their order.
         self.send(0, Command::PacketOut(packet_out));
     }
     /// What the workers have to say; at most `limit` events of each.
     pub fn events(&mut self, limit: usize, events: &mut Vec<Event>) {
+        events.append(&mut self.last_words);
         for handle in &mut self.handles {
-            events.extend(std::iter::from_fn(|| handle.events.pop().ok()).take(limit));
-            if !handle.events.is_empty() {
+            let Some(running) = &mut handle.running else {
+                continue;
+            };
+            events.extend(std::iter::from_fn(|| running.events.pop().ok()).take(limit));
+            if !running.events.is_empty() {
                 self.control.wake();
             }
         }
     }
     /// Whether a worker ended by itself: by a panic.
     pub fn have_died(&self) -> bool {
-        let is_over = |handle: &Handle| handle.thread.as_ref().is_some_and(JoinHandle::is_finished);
-        self.handles.iter().any(is_over)
+        let mut running = self.handles.iter().filter_map(|h| h.running.as_ref());
+        running.any(|running| running.thread.is_finished())
     }
     /// Ends all workers and waits for them.
     pub fn stop(&mut self) {
@@ -191,11 +320,337 @@ impl Workers {
             self.send(worker, Command::Stop);
         }
         for handle in &mut self.handles {
-            if let Some(thread) = handle.thread.take()
-                && thread.join().is_err()
-            {
+            let Some(running) = handle.running.take() else {
+                continue;
+            };
+            let Running {
+                thread, mut events, ..
+            } = running;
+            if thread.join().is_err() {
                 tracing::error!("a worker ended by a panic");
             }
+            self.last_words
+                .extend(std::iter::from_fn(|| events.pop().ok()));
+        }
+    }
+}
+
+/// Which queue is whose.
+impl Workers {
+    /// Which CPU polls which of a port's queues; others are dealt out.
+    pub fn set_affinity(&mut self, port: PortId, affinity: &BTreeMap<usize, usize>) {
+        let before = match affinity.is_empty() {
+            true => self.affinity.remove(&port),
+            false => self.affinity.insert(port, affinity.clone()),
+        };
+        self.is_due |= before.unwrap_or_default() != *affinity;
+        for queue in self.queues.iter_mut().filter(|queue| queue.port == port) {
+            queue.cpu = affinity.get(&queue.index).copied();
+        }
+    }
+    /// How queues are dealt out.
+    pub fn set_rules(&mut self, rules: Rules, auto: Auto) {
+        self.is_due |= std::mem::replace(&mut self.rules, rules) != rules;
+        if self.auto != auto {
+            self.auto = auto;
+            self.looked = Instant::now();
+        }
+    }
+    /// Deals them out anew if something asks for it.
+    pub fn settle(&mut self) {
+        if std::mem::take(&mut self.is_due) {
+            self.rebalance();
+        }
+    }
+    /// Deals all queues out anew. Returns how many move.
+    pub fn rebalance(&mut self) -> usize {
+        let before: Vec<usize> = self.queues.iter().map(|queue| queue.worker).collect();
+        let places = self.places();
+        let moves: Vec<usize> = (0..before.len())
+            .filter(|queue| before[*queue] != places[*queue])
+            .collect();
+        for &queue in &moves {
+            self.call_back(queue);
+            self.queues[queue].worker = places[queue];
+        }
+        tracing::info!(
+            moved = moves.len(),
+            queues = before.len(),
+            "receive queues dealt out"
+        );
+        moves.len()
+    }
+    /// Gives queues that have come back to their next workers.
+    pub fn hand_over(&mut self) {
+        for queue in 0..self.queues.len() {
+            let Some(coming) = &self.queues[queue].coming else {
+                continue;
+            };
+            match coming.try_recv() {
+                Ok(rx) => {
+                    self.queues[queue].coming = None;
+                    self.give(queue, rx);
+                }
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => {
+                    tracing::error!(queue, "a receive queue is lost");
+                    self.queues[queue].coming = None;
+                }
+            }
+        }
+    }
+    /// Reads the loads; each ten seconds. Deals the queues out anew if that is wanted, and worth it.
+    pub fn sample(&mut self) {
+        let now = dpdk::cycles();
+        if self.auto.is_on && self.looked.elapsed() >= self.auto.interval {
+            self.looked = Instant::now();
+            let loads: Vec<u64> = (0..self.len()).map(|worker| self.percent(worker)).collect();
+            let places: Vec<usize> = self.queues.iter().map(|queue| queue.worker).collect();
+            if assign::is_worth_it(self.auto, self.rules, &loads, &self.items(), &places) {
+                self.rebalance();
+            }
+        }
+        for queue in &mut self.queues {
+            queue.ticks.note(now, queue.counters.ticks.load(Relaxed));
+        }
+        for handle in &mut self.handles {
+            handle
+                .busy
+                .note(now, handle.stats.time.busy_nanos.load(Relaxed));
+        }
+    }
+    fn give(&mut self, queue: usize, rx: Box<dyn Rx<Mbuf>>) {
+        let Queue {
+            port,
+            worker,
+            ref counters,
+            ..
+        } = self.queues[queue];
+        let counters = counters.clone();
+        self.send(worker, Command::AddRx { port, rx, counters });
+    }
+    /// Asks a queue's worker to give it back, unless it was asked already.
+    fn call_back(&mut self, queue: usize) {
+        let Queue {
+            worker,
+            ref counters,
+            ref mut coming,
+            ..
+        } = self.queues[queue];
+        if coming.is_some() {
+            return;
+        }
+        let (to, back) = channel();
+        *coming = Some(back);
+        let (counters, control) = (counters.clone(), self.control.clone());
+        let back = Box::new(move |rx| {
+            // Who does not want it any more closes it.
+            let _ = to.send(rx);
+            control.wake();
+        });
+        self.send(worker, Command::RemoveRx { counters, back });
+    }
+    /// The worker on a CPU.
+    fn worker_on(&self, cpu: usize) -> Option<usize> {
+        self.handles.iter().position(|handle| handle.cpu == cpu)
+    }
+    fn items(&self) -> Vec<Item> {
+        let now = dpdk::cycles();
+        let item = |queue: &Queue| Item {
+            load: queue
+                .ticks
+                .recent(now, queue.counters.ticks.load(Relaxed))
+                .1,
+            pinned: queue.cpu.and_then(|cpu| self.worker_on(cpu)),
+        };
+        self.queues.iter().map(item).collect()
+    }
+    fn places(&self) -> Vec<usize> {
+        let items = self.items();
+        for queue in &self.queues {
+            if let Some(cpu) = queue.cpu.filter(|cpu| self.worker_on(*cpu).is_none()) {
+                tracing::warn!(
+                    cpu,
+                    port = queue.port.0,
+                    queue = queue.index,
+                    "no worker is on the CPU that the queue is pinned to: it is dealt out"
+                );
+            }
+        }
+        assign::assign(self.rules, self.len(), &items)
+    }
+    /// Where all queues are to go, when none has a place.
+    fn place_all(&mut self) {
+        let places = self.places();
+        for (queue, worker) in self.queues.iter_mut().zip(places) {
+            queue.worker = worker;
+        }
+        self.is_due = false;
+    }
+    /// Where a queue goes that is new, the last one; the others stay.
+    fn place(&self, queue: usize) -> usize {
+        let items = self.items();
+        if let Some(worker) = items[queue].pinned {
+            return worker;
+        }
+        let isolated = assign::isolated(self.rules, self.len(), &items);
+        let open: Vec<usize> = (0..self.len()).filter(|w| !isolated[*w]).collect();
+        let others = || self.queues[..queue].iter();
+        let of = |worker: usize| {
+            let len = others().filter(|other| other.worker == worker).count();
+            (self.percent(worker), len)
+        };
+        let loads: Vec<(u64, usize)> = (0..self.len()).map(of).collect();
+        assign::place(&open, &loads)
+    }
+    /// How much of its time a worker was busy in the last minute.
+    fn percent(&self, worker: usize) -> u64 {
+        let handle = &self.handles[worker];
+        let busy = handle.stats.time.busy_nanos.load(Relaxed);
+        let (ticks, nanos) = handle.busy.recent(dpdk::cycles(), busy);
+        let span = u128::from(ticks) * 1_000_000_000 / u128::from(self.hz().max(1));
+        (u128::from(nanos) * 100 / span.max(1)).min(100) as u64
+    }
+}
+
+/// What is counted of one worker.
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(
+    missing_docs,
+    reason = "the names are those of `WorkerStats` and `LoopStats`"
+)]
+pub struct Totals {
+    pub bursts: u64,
+    pub packets: u64,
+    pub hits: u64,
+    pub misses: u64,
+    pub lookups: u64,
+    pub sent: u64,
+    pub classes: [u64; datapath::model::stats::BURST_CLASSES],
+    pub polls: u64,
+    pub busy_polls: u64,
+    pub busy_nanos: u64,
+    pub idle_nanos: u64,
+    pub sleeps: u64,
+    pub slept_nanos: u64,
+}
+
+impl Totals {
+    fn read(stats: &WorkerStats) -> Totals {
+        let [bursts, packets, hits, misses] =
+            std::array::from_fn(|n| stats.worker[n].load(Relaxed));
+        let time = &stats.time;
+        Totals {
+            bursts,
+            packets,
+            hits,
+            misses,
+            lookups: stats.lookups.load(Relaxed),
+            sent: stats.sent(),
+            classes: std::array::from_fn(|n| stats.bursts[n].load(Relaxed)),
+            polls: time.polls.load(Relaxed),
+            busy_polls: time.busy_polls.load(Relaxed),
+            busy_nanos: time.busy_nanos.load(Relaxed),
+            idle_nanos: time.idle_nanos.load(Relaxed),
+            sleeps: time.sleeps.load(Relaxed),
+            slept_nanos: time.slept_nanos.load(Relaxed),
+        }
+    }
+    fn since(&self, then: &Totals) -> Totals {
+        Totals {
+            bursts: self.bursts - then.bursts,
+            packets: self.packets - then.packets,
+            hits: self.hits - then.hits,
+            misses: self.misses - then.misses,
+            lookups: self.lookups - then.lookups,
+            sent: self.sent - then.sent,
+            classes: std::array::from_fn(|n| self.classes[n] - then.classes[n]),
+            polls: self.polls - then.polls,
+            busy_polls: self.busy_polls - then.busy_polls,
+            busy_nanos: self.busy_nanos - then.busy_nanos,
+            idle_nanos: self.idle_nanos - then.idle_nanos,
+            sleeps: self.sleeps - then.sleeps,
+            slept_nanos: self.slept_nanos - then.slept_nanos,
+        }
+    }
+}
+
+/// A worker, to be shown.
+pub struct WorkerView {
+    /// Its number.
+    pub index: usize,
+    /// Where it runs.
+    pub cpu: usize,
+    /// Only pinned queues are its.
+    pub isolated: bool,
+    /// Since the counters were cleared.
+    pub totals: Totals,
+    /// How long ago that was.
+    pub age: Duration,
+    /// Busy in the last minute, in percent.
+    pub percent: u64,
+    /// Its queues.
+    pub queues: Vec<QueueView>,
+}
+
+/// A receive queue, to be shown.
+pub struct QueueView {
+    /// Its port.
+    pub port: PortId,
+    /// Its number there.
+    pub index: usize,
+    /// Whether its worker was told by the configuration.
+    pub pinned: bool,
+    /// Of its worker's time in the last minute.
+    pub percent: u64,
+    /// Received so far.
+    pub packets: u64,
+}
+
+/// What is shown.
+impl Workers {
+    /// Ticks of the processor's counter in a second.
+    pub fn hz(&self) -> u64 {
+        let (then, ticks) = self.started;
+        let ticks = dpdk::cycles().wrapping_sub(ticks);
+        (u128::from(ticks) * 1_000_000_000 / then.elapsed().as_nanos().max(1)) as u64
+    }
+    /// All workers, or the one on a CPU.
+    pub fn views(&self, cpu: Option<usize>) -> Vec<WorkerView> {
+        let isolated = assign::isolated(self.rules, self.len(), &self.items());
+        let handles = self.handles.iter().enumerate();
+        let handles = handles.filter(|(_, handle)| cpu.is_none_or(|cpu| cpu == handle.cpu));
+        handles
+            .map(|(index, handle)| WorkerView {
+                index,
+                cpu: handle.cpu,
+                isolated: isolated[index],
+                totals: Totals::read(&handle.stats).since(&handle.baseline),
+                age: handle.cleared.elapsed(),
+                percent: self.percent(index),
+                queues: self.queue_views(index),
+            })
+            .collect()
+    }
+    fn queue_views(&self, worker: usize) -> Vec<QueueView> {
+        let now = dpdk::cycles();
+        let queues = self.queues.iter().filter(|queue| queue.worker == worker);
+        queues
+            .map(|queue| QueueView {
+                port: queue.port,
+                index: queue.index,
+                pinned: queue.cpu.is_some_and(|cpu| self.worker_on(cpu).is_some()),
+                percent: queue.ticks.percent(now, queue.counters.ticks.load(Relaxed)),
+                packets: queue.counters.packets.load(Relaxed),
+            })
+            .collect()
+    }
+    /// Counters begin at 0 again, as far as they are shown here.
+    pub fn clear(&mut self, cpu: Option<usize>) {
+        let handles = self.handles.iter_mut();
+        for handle in handles.filter(|handle| cpu.is_none_or(|cpu| cpu == handle.cpu)) {
+            handle.baseline = Totals::read(&handle.stats);
+            handle.cleared = Instant::now();
         }
     }
 }
@@ -204,145 +659,4 @@ impl Workers {
 fn secret() -> Secret {
     let word = || u128::from(RandomState::new().build_hasher().finish());
     Secret::new(word() << 64 | word())
-}
-
-/// What is one worker's among all of them.
-struct Seat {
-    cpu: usize,
-    team: Team<Mbuf>,
-    poll: Poll,
-    /// All workers'.
-    wakers: Arc<[Waker]>,
-}
-
-fn start(seat: Seat, sleep_max: &Arc<AtomicU64>, context: &Context<'_>) -> Result<Handle, String> {
-    let Seat {
-        cpu,
-        team,
-        poll,
-        wakers,
-    } = seat;
-    let index = team.mailbox.index();
-    let (commands, mailbox) = rtrb::RingBuffer::new(COMMANDS);
-    let (ring, events) = rtrb::RingBuffer::new(EVENTS);
-    let waker = poll.waker();
-    let reader = context.publisher.reader();
-    let stats = context.stats.register_worker();
-    let pool = MbufPool::new(context.pools.clone());
-    let (clock, control, sleep_max) = (context.clock, context.control.clone(), sleep_max.clone());
-    let run = move || {
-        pin(cpu);
-        let registered = WorkerThread::register();
-        if let Err(error) = &registered {
-            tracing::warn!(%error, worker = index, "DPDK does not know this thread: it has no buffer cache");
-        }
-        let worker = Worker::new(reader, stats, pool, ring, mailbox, team);
-        Loop {
-            worker,
-            poll,
-            clock,
-            control,
-            wakers,
-            sleep_max,
-            watched: (0, 0),
-        }
-        .run();
-    };
-    let thread = std::thread::Builder::new()
-        .name(format!("worker-{index}"))
-        .spawn(run);
-    let thread = thread.map_err(|error| format!("cannot start a worker: {error}"))?;
-    Ok(Handle {
-        commands,
-        events,
-        waker,
-        thread: Some(thread),
-        queues: Vec::new(),
-    })
-}
-
-/// Keeps the calling thread on one CPU.
-#[expect(
-    unsafe_code,
-    reason = "there is no safe wrapper in the standard library"
-)]
-fn pin(cpu: usize) {
-    // SAFETY: the set is a plain bit array that lives during the call; CPU_SET checks the bound.
-    let result = unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        libc::CPU_SET(cpu, &mut set);
-        libc::sched_setaffinity(0, std::mem::size_of_val(&set), &set)
-    };
-    if result != 0 {
-        tracing::warn!(cpu, "cannot pin a worker to this CPU");
-    }
-}
-
-struct Loop {
-    worker: Worker<MbufPool>,
-    poll: Poll,
-    clock: Clock,
-    control: Waker,
-    /// All workers'.
-    wakers: Arc<[Waker]>,
-    sleep_max: Arc<AtomicU64>,
-    /// How many descriptors are in `poll`, and the worker's version of them.
-    watched: (usize, u64),
-}
-
-impl Loop {
-    fn run(mut self) {
-        let mut idle = 0u32;
-        let mut ready = Vec::new();
-        while !self.worker.is_stopped() {
-            let frames = self.worker.poll(self.clock.now());
-            if self.worker.take_notified() {
-                self.control.wake();
-            }
-            let mailed = self.worker.take_mailed();
-            if mailed != 0 {
-                let theirs = self.wakers.iter().enumerate();
-                let theirs = theirs.filter(|(index, _)| mailed >> index & 1 != 0);
-                theirs.for_each(|(_, waker)| waker.wake());
-            }
-            if frames > 0 {
-                idle = 0;
-                continue;
-            }
-            idle = idle.saturating_add(1);
-            let sleep_max = self.sleep_max.load(Relaxed);
-            if idle <= SPINS || sleep_max == 0 {
-                std::hint::spin_loop();
-                continue;
-            }
-            self.watch();
-            self.worker.idle();
-            let timeout = match self.worker.all_have_fds() {
-                true if self.worker.has_waiting() => LOOK_AROUND_WAITING,
-                true => LOOK_AROUND,
-                // Backs off in steps of a microsecond up to the bound.
-                false => Duration::from_micros(u64::from(idle - SPINS).min(sleep_max)),
-            };
-            ready.clear();
-            self.poll.wait(Some(timeout), &mut ready);
-            if !ready.is_empty() {
-                idle = 0;
-            }
-        }
-    }
-    /// Watches the descriptors of the queues that the worker has now.
-    fn watch(&mut self) {
-        let (len, version) = self.watched;
-        if self.worker.fds_version() == version {
-            return;
-        }
-        (0..len).for_each(|token| self.poll.remove(token));
-        self.watched = (0, self.worker.fds_version());
-        for (token, fd) in self.worker.fds().enumerate() {
-            self.watched.0 += 1;
-            if let Err(error) = self.poll.add(fd, token) {
-                tracing::warn!(%error, fd, "cannot watch a port");
-            }
-        }
-    }
 }

@@ -71,9 +71,13 @@ struct Receiver<F> {
     is_quiet: bool,
 }
 
+/// A queue that leaves waits so long, at most, for packets that wait for a tunnel's neighbour: others come by it, too.
+const LEAVE_WITHIN: Time = Time::millis(20);
+
 /// A queue that is polled no more, and who gets it.
 struct Leaving<F> {
     receiver: Receiver<F>,
+    since: Time,
     back: Back<F>,
 }
 
@@ -299,10 +303,7 @@ impl<P: Pool> Worker<P> {
         if self.is_stopped {
             self.core.executor.close();
         }
-        if !self.leaving.is_empty() && self.core.executor.waiting.is_empty() {
-            let leaving = self.leaving.drain(..);
-            leaving.for_each(|Leaving { receiver, back }| back(receiver.rx));
-        }
+        self.hand_over(now);
         self.is_busy = handled > 0;
         handled
     }
@@ -314,6 +315,17 @@ impl<P: Pool> Worker<P> {
         self.core.trace(cx, question, o);
         self.core.settle(cx, o);
         self.core.executor.flush();
+    }
+    /// Gives queues back that leave, now that all is sent.
+    fn hand_over(&mut self, now: Time) {
+        if self.leaving.is_empty() {
+            return;
+        }
+        let is_empty = self.core.executor.waiting.is_empty();
+        let is_due = |leaving: &mut Leaving<_>| is_empty || now.since(leaving.since) > LEAVE_WITHIN;
+        for leaving in self.leaving.extract_if(.., is_due) {
+            (leaving.back)(leaving.receiver.rx);
+        }
     }
     /// Tells control which packet-outs have run, behind all that they made it tell.
     fn acknowledge(&mut self) {
@@ -336,8 +348,11 @@ impl<P: Pool> Worker<P> {
             Command::RemoveRx { counters, back } => {
                 let of = |receiver: &Receiver<_>| Arc::ptr_eq(&receiver.counters, &counters);
                 if let Some(at) = self.receivers.iter().position(of) {
-                    let receiver = self.receivers.remove(at);
-                    self.leaving.push(Leaving { receiver, back });
+                    self.leaving.push(Leaving {
+                        receiver: self.receivers.remove(at),
+                        since: now,
+                        back,
+                    });
                     self.receivers_version += 1;
                 }
             }

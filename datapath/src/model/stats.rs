@@ -210,6 +210,12 @@ impl WorkerStats {
         let counter = &self.bursts[class];
         counter.store(counter.load(Relaxed) + 1, Relaxed);
     }
+    /// Frames handed to ports so far.
+    pub fn sent(&self) -> u64 {
+        let chunks = self.ports.chunks.iter().filter_map(OnceLock::get);
+        let ports = chunks.flat_map(|chunk| chunk.iter());
+        ports.map(|port| port[2].load(Relaxed)).sum()
+    }
     /// Counts an effect.
     #[inline]
     pub fn effect(&self, effect: Effect) {

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use datapath::edge::PortCounters;
 
-/// Counters of one queue in one direction. On a cache line of its own, as its writer is a worker.
+/// Counters of one queue in one direction. On cache lines of its own, as its writer is a worker; two, as
+/// processors fetch pairs of them.
 #[derive(Debug, Default)]
-#[repr(align(64))]
+#[repr(align(128))]
 pub(crate) struct Queue {
     pub(crate) packets: Cell,
     pub(crate) bytes: Cell,

@@ -8,6 +8,7 @@ mod offload;
 
 use std::ffi::CStr;
 use std::mem::zeroed;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datapath::edge::{BURST, HEADROOM, Port, PortCounters, PortState, Rx, Tx};
@@ -60,8 +61,10 @@ struct Device {
     mtu: u16,
     tx_offloads: u64,
     ledger: Ledger,
-    /// For workers beyond the last transmit queue: they share queues, and take turns.
+    /// By transmit queue: where there are more workers than queues they share them, and take turns.
     turns: Vec<Mutex<()>>,
+    /// Whether that is so. It was told before a worker that shares sends.
+    is_shared: AtomicBool,
     pools: Arc<Mempools>,
     /// The receive queues' mbufs. After `attached`: fields are dropped in order, and the device first
     /// has to give back what it holds.
@@ -97,7 +100,10 @@ impl Wanted {
         };
         let queues_max = sys::RTE_MAX_QUEUES_PER_PORT;
         Ok(Wanted {
-            rx_len: number("n_rxq", 1, queues_max)?,
+            rx_len: match request.options.get("n_rxq").map(String::as_str) {
+                Some("0") => 1,
+                _ => number("n_rxq", 1, queues_max)?,
+            },
             tx_len: number(
                 "n_txq",
                 request.workers.clamp(1, queues_max as usize) as u16,
@@ -229,11 +235,8 @@ fn configure(attached: Attached, wanted: &Wanted, request: &OpenRequest<'_>) -> 
         mtu: wanted.mtu,
         tx_offloads: conf.txmode.offloads,
         ledger: Ledger::default(),
-        turns: if request.workers > usize::from(tx_len) {
-            (0..tx_len).map(|_| Mutex::new(())).collect()
-        } else {
-            Vec::new()
-        },
+        turns: (0..tx_len).map(|_| Mutex::new(())).collect(),
+        is_shared: AtomicBool::new(false),
         pools: request.pools.clone(),
         _mempool: mempool,
     })
@@ -295,6 +298,9 @@ impl Port<Mbuf> for EthPort {
     }
 
     fn open_tx(&mut self, worker: usize) -> std::result::Result<Box<dyn Tx<Mbuf>>, String> {
+        if worker >= usize::from(self.device.tx_len) {
+            self.device.is_shared.store(true, Ordering::Release);
+        }
         Ok(Box::new(EthTx {
             counters: self.device.ledger.open_tx(),
             pool: MbufPool::new(self.device.pools.clone()),
@@ -437,7 +443,8 @@ impl Tx<Mbuf> for EthTx {
             let failed = offload::prepare(&mut self.pool, frames, &mut self.scratch, offloads);
             self.counters.errors.add(failed);
         }
-        let turn = self.device.turns.get(usize::from(self.queue));
+        let is_shared = self.device.is_shared.load(Ordering::Acquire);
+        let turn = is_shared.then(|| &self.device.turns[usize::from(self.queue)]);
         let _turn = turn.map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner));
         const MAX: usize = u16::MAX as usize;
         let len = frames.len();

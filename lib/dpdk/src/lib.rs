@@ -9,6 +9,7 @@ pub mod counters;
 pub mod eal;
 pub mod error_queue;
 pub mod ethdev;
+mod fanout;
 mod finish;
 pub mod host_socket;
 pub mod isolate;
@@ -24,7 +25,7 @@ pub mod types;
 
 pub use mbuf::Mbuf;
 pub use mempool::{MbufPool, Mempools, PoolSizes};
-pub use thread::WorkerThread;
+pub use thread::{WorkerThread, cycles};
 
 use std::io;
 

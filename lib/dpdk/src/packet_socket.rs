@@ -21,7 +21,7 @@ use crate::landing::{Landing, VNET_SIZE, with_departure, with_landing};
 use crate::mempool::{MbufPool, Mempools, free_all};
 use crate::netdev::{Netdev, owned};
 use crate::types::OpenRequest;
-use crate::{Error, Mbuf, Result, finish, tap};
+use crate::{Error, Mbuf, Result, fanout, finish, tap};
 
 /// Bytes that may wait in a socket for the worker, and that may be on their way out of one: some 60
 /// segments of 64 KiB, or 10 ms of 3 Gbit/s. Used only as far as packets are there.
@@ -30,7 +30,8 @@ pub(crate) const SOCKET_BUFFER_SIZE: i32 = 4 << 20;
 /// The socket, as the port and its queues share it.
 #[derive(Debug)]
 struct Device {
-    socket: Arc<OwnedFd>,
+    /// Each is a receive queue; the first one sends.
+    sockets: Vec<Arc<OwnedFd>>,
     pools: Arc<Mempools>,
     ledger: Ledger,
     /// Frames that the kernel dropped as the socket's buffer was full. It forgets them when it tells.
@@ -46,7 +47,7 @@ struct Device {
 pub struct PacketSocket {
     netdev: Netdev,
     device: Arc<Device>,
-    is_rx_open: bool,
+    opened_rx: Vec<bool>,
 }
 
 pub(crate) fn set_option(
@@ -105,7 +106,11 @@ const OPTIONS: &[(i32, i32, i32, &str)] = &[
 impl PacketSocket {
     /// Opens `request.name` in this thread's network namespace.
     pub fn open(request: &OpenRequest<'_>) -> Result<PacketSocket> {
-        let port = PacketSocket::open_for(request.name, None, request.pools)?;
+        let wanted = request.options.get("n_rxq").map(String::as_str);
+        let queues = wanted
+            .map_or(Ok(1), str::parse::<usize>)
+            .map_err(|_| Error::Refused("n_rxq is not a number".into()))?;
+        let port = PacketSocket::open_for(request.name, None, queues.max(1), request.pools)?;
         if let Some(mtu) = request.mtu {
             port.netdev.set_mtu(mtu)?;
         }
@@ -118,20 +123,17 @@ impl PacketSocket {
         ether_type: u16,
         pools: &Arc<Mempools>,
     ) -> Result<PacketSocket> {
-        PacketSocket::open_for(name, Some(ether_type), pools)
+        PacketSocket::open_for(name, Some(ether_type), 1, pools)
     }
 
     fn open_for(
         name: &str,
         ether_type: Option<u16>,
+        queues: usize,
         pools: &Arc<Mempools>,
     ) -> Result<PacketSocket> {
-        let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-        // Protocol 0: nothing is received until the socket is bound.
-        // SAFETY: a plain system call.
-        let fd = unsafe { libc::socket(libc::AF_PACKET, kind, 0) };
-        let socket = Arc::new(owned(fd, || "cannot open a packet socket".into())?);
-        let netdev = Netdev::new(name, socket.clone());
+        let sockets: Vec<_> = (0..queues).map(|_| open_socket()).collect::<Result<_>>()?;
+        let netdev = Netdev::new(name, sockets[0].clone());
         let index = netdev.index()?;
         if netdev.address()?.0 != libc::ARPHRD_ETHER {
             return Err(Error::Refused(format!("{name} is not an Ethernet device")));
@@ -140,20 +142,21 @@ impl PacketSocket {
             None => Some(Isolation::new(name)?),
             Some(_) => None,
         };
-        for &(level, option, value, what) in OPTIONS {
-            set_option(&socket, level, option, value, what)?;
-        }
         if ether_type.is_none() {
-            make_promiscuous(&socket, index, name)?;
+            make_promiscuous(&sockets[0], index, name)?;
         }
-        bind(
-            &socket,
-            index,
-            ether_type.unwrap_or(libc::ETH_P_ALL as u16),
-            name,
-        )?;
+        let ether_type = ether_type.unwrap_or(libc::ETH_P_ALL as u16);
+        for socket in &sockets {
+            if queues > 1 {
+                fanout::prepare(socket)?;
+            }
+            bind(socket, index, ether_type, name)?;
+        }
+        if queues > 1 {
+            fanout::share(sockets.iter().map(AsRef::as_ref))?;
+        }
         let device = Device {
-            socket,
+            sockets,
             pools: pools.clone(),
             ledger: Ledger::default(),
             kernel_dropped: AtomicU64::new(0),
@@ -163,8 +166,33 @@ impl PacketSocket {
         Ok(PacketSocket {
             netdev,
             device: Arc::new(device),
-            is_rx_open: false,
+            opened_rx: vec![false; queues],
         })
+    }
+}
+
+/// A packet socket that receives nothing yet: protocol 0 until it is bound.
+fn open_socket() -> Result<Arc<OwnedFd>> {
+    let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: a plain system call.
+    let fd = unsafe { libc::socket(libc::AF_PACKET, kind, 0) };
+    let socket = owned(fd, || "cannot open a packet socket".into())?;
+    for &(level, option, value, what) in OPTIONS {
+        set_option(&socket, level, option, value, what)?;
+    }
+    Ok(Arc::new(socket))
+}
+
+/// What the kernel dropped since it was asked last, as the socket's buffer was full.
+fn dropped(socket: &OwnedFd) -> u64 {
+    // SAFETY: a plain C structure; the call gets its size.
+    unsafe {
+        let mut stats: libc::tpacket_stats = zeroed();
+        let mut size = size_of::<libc::tpacket_stats>() as u32;
+        let (level, option) = (libc::SOL_PACKET, libc::PACKET_STATISTICS);
+        let place = (&raw mut stats).cast();
+        libc::getsockopt(socket.as_raw_fd(), level, option, place, &mut size);
+        u64::from(stats.tp_drops)
     }
 }
 
@@ -206,19 +234,18 @@ fn bind(socket: &OwnedFd, index: i32, ether_type: u16, name: &str) -> Result<()>
 
 impl Port<Mbuf> for PacketSocket {
     fn rx_len(&self) -> usize {
-        1
+        self.opened_rx.len()
     }
 
     fn open_rx(&mut self, index: usize) -> std::result::Result<Box<dyn Rx<Mbuf>>, String> {
-        if index != 0 || self.is_rx_open {
-            return Err(format!(
-                "{} has no further receive queue",
-                self.netdev.name()
-            ));
-        }
-        self.is_rx_open = true;
+        let Some(opened @ false) = self.opened_rx.get_mut(index) else {
+            let name = self.netdev.name();
+            return Err(format!("{name} has no further receive queue"));
+        };
+        *opened = true;
         Ok(Box::new(PacketRx {
             counters: self.device.ledger.open_rx(),
+            socket: self.device.sockets[index].clone(),
             device: self.device.clone(),
         }))
     }
@@ -237,15 +264,12 @@ impl Port<Mbuf> for PacketSocket {
     }
 
     fn counters(&self) -> PortCounters {
-        // SAFETY: a plain C structure; the call gets its size.
-        let fresh = unsafe {
-            let mut stats: libc::tpacket_stats = zeroed();
-            let mut size = size_of::<libc::tpacket_stats>() as u32;
-            let (level, option) = (libc::SOL_PACKET, libc::PACKET_STATISTICS);
-            let fd = self.device.socket.as_raw_fd();
-            libc::getsockopt(fd, level, option, (&raw mut stats).cast(), &mut size);
-            u64::from(stats.tp_drops)
-        };
+        let fresh = self
+            .device
+            .sockets
+            .iter()
+            .map(|socket| dropped(socket))
+            .sum();
         let dropped = self
             .device
             .kernel_dropped
@@ -291,6 +315,7 @@ impl Port<Mbuf> for PacketSocket {
 /// The ring saves the call but copies twice, drops earlier, and pins its memory even when the port is idle.
 struct PacketRx {
     device: Arc<Device>,
+    socket: Arc<OwnedFd>,
     counters: Arc<Queue>,
 }
 
@@ -302,7 +327,7 @@ impl Rx<Mbuf> for PacketRx {
     }
 
     fn fd(&self) -> Option<RawFd> {
-        Some(self.device.socket.as_raw_fd())
+        Some(self.socket.as_raw_fd())
     }
 }
 
@@ -312,7 +337,7 @@ impl PacketRx {
         let messages = landing.messages(len);
         // SAFETY: each message points to its landing slot, which has the sizes that it says.
         let received = unsafe {
-            let fd = self.device.socket.as_raw_fd();
+            let fd = self.socket.as_raw_fd();
             libc::recvmmsg(
                 fd,
                 messages.as_mut_ptr(),
@@ -435,7 +460,7 @@ impl PacketTx {
                 let rest = &mut messages[done..];
                 // SAFETY: each message points to buffers of a frame that lives until the end of the burst.
                 let code = unsafe {
-                    let fd = self.device.socket.as_raw_fd();
+                    let fd = self.device.sockets[0].as_raw_fd();
                     libc::sendmmsg(fd, rest.as_mut_ptr(), rest.len() as u32, libc::MSG_DONTWAIT)
                 };
                 if code > 0 {

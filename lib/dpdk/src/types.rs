@@ -55,7 +55,7 @@ pub const PORT_TYPES: &[PortType] = &[
         aliases: &[""],
         needs_device: true,
         is_polled: false,
-        options: &[],
+        options: &["n_rxq"],
         about: "A network device of the kernel, by a packet socket. The host stack no longer sees what it receives.",
         open: |request| Ok(Box::new(PacketSocket::open(request)?)),
     },

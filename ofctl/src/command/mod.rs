@@ -418,6 +418,12 @@ pub(crate) const COMMANDS: &[Command] = &[
         "what happens to a packet and why: a flow as in in_port=1,tcp,nw_dst=10.0.0.1, a frame in hexadecimal or as eth(...) ipv4(...); --generate sends it",
     ),
     row(
+        "show-workers",
+        "",
+        trace::show_workers,
+        "the switch's threads: time, packets per burst, cache, and which receive queues they poll; since ovs-appctl dpif-netdev/pmd-stats-clear",
+    ),
+    row(
         "watch",
         "BRIDGE [ports|flows]",
         watch::watch,

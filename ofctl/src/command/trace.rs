@@ -1,5 +1,5 @@
-//! `trace`: the switch explains one packet. It is asked by its control socket; nothing changes there,
-//! unless `--generate` sends the packet.
+//! What is asked by the switch's control socket. `trace`: it explains one packet; nothing changes there,
+//! unless `--generate` sends the packet. `show-workers`: its threads and their queues.
 
 use super::{Context, print};
 use crate::failure::{Failure, Result};
@@ -29,4 +29,14 @@ pub(super) fn trace(context: &Context<'_>) -> Result<()> {
     let socket = unixctl::switch_socket()?;
     let text = unixctl::ask(&socket, "ofproto/trace", &args, options.time_limit())?;
     print(&text)
+}
+
+pub(super) fn show_workers(context: &Context<'_>) -> Result<()> {
+    let args = match context.options.json {
+        true => vec!["--json".to_owned()],
+        false => Vec::new(),
+    };
+    let socket = unixctl::switch_socket()?;
+    let limit = context.options.time_limit();
+    print(&unixctl::ask(&socket, "worker/show", &args, limit)?)
 }

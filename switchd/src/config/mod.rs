@@ -1,6 +1,7 @@
 //! From database rows to what the switch should be. Pure: the commit hook and the daemon read the same
 //! values with the same functions, so what the database accepts is what the switch can be asked to do.
 
+pub mod balance;
 pub mod bridge;
 pub mod effect;
 pub mod port;
@@ -11,6 +12,7 @@ pub mod table;
 pub mod tunnel;
 
 use crate::target::Target;
+use crate::workers::assign::{Auto, Rules};
 use bridge::Bridge;
 use ofp::text::digits;
 use ovsdb::Database;
@@ -42,6 +44,10 @@ pub struct Global {
     pub sleep_max_micros: Option<u64>,
     /// Entries of each worker's cache of programs (`flow-cache-entries`); `None`: not set.
     pub cache_entries: Option<usize>,
+    /// How receive queues are dealt out to workers.
+    pub rules: Rules,
+    /// Whether that is done again by itself.
+    pub auto: Auto,
     /// Further arguments for DPDK (`dpdk-extra`).
     pub dpdk_extra: Vec<String>,
 }
@@ -97,13 +103,11 @@ impl Global {
     fn read(at: &row::Reader<'_>, problems: &mut Vec<Problem>) -> Global {
         let mut options = at.map("other_config");
         let worker_cpus = options
-            .parse("pmd-cpu-mask", problems, cpu_mask)
+            .parse("pmd-cpu-mask", problems, balance::worker_cpus)
             .unwrap_or_default();
-        let sleep_max_micros = options.parse("pmd-sleep-max", problems, |word| {
-            digits(word, 10)
-                .filter(|micros| *micros <= 10_000)
-                .ok_or("microseconds, 0 to 10000".into())
-        });
+        let sleep_max_micros = balance::sleep_max(&mut options, problems);
+        let rules = balance::rules(&mut options, problems);
+        let auto = balance::auto(&mut options, problems);
         let cache_entries = options.parse("flow-cache-entries", problems, |word| {
             digits(word, 10)
                 .filter(|entries| *entries <= CACHE_ENTRIES_MAX)
@@ -117,32 +121,9 @@ impl Global {
             worker_cpus,
             sleep_max_micros,
             cache_entries,
+            rules,
+            auto,
             dpdk_extra,
         }
-    }
-}
-
-/// CPUs of a hexadecimal mask, `0x` optional, as the stock switch reads it.
-fn cpu_mask(word: &str) -> Result<Vec<usize>, String> {
-    let hex = word
-        .strip_prefix("0x")
-        .or(word.strip_prefix("0X"))
-        .unwrap_or(word);
-    let mask: u128 = digits(hex, 16).ok_or("a hexadecimal CPU mask such as 0x6")?;
-    if mask == 0 {
-        return Err("a CPU mask with at least one CPU".into());
-    }
-    Ok((0..128).filter(|cpu| mask >> cpu & 1 != 0).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cpu_masks() {
-        assert_eq!(cpu_mask("0x6"), Ok(vec![1, 2]));
-        assert_eq!(cpu_mask("1"), Ok(vec![0]));
-        assert!(cpu_mask("0").is_err() && cpu_mask("zz").is_err());
     }
 }

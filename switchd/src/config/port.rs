@@ -1,5 +1,6 @@
 //! A Port row and its Interface row: what the port is, its number and its VLANs.
 
+use super::balance::{QUEUES_MAX, affinity};
 use super::problem::{Problem, nearest};
 use super::row::Reader;
 use super::tunnel::{self, TunnelOptions};
@@ -56,6 +57,8 @@ pub struct Port {
     pub vlan: VlanMode,
     /// `qos`.
     pub queues: Queues,
+    /// `other_config:pmd-rxq-affinity`: the CPU that polls a receive queue, by queue.
+    pub affinity: BTreeMap<usize, usize>,
 }
 
 /// A type of interface: how its options are read. `None`: the options are wrong, and that was said.
@@ -63,13 +66,15 @@ type ReadKind = fn(&Reader<'_>, &mut Vec<Problem>) -> Option<Kind>;
 
 /// Type, its accepted option names, how it is read. Tunnels have a table of their own.
 const TYPES: &[(&str, &[&str], ReadKind)] = &[
-    ("", &[], |_, _| Some(Kind::System)),
-    ("system", &[], |_, _| Some(Kind::System)),
+    ("", SYSTEM_OPTIONS, system),
+    ("system", SYSTEM_OPTIONS, system),
     ("internal", &[], |_, _| Some(Kind::Internal)),
     ("tap", &[], |_, _| Some(Kind::Internal)),
     ("patch", &["peer"], patch),
     ("dpdk", DPDK_OPTIONS, dpdk),
 ];
+
+const SYSTEM_OPTIONS: &[&str] = &["n_rxq"];
 
 const DPDK_OPTIONS: &[&str] = &[
     "dpdk-devargs",
@@ -141,6 +146,10 @@ impl Port {
                 mtu: mtu(&interface, problems),
                 vlan: vlan(at, problems),
                 queues: super::qos::read(at, db, problems),
+                affinity: interface
+                    .map("other_config")
+                    .parse("pmd-rxq-affinity", problems, affinity)
+                    .unwrap_or_default(),
             };
             if let Some(other) = ports.insert(name.to_owned(), port) {
                 let text = format!("interface {name} is another port's already");
@@ -151,6 +160,9 @@ impl Port {
         }
     }
 }
+
+/// Descriptors that a queue may have; what a device can do of that is said when it is opened.
+const DESCRIPTORS_MAX: u64 = 32_768;
 
 /// The least that IPv4 needs (RFC 791 section 3.2).
 const MTU_MIN: u16 = 68;
@@ -236,9 +248,16 @@ fn patch(at: &Reader<'_>, problems: &mut Vec<Problem>) -> Option<Kind> {
     }
 }
 
+fn system(at: &Reader<'_>, problems: &mut Vec<Problem>) -> Option<Kind> {
+    at.map("options").number("n_rxq", 0..=QUEUES_MAX, problems);
+    Some(Kind::System)
+}
+
 fn dpdk(at: &Reader<'_>, problems: &mut Vec<Problem>) -> Option<Kind> {
     let mut options = at.map("options");
-    options.number("n_rxq", 1..=64, problems);
+    options.number("n_rxq", 0..=QUEUES_MAX, problems);
+    options.number("n_rxq_desc", 1..=DESCRIPTORS_MAX, problems);
+    options.number("n_txq_desc", 1..=DESCRIPTORS_MAX, problems);
     match options.get("dpdk-devargs") {
         Some(devargs) if !devargs.is_empty() => Some(Kind::Dpdk {
             devargs: devargs.to_owned(),

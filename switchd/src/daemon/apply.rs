@@ -3,12 +3,15 @@
 
 use super::Daemon;
 use super::controllers::Listener;
+use super::hosts::OpenHost;
 use super::ports::{LivePort, stable_mac};
 use super::snoop::{Snoop, Tap};
 use crate::config::Config;
+use crate::config::balance::online_cpus;
 use crate::config::bridge::{Bridge, FailMode};
 use crate::config::port::{Kind, Port as PortConfig};
 use crate::config::tunnel::receive_settings;
+use crate::workers::Context;
 use datapath::control::{self, BridgeSettings};
 use datapath::model::{BridgeId, VlanMode};
 use ofp::types::PortNo;
@@ -196,9 +199,53 @@ impl Daemon {
         if old.cache_entries != new.cache_entries {
             self.workers.set_cache_entries(new.cache_entries());
         }
-        if old.worker_cpus != new.worker_cpus && !self.bridges.is_empty() {
-            tracing::info!("pmd-cpu-mask takes effect when the daemon starts");
+        self.workers.set_rules(new.rules, new.auto);
+        if old.worker_cpus != new.worker_cpus {
+            self.set_cpus();
         }
+        self.workers.settle();
+    }
+
+    /// Workers on other CPUs.
+    fn set_cpus(&mut self) {
+        let cpus = worker_cpus(&self.config.global.worker_cpus);
+        if cpus == self.workers.cpus() {
+            return;
+        }
+        let context = Context {
+            clock: self.clock,
+            publisher: self.switch.publisher(),
+            stats: &self.stats,
+            pools: &self.pools,
+            control: self.workers.control(),
+        };
+        let ports = self.ports.values_mut();
+        let ports = ports.filter_map(|port| Some((port.live?.0, port.device.as_deref_mut()?)));
+        let hosts = self
+            .hosts
+            .values_mut()
+            .filter_map(|live| live.as_mut().ok());
+        let devices = ports.chain(hosts.map(OpenHost::device)).collect();
+        match self.workers.restart(&cpus, &context, devices) {
+            Ok(()) => tracing::info!(?cpus, "workers started"),
+            Err(error) => self.exit = Some(Err(error)),
+        }
+    }
+}
+
+/// The CPUs that workers get: those of the mask that there are; without a mask the last one.
+pub fn worker_cpus(mask: &[usize]) -> Vec<usize> {
+    let last = std::thread::available_parallelism().map_or(1, usize::from) - 1;
+    let online = online_cpus();
+    let (there, missing): (Vec<usize>, Vec<usize>) = mask
+        .iter()
+        .partition(|cpu| online.is_empty() || online.contains(cpu));
+    if !missing.is_empty() {
+        tracing::warn!(?missing, "pmd-cpu-mask names CPUs that there are not");
+    }
+    match there.is_empty() {
+        true => vec![last],
+        false => there,
     }
 }
 
@@ -220,6 +267,7 @@ fn local_port(bridge: &Bridge) -> PortConfig {
             mtu: None,
             vlan: VlanMode::Trunk { trunks: None },
             queues: Default::default(),
+            affinity: BTreeMap::new(),
         })
 }
 
@@ -234,7 +282,9 @@ fn keeps_device(port: &LivePort, b: &PortConfig) -> bool {
     let same_number = a.requested == b.requested || b.requested.is_none_or(has_number);
     let same_kind = match (&a.kind, &b.kind) {
         (Kind::Patch { .. }, Kind::Patch { .. }) | (Kind::Tunnel(_), Kind::Tunnel(_)) => true,
-        (Kind::Dpdk { .. }, Kind::Dpdk { .. }) => a.kind == b.kind && a.options == b.options,
+        (Kind::Dpdk { .. }, Kind::Dpdk { .. }) | (Kind::System, Kind::System) => {
+            a.kind == b.kind && a.options == b.options
+        }
         (x, y) => x == y,
     };
     same_kind && a.interface == b.interface && same_number

@@ -13,6 +13,8 @@ use std::time::Instant;
 
 /// Status and statistics are written to the database this often, in ticks of 100 ms.
 const STATUS_TICKS: u64 = 50;
+/// The workers' loads are read.
+const LOAD_TICKS: u64 = 100;
 /// Controllers' status, ports to be retried.
 const SLOW_TICKS: u64 = 5;
 /// Path MTUs that were learnt are asked for again: what the kernel has learnt is true for ten minutes.
@@ -53,6 +55,7 @@ impl Daemon {
     /// What the workers have to say.
     pub fn worker_events(&mut self) {
         let mut events = Vec::new();
+        self.workers.hand_over();
         self.workers.events(BATCH, &mut events);
         let now = self.clock.now();
         for event in events {
@@ -130,6 +133,9 @@ impl Daemon {
             self.sweep();
             self.follow_controllers();
             self.retry_listeners();
+        }
+        if ticks.is_multiple_of(LOAD_TICKS) {
+            self.workers.sample();
         }
         if ticks.is_multiple_of(LEARNT_TICKS) {
             self.underlay.resolve_learnt();
@@ -210,10 +216,16 @@ impl Daemon {
             "fdb/flush" => self.fdb_flush(&request.args),
             "fdb/show" => self.fdb_show(&request.args),
             "coverage/show" => Ok(self.coverage()),
+            "dpif-netdev/pmd-perf-show" => self.pmd_perf_show(&request.args),
+            "dpif-netdev/pmd-rxq-rebalance" => self.pmd_rxq_rebalance(&request.args),
+            "dpif-netdev/pmd-rxq-show" => self.pmd_rxq_show(&request.args),
+            "dpif-netdev/pmd-stats-clear" => self.pmd_stats_clear(&request.args),
+            "dpif-netdev/pmd-stats-show" => self.pmd_stats_show(&request.args),
             "fragment/show" => Ok(self.fragment_show()),
             "ofproto/trace" => self.trace(&request.args),
             "ofproto/trace-packet-out" => self.trace_packet_out(&request.args),
             "tnl/ports/show" => Ok(self.tunnel_ports_show()),
+            "worker/show" => self.worker_show(&request.args),
             "tunnel/show" => self.tunnel_show(&request.args),
             _ => Err(format!(
                 "\"{}\" is not a valid command (use \"list-commands\")",

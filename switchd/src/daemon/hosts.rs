@@ -3,6 +3,7 @@
 use super::Daemon;
 use crate::pmtu;
 use crate::underlay::{Host, Via};
+use crate::workers::Device;
 use datapath::edge::{Port, PortState};
 use datapath::model::PortId;
 use datapath::model::tunnel::Exit;
@@ -27,6 +28,17 @@ pub struct OpenHost {
     pub device: Box<dyn Port<Mbuf>>,
     /// The kernel's number of the link that they are at: its name may become that of another one.
     ifindex: u32,
+}
+
+impl OpenHost {
+    /// Its number.
+    pub fn id(&self) -> PortId {
+        self.id
+    }
+    /// With its number.
+    pub fn device(&mut self) -> Device<'_> {
+        (self.id, self.device.as_mut())
+    }
 }
 
 impl fmt::Display for Host {

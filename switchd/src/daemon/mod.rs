@@ -9,6 +9,7 @@ mod events;
 mod hosts;
 mod managers;
 mod openflow;
+mod pmd;
 mod ports;
 mod show;
 mod snoop;
@@ -17,7 +18,7 @@ mod trace;
 
 use crate::args::Args;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Global};
 use crate::kernel::{Changes, Kernel, Notifications};
 use crate::pmtu;
 use crate::rundir::RunDir;
@@ -199,6 +200,7 @@ impl Daemon {
             database,
             signals: start.signals,
         };
+        let config_of_workers = config.global.worker_cpus.clone();
         let mut daemon = Daemon {
             args: start.args,
             rundir: start.rundir,
@@ -211,7 +213,13 @@ impl Daemon {
             pools: start.pools,
             kernel,
             underlay: Underlay::default(),
-            config: Config::default(),
+            config: Config {
+                global: Global {
+                    worker_cpus: config_of_workers,
+                    ..Global::default()
+                },
+                ..Config::default()
+            },
             bridges: BTreeMap::new(),
             ports: BTreeMap::new(),
             hosts: BTreeMap::new(),
@@ -329,6 +337,7 @@ impl Daemon {
         if let Some(config) = self.server.hook.take() {
             self.apply(config).await;
         }
+        self.workers.settle();
         // At each turn, as the loop may never be idle.
         if self.switch.is_busy() {
             self.switch.work(&mut self.outputs);
@@ -442,11 +451,7 @@ fn start_workers(
     clock: Clock,
     control: Waker,
 ) -> Result<Workers, String> {
-    let last = std::thread::available_parallelism().map_or(1, usize::from) - 1;
-    let cpus = match config.global.worker_cpus.as_slice() {
-        [] => vec![last],
-        cpus => cpus.to_vec(),
-    };
+    let cpus = apply::worker_cpus(&config.global.worker_cpus);
     let context = Context {
         clock,
         publisher: switch.publisher(),

@@ -130,6 +130,7 @@ impl Daemon {
             .switch
             .add_port(now, bridge, settings, out)
             .map_err(|e| e.to_string())?;
+        self.workers.set_affinity(id, &port.config.affinity);
         if let Some(device) = &mut port.device
             && let Err(error) = self.workers.add_port(id, device.as_mut())
         {
@@ -236,6 +237,7 @@ impl Daemon {
 
     fn change_live_port(&mut self, id: PortId, port: &mut LivePort, old: &PortConfig) {
         let device = self.change_device(port);
+        self.workers.set_affinity(id, &port.config.affinity);
         if let Kind::Tunnel(tunnel) = &port.config.kind
             && port.config.kind != old.kind
         {

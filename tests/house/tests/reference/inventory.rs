@@ -642,7 +642,7 @@ const COMMAND_LINES: &[Line] = &[
     ),
     (
         "More than the stock tool",
-        Commands(&["trace", "watch", "lint", "bpdu"]),
+        Commands(&["trace", "watch", "lint", "bpdu", "show-workers"]),
         "",
     ),
     (

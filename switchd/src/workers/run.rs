@@ -1,0 +1,204 @@
+//! A worker's thread: the loop around `forward::worker::Worker`, its sleep, and what is counted of its time.
+
+use super::Context;
+use crate::clock::Clock;
+use datapath::forward::worker::{Team, Worker};
+use datapath::model::event::{COMMANDS, Command, EVENTS, Event};
+use datapath::model::stats::{LoopStats, WorkerStats};
+use datapath::time::Time;
+use dpdk::poll::{Poll, Waker};
+use dpdk::{Mbuf, MbufPool, WorkerThread};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Polls without a frame before a worker begins to sleep: some 20 microseconds.
+const SPINS: u32 = 200;
+/// A worker that sleeps on descriptors still looks around this often (timeouts of waiting packets).
+const LOOK_AROUND: Duration = Duration::from_millis(100);
+/// And this often while packets wait for a tunnel's neighbour.
+const LOOK_AROUND_WAITING: Duration = Duration::from_millis(1);
+
+/// What is one worker's among all of them.
+pub struct Seat {
+    pub cpu: usize,
+    pub team: Team<Mbuf>,
+    pub poll: Poll,
+    /// All workers'.
+    pub wakers: Arc<[Waker]>,
+    /// Nobody else counts here.
+    pub stats: Arc<WorkerStats>,
+}
+
+/// The ends of a running worker's rings, and its thread.
+pub struct Running {
+    pub commands: rtrb::Producer<Command<Mbuf>>,
+    pub events: rtrb::Consumer<Event>,
+    pub waker: Waker,
+    pub thread: JoinHandle<()>,
+}
+
+/// Starts a worker.
+pub fn start(
+    seat: Seat,
+    sleep_max: &Arc<AtomicU64>,
+    context: &Context<'_>,
+) -> Result<Running, String> {
+    let Seat {
+        cpu,
+        team,
+        poll,
+        wakers,
+        stats,
+    } = seat;
+    let index = team.mailbox.index();
+    let (commands, mailbox) = rtrb::RingBuffer::new(COMMANDS);
+    let (ring, events) = rtrb::RingBuffer::new(EVENTS);
+    let waker = poll.waker();
+    let reader = context.publisher.reader();
+    let pool = MbufPool::new(context.pools.clone());
+    let (clock, control, sleep_max) = (context.clock, context.control.clone(), sleep_max.clone());
+    let run = move || {
+        pin(cpu);
+        let registered = WorkerThread::register();
+        if let Err(error) = &registered {
+            tracing::warn!(%error, worker = index, "DPDK does not know this thread: it has no buffer cache");
+        }
+        let worker = Worker::new(reader, stats.clone(), pool, ring, mailbox, team);
+        Loop {
+            worker: worker.with_ticks(dpdk::cycles),
+            stats,
+            poll,
+            clock,
+            control,
+            wakers,
+            sleep_max,
+            watched: (0, 0),
+        }
+        .run();
+    };
+    let thread = std::thread::Builder::new()
+        .name(format!("worker-{index}"))
+        .spawn(run);
+    let thread = thread.map_err(|error| format!("cannot start a worker: {error}"))?;
+    Ok(Running {
+        commands,
+        events,
+        waker,
+        thread,
+    })
+}
+
+/// Keeps the calling thread on one CPU.
+#[expect(
+    unsafe_code,
+    reason = "there is no safe wrapper in the standard library"
+)]
+fn pin(cpu: usize) {
+    // SAFETY: the set is a plain bit array that lives during the call; CPU_SET checks the bound.
+    let result = unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(cpu, &mut set);
+        libc::sched_setaffinity(0, std::mem::size_of_val(&set), &set)
+    };
+    if result != 0 {
+        tracing::warn!(cpu, "cannot pin a worker to this CPU");
+    }
+}
+
+struct Loop {
+    worker: Worker<MbufPool>,
+    stats: Arc<WorkerStats>,
+    poll: Poll,
+    clock: Clock,
+    control: Waker,
+    /// All workers'.
+    wakers: Arc<[Waker]>,
+    sleep_max: Arc<AtomicU64>,
+    /// How many descriptors are in `poll`, and the worker's version of them.
+    watched: (usize, u64),
+}
+
+fn add(counter: &AtomicU64, amount: u64) {
+    counter.store(counter.load(Relaxed).wrapping_add(amount), Relaxed);
+}
+
+/// Counts a poll that took so long.
+fn count(time: &LoopStats, frames: usize, span: Time) {
+    add(&time.polls, 1);
+    if frames > 0 {
+        add(&time.busy_polls, 1);
+        add(&time.busy_nanos, span.0);
+    } else {
+        add(&time.idle_nanos, span.0);
+    }
+}
+
+impl Loop {
+    fn run(mut self) {
+        let mut idle = 0u32;
+        let mut now = self.clock.now();
+        while !self.worker.is_stopped() {
+            let frames = self.worker.poll(now);
+            if self.worker.take_notified() {
+                self.control.wake();
+            }
+            let mailed = self.worker.take_mailed();
+            if mailed != 0 {
+                let theirs = self.wakers.iter().enumerate();
+                let theirs = theirs.filter(|(index, _)| mailed >> index & 1 != 0);
+                theirs.for_each(|(_, waker)| waker.wake());
+            }
+            let before = std::mem::replace(&mut now, self.clock.now());
+            count(&self.stats.time, frames, now.since(before));
+            if frames > 0 {
+                idle = 0;
+                continue;
+            }
+            idle = idle.saturating_add(1);
+            let sleep_max = self.sleep_max.load(Relaxed);
+            if idle <= SPINS || sleep_max == 0 {
+                std::hint::spin_loop();
+                continue;
+            }
+            if self.sleep(Duration::from_micros(
+                u64::from(idle - SPINS).min(sleep_max),
+            )) {
+                idle = 0;
+            }
+            let before = std::mem::replace(&mut now, self.clock.now());
+            add(&self.stats.time.sleeps, 1);
+            add(&self.stats.time.slept_nanos, now.since(before).0);
+        }
+    }
+    /// Sleeps until something may be there: `pause` if there are queues that must be polled. Returns whether a descriptor
+    /// is ready.
+    fn sleep(&mut self, pause: Duration) -> bool {
+        self.watch();
+        self.worker.idle();
+        let timeout = match self.worker.all_have_fds() {
+            true if self.worker.has_waiting() => LOOK_AROUND_WAITING,
+            true => LOOK_AROUND,
+            false => pause,
+        };
+        let mut ready = Vec::new();
+        self.poll.wait(Some(timeout), &mut ready);
+        !ready.is_empty()
+    }
+    /// Watches the descriptors of the queues that the worker has now.
+    fn watch(&mut self) {
+        let (len, version) = self.watched;
+        if self.worker.fds_version() == version {
+            return;
+        }
+        (0..len).for_each(|token| self.poll.remove(token));
+        self.watched = (0, self.worker.fds_version());
+        for (token, fd) in self.worker.fds().enumerate() {
+            self.watched.0 += 1;
+            if let Err(error) = self.poll.add(fd, token) {
+                tracing::warn!(%error, fd, "cannot watch a port");
+            }
+        }
+    }
+}
