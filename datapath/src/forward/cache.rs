@@ -9,10 +9,11 @@
 
 use super::program::{Program, Step, Visit};
 use crate::model::id::{PortId, RuleId};
-use crate::model::plan::ROW;
-use crate::model::stats::table_index;
+use crate::model::plan::{INGRESS, ROW};
+use crate::model::stats::{bridge_of, table_index};
 use crate::model::{BridgeId, BridgeView};
-use ofp::key::Key;
+use flow::extract::PlainWords;
+use ofp::key::{Key, WORDS};
 use ofp::types::TableId;
 use packet::bpdu;
 
@@ -25,11 +26,16 @@ pub const ENTRIES: usize = 32_768;
 /// Bytes that the programs may take: 4 KiB for each of [`ENTRIES`], of which most need a few hundred.
 const MAX_MEMORY: usize = 128 << 20;
 
+/// Words that are hashed and compared at once: a line of memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(align(64))]
+pub struct Line(pub [u64; ROW]);
+
 /// What a program is looked for by.
 #[derive(Clone, Copy)]
 pub struct Query<'a> {
-    /// What [`pack`] wrote.
-    pub row: &'a [u64],
+    /// What [`pack`] or [`PlainRow`] wrote.
+    pub row: &'a [Line],
     /// Of that.
     pub hash: u64,
     /// The packet's bridge.
@@ -52,116 +58,209 @@ pub fn context(bridge: BridgeId, continuation: u64, view: &BridgeView) -> u64 {
     }
 }
 
+/// Says that a context's row is one of [`PlainRow`]. Beside a bridge's number, of which there are fewer.
+const PLAIN: u64 = 1 << 62;
+
+/// Whether a row that begins with this line is one of [`PlainRow`].
+#[inline]
+pub fn is_plain(first: &Line) -> bool {
+    first.0[0] >> 62 == PLAIN >> 62
+}
+
+/// Odd numbers without a pattern.
+const KEYS: [u64; ROW] = [
+    0x9e37_79b9_7f4a_7c15,
+    0xbf58_476d_1ce4_e5b9,
+    0x94d0_49bb_1331_11eb,
+    0xd6e8_feb8_6659_fd93,
+    0xa076_1d64_78bd_642f,
+    0xe703_7ed1_a0b4_28db,
+    0x8ebc_6af0_9c88_c6e3,
+    0x5899_65cc_7537_4cc3,
+];
+
+/// Two words as one: a product of which each half depends on all bits of both, and the two halves of which meet.
+#[inline(always)]
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
+}
+
+/// Of a line: pairs, each with keys of its own. They do not wait for one another, as a chain of eight would.
+#[inline(always)]
+fn hash_of(Line([a, b, c, d, e, f, g, h]): &Line) -> u64 {
+    let [ka, kb, kc, kd, ke, kf, kg, kh] = KEYS;
+    let (one, two) = (fold(a ^ ka, b ^ kb), fold(c ^ kc, d ^ kd));
+    let (three, four) = (fold(e ^ ke, f ^ kf), fold(g ^ kg, h ^ kh));
+    one ^ two.rotate_left(11) ^ three.rotate_left(23) ^ four.rotate_left(37)
+}
+
+/// The hash of a row from those of its lines: its low half says the set, its high half the tag, which is never 0.
+#[inline(always)]
+fn settle(hash: u64) -> u64 {
+    let hash = hash.wrapping_mul(KEYS[0]);
+    (hash ^ hash >> 32) | 1 << 63
+}
+
 /// Fills a row with its context and what a bridge's rules look at in a packet: `plan` says which bits of which of `words`. Returns its
 /// hash. Never 0.
-#[inline(always)]
-pub fn pack(context: u64, plan: &[(u8, u64)], words: &[u64], row: &mut [u64]) -> u64 {
-    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut hash = context;
-    if let Some((first, rest)) = row.split_first_mut() {
-        *first = context;
-        for (word, &(index, mask)) in rest.iter_mut().zip(plan) {
-            *word = words[usize::from(index)] & mask;
-            hash = (hash.rotate_left(23) ^ *word).wrapping_mul(MULTIPLIER);
+#[inline]
+pub fn pack(context: u64, plan: &[(u8, u64)], words: &[u64; WORDS], row: &mut [Line]) -> u64 {
+    let mut hash = 0u64;
+    let mut context = Some(context);
+    for (line, part) in row.iter_mut().zip(plan.as_chunks::<ROW>().0) {
+        line.0 = part.map(|(index, mask)| words.get(usize::from(index)).map_or(0, |w| w & mask));
+        if let Some(context) = context.take() {
+            line.0[0] = context;
+        }
+        hash = hash.rotate_left(29) ^ hash_of(line);
+    }
+    settle(hash)
+}
+
+/// What all plain packets that come in at one place have in common.
+#[derive(Clone, Copy)]
+pub struct PlainRow {
+    context: u64,
+    in_port: u64,
+    masks: PlainWords,
+}
+
+impl PlainRow {
+    /// For packets with this context, see [`context`], and this word of the ingress port.
+    pub fn new(context: u64, in_port: u64, view: &BridgeView) -> PlainRow {
+        PlainRow {
+            context: context | PLAIN,
+            in_port: in_port & INGRESS.1,
+            masks: view.plan.plain,
         }
     }
-    // A port stands at the top of its word, and a product's low bits know nothing of a factor's high ones:
-    // mix once more, or flows that differ in ports alone share a set (8,000 five-tuple rules and flows: 390
-    // cycles per packet instead of 470).
-    hash = (hash ^ hash >> 32).wrapping_mul(MULTIPLIER);
-    hash ^= hash >> 32;
-    hash | 1 << 63
+    /// As [`pack`] for a packet of these words. A row of its own shape, always one line: without a look at what is where.
+    #[inline(always)]
+    pub fn pack(&self, words: &PlainWords, line: &mut Line) -> u64 {
+        let [a, b, c, d, e] = words;
+        let [ma, mb, mc, md, me] = &self.masks;
+        let PlainRow {
+            context, in_port, ..
+        } = *self;
+        *line = Line([context, in_port, a & ma, b & mb, c & mc, e & me, d & md, 0]);
+        settle(hash_of(line))
+    }
 }
 
 /// Whether two rows are equal.
 #[inline(always)]
-fn is_same(ours: &[u64], theirs: &[u64]) -> bool {
-    let (ours, theirs) = (ours.as_chunks::<ROW>().0, theirs.as_chunks::<ROW>().0);
-    ours.iter().zip(theirs).all(|(a, b)| {
-        let [a0, a1, a2, a3] = *a;
-        let [b0, b1, b2, b3] = *b;
-        a0 ^ b0 | a1 ^ b1 | a2 ^ b2 | a3 ^ b3 == 0
-    })
+fn is_same(ours: &[Line], theirs: &[Line]) -> bool {
+    ours.iter()
+        .zip(theirs)
+        .all(|(ours, theirs)| is_same_line(ours, theirs))
 }
 
-/// What most programs are, so that they need not be looked at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Kind {
-    /// Something else.
-    #[default]
-    Program,
-    /// One rule of one table outputs the packet as it is.
-    Output {
-        /// By this port.
-        port: PortId,
-        /// The table's counters.
-        table: u32,
-        /// The rule.
-        rule: RuleId,
-    },
-}
-
-impl Kind {
-    fn of(bridge: BridgeId, program: &Program) -> Kind {
-        let (steps, visits) = (program.steps.as_slice(), program.visits.as_slice());
-        match (steps, visits) {
-            (
-                [
-                    Step::Output {
-                        port,
-                        tunnel,
-                        max_size: u32::MAX,
-                        ..
-                    },
-                ],
-                [
-                    Visit {
-                        table,
-                        rule: Some(rule),
-                        ..
-                    },
-                ],
-            ) if tunnel.is_empty() && program.spare == 0 && program.bpdu == bpdu::Kind::None => {
-                Kind::Output {
-                    port: *port,
-                    table: table_index(bridge, *table) as u32,
-                    rule: *rule,
-                }
-            }
-            _ => Kind::Program,
-        }
+/// The same for one line: all words, and one jump.
+#[inline(always)]
+fn is_same_line(Line(ours): &Line, Line(theirs): &Line) -> bool {
+    let mut differ = 0;
+    for (a, b) in ours.iter().zip(theirs) {
+        differ |= a ^ b;
     }
+    differ == 0
 }
+
+/// The port, the table's counters and the rule of a program that is what most are: one rule of one table outputs the packet as
+/// it is.
+fn output_of(bridge: BridgeId, program: &Program) -> Option<(PortId, usize, RuleId)> {
+    let (
+        [
+            Step::Output {
+                port,
+                tunnel,
+                max_size: u32::MAX,
+                ..
+            },
+        ],
+        [
+            Visit {
+                table,
+                rule: Some(rule),
+                ..
+            },
+        ],
+    ) = (program.steps.as_slice(), program.visits.as_slice())
+    else {
+        return None;
+    };
+    let is_plain = tunnel.is_empty() && program.spare == 0 && program.bpdu == bpdu::Kind::None;
+    is_plain.then_some((*port, table_index(bridge, *table), *rule))
+}
+
+/// Says that a program is not one output. No port has this number.
+pub const NO_PORT: u32 = u32::MAX;
 
 /// What is looked at for each packet: half a line.
-#[derive(Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(align(32))]
-struct Head {
+pub struct Head {
     /// Of the bridge's ports and settings.
     generation: u64,
     /// The published version that it was last found valid for.
     checked: u64,
-    kind: Kind,
-    bridge: BridgeId,
+    /// The program is one rule of one table that outputs the packet as it is by this port, or it is something else: [`NO_PORT`].
+    pub port: u32,
+    /// The counters of the table that is looked up, or of one of the bridge's.
+    pub table: u32,
+    /// The rule.
+    pub rule: RuleId,
+}
+
+impl Head {
+    const NONE: Head = Head {
+        generation: 0,
+        checked: 0,
+        port: NO_PORT,
+        table: 0,
+        rule: RuleId(0),
+    };
+    fn new(query: &Query<'_>, program: &Program) -> Head {
+        let other = || {
+            (
+                PortId(NO_PORT),
+                table_index(query.bridge, TableId(0)),
+                RuleId(0),
+            )
+        };
+        let (port, table, rule) = output_of(query.bridge, program).unwrap_or_else(other);
+        Head {
+            generation: query.view.generation,
+            checked: query.version,
+            port: port.0,
+            table: table as u32,
+            rule,
+        }
+    }
 }
 
 /// See the file's description.
 pub struct Cache {
     /// The upper halves of the hashes; 0 is an empty way.
-    tags: Box<[[u32; WAYS]]>,
+    tags: Box<[Tags]>,
     heads: Box<[Head]>,
     programs: Box<[Program]>,
-    /// `stride` words per entry.
-    rows: Box<[u64]>,
+    /// `stride` lines per entry.
+    rows: Box<[Line]>,
     stride: usize,
     /// Ways of a set that are used: all, unless it is a cache of fewer.
     room: usize,
     next_victim: usize,
     /// Bytes that the programs take.
     memory: usize,
-    /// Counts what was inserted: entries that were found before may be others' since.
-    pub inserted: u64,
+    /// How often it began anew: what was found before is not there any more.
+    pub cleared: u64,
 }
+
+/// One set's.
+#[derive(Clone, Copy, Default)]
+#[repr(align(32))]
+struct Tags([u32; WAYS]);
 
 impl Cache {
     /// An empty cache of at least this many entries; of so many, if they are fewer than a set has. With 0 nothing that is
@@ -169,26 +268,26 @@ impl Cache {
     pub fn new(entries: usize) -> Cache {
         let sets = entries.div_ceil(WAYS).next_power_of_two();
         Cache {
-            tags: vec![[0; WAYS]; sets].into(),
-            heads: (0..sets * WAYS).map(|_| Head::default()).collect(),
+            tags: vec![Tags::default(); sets].into(),
+            heads: vec![Head::NONE; sets * WAYS].into(),
             programs: (0..sets * WAYS).map(|_| Program::default()).collect(),
             rows: Box::default(),
             stride: 0,
             room: entries.min(WAYS),
             next_victim: 0,
             memory: 0,
-            inserted: 0,
+            cleared: 0,
         }
     }
-    /// Makes room for rows of this many words. Called when a new version is seen, not per packet.
-    pub fn reserve(&mut self, words: usize) {
-        if words > self.stride {
-            self.stride = words.next_multiple_of(8);
-            self.rows = vec![0; self.stride * self.heads.len()].into();
-            self.tags.fill([0; WAYS]);
+    /// Makes room for rows of this many lines. Called when a new version is seen, not per packet.
+    pub fn reserve(&mut self, lines: usize) {
+        if lines > self.stride {
+            self.stride = lines;
+            self.rows = vec![Line::default(); lines * self.heads.len()].into();
+            self.tags.fill(Tags::default());
         }
     }
-    /// Words that a row may have.
+    /// Lines that a row may have.
     #[inline]
     pub fn stride(&self) -> usize {
         self.stride
@@ -205,7 +304,7 @@ impl Cache {
     /// they need is waited for only once.
     #[inline(always)]
     pub fn ways(&self, hash: u64) -> u64 {
-        let (tags, tag) = (&self.tags[self.set_of(hash)], Self::tag_of(hash));
+        let (Tags(tags), tag) = (&self.tags[self.set_of(hash)], Self::tag_of(hash));
         u64::from_le_bytes(tags.map(|other| u8::from(other == tag)))
     }
     /// The entry of a packet, if there is one and it is still true.
@@ -230,7 +329,7 @@ impl Cache {
                 let program = &mut self.programs[index];
                 if head.generation != query.view.generation || !renew_all(program, query.view, key)
                 {
-                    self.tags[set][way] = 0;
+                    self.tags[set].0[way] = 0;
                     return None;
                 }
                 head.checked = query.version;
@@ -239,18 +338,39 @@ impl Cache {
         }
         None
     }
+    /// The same for a row of one line, if the entry was checked for this version.
+    #[inline(always)]
+    pub fn find_line(
+        &self,
+        line: &Line,
+        hash: u64,
+        mut ways: u64,
+        version: u64,
+    ) -> Option<(usize, &Head)> {
+        let set = self.set_of(hash);
+        while ways != 0 {
+            let way = ways.trailing_zeros() as usize / 8;
+            ways &= ways - 1;
+            let index = set * WAYS + way;
+            let (row, head) = (self.rows.get(index * self.stride)?, self.heads.get(index)?);
+            if is_same_line(line, row) {
+                return (head.checked == version).then_some((index, head));
+            }
+        }
+        None
+    }
     /// Keeps a program; `program` gets an old one's memory in exchange.
     pub fn insert(&mut self, query: &Query<'_>, program: &mut Program) -> usize {
-        self.inserted += 1;
         self.memory += program.memory();
         if self.memory > MAX_MEMORY {
-            self.tags.fill([0; WAYS]);
+            self.cleared += 1;
+            self.tags.fill(Tags::default());
             self.programs.fill_with(Program::default);
             self.memory = program.memory();
         }
         let (set, wanted) = (self.set_of(query.hash), Self::tag_of(query.hash));
         let stale = |tag: &u32| *tag == 0 || *tag == wanted;
-        let ways = &mut self.tags[set][..self.room];
+        let ways = &mut self.tags[set].0[..self.room];
         let way = ways.iter().position(stale).unwrap_or_else(|| {
             self.next_victim = (self.next_victim + 1) % self.room.max(1);
             self.next_victim
@@ -260,12 +380,7 @@ impl Cache {
         }
         let index = set * WAYS + way;
         self.rows[index * self.stride..][..query.row.len()].copy_from_slice(query.row);
-        self.heads[index] = Head {
-            generation: query.view.generation,
-            checked: query.version,
-            bridge: query.bridge,
-            kind: Kind::of(query.bridge, program),
-        };
+        self.heads[index] = Head::new(query, program);
         self.memory -= self.programs[index].memory();
         std::mem::swap(&mut self.programs[index], program);
         index
@@ -273,12 +388,17 @@ impl Cache {
     /// The bridge and the program of an entry that `find` or `insert` named, until the next `insert`.
     #[inline]
     pub fn entry(&self, index: usize) -> (BridgeId, &Program) {
-        (self.heads[index].bridge, &self.programs[index])
+        (bridge_of(self.heads[index].table), &self.programs[index])
     }
-    /// What its program is.
+    /// What is to be known first of an entry, if there is one of this number.
+    #[inline(always)]
+    pub fn get(&self, index: u32) -> Option<&Head> {
+        self.heads.get(index as usize)
+    }
+    /// What is to be known first.
     #[inline]
-    pub fn kind(&self, index: usize) -> Kind {
-        self.heads[index].kind
+    pub fn head(&self, index: usize) -> &Head {
+        &self.heads[index]
     }
 }
 
@@ -320,14 +440,14 @@ mod tests {
         let snapshot = sim.snapshot();
         let view = snapshot.bridge(id).expect("was added");
         let mut cache = Cache::new(512);
-        cache.reserve(ROW);
+        cache.reserve(1);
         let mut program = Program::default();
         for port in 0..400u64 {
             program.clear();
             program.steps.resize(16_384, Step::PopVlan);
             let mut key = Key::default();
             key.0[0] = port << 32;
-            let mut row = [0; ROW];
+            let mut row = [Line::default()];
             let query = Query {
                 hash: pack(context(id, 0, view), &view.plan.row, &key.0, &mut row),
                 row: &row,

@@ -9,6 +9,7 @@ use super::packet_type;
 use super::prepared::Prepared;
 use super::program::{Overlay, Step};
 use super::pseudowire::Pseudowires;
+use super::queue::Queue;
 use super::reassembly::Reassembly;
 use super::reshape::{is_large, push_mpls};
 use super::rewrite;
@@ -17,7 +18,7 @@ use super::too_big::Answers;
 use super::trace::Observer;
 use super::underlay::Known;
 use super::waiting::Waiting;
-use crate::edge::{Frame, Pool, Segmentation, Tx};
+use crate::edge::{Frame, Pool};
 use crate::fragment::{FRAGMENTS_MAX, Ids, Secret, Splitter};
 use crate::model::event::{Event, Punt};
 use crate::model::id::PortId;
@@ -33,7 +34,7 @@ use ofp::field::Field;
 use ofp::key::{Key, word};
 use ofp::message::port_config;
 use ofp::types::PortNo;
-use packet::{Wire, bpdu, ethernet};
+use packet::bpdu;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
@@ -41,8 +42,6 @@ use std::sync::Arc;
 const MAX_DEPTH: u8 = 64;
 /// Continuations that may come from one received packet: Open vSwitch's limit of lookups.
 const MAX_CONTINUATIONS: u16 = 4096;
-/// A port's queue is flushed when it is this long, and at the end of the burst.
-const FLUSH_LEN: usize = 64;
 
 /// The tunnel words of a key, `word::TUN_ID` to `word::TUN_META`.
 pub(super) type TunnelWords = [u64; Overlay::WORDS.end - Overlay::WORDS.start];
@@ -119,21 +118,14 @@ impl Place<'_> {
     }
 }
 
-/// A port's sending queue, with what waits for it.
-struct Queue<F> {
-    tx: Box<dyn Tx<F>>,
-    frames: Vec<F>,
-    bytes: u64,
-}
-
 /// See the file's description.
 pub(super) struct Executor<P: Pool> {
     pub pool: P,
     pub stats: Arc<WorkerStats>,
     pub events: Events,
-    queues: Vec<Option<Queue<P::Frame>>>,
+    pub queues: Vec<Option<Queue<P::Frame>>>,
     /// Ports whose queue is not empty.
-    dirty: Vec<PortId>,
+    pub dirty: Vec<PortId>,
     /// Frames to give back to the pool.
     pub trash: Vec<P::Frame>,
     /// Frames that go on in another bridge.
@@ -213,27 +205,8 @@ impl<P: Pool> Executor<P> {
             arrivals: FxHashMap::default(),
         }
     }
-    pub fn add_queue(&mut self, port: PortId, tx: Box<dyn Tx<P::Frame>>) {
-        let index = port.0 as usize;
-        if self.queues.len() <= index {
-            self.queues.resize_with(index + 1, || None);
-        }
-        self.queues[index] = Some(Queue {
-            tx,
-            frames: Vec::new(),
-            bytes: 0,
-        });
-    }
-    pub fn remove_queue(&mut self, port: PortId) {
-        if let Some(queue) = self.queues.get_mut(port.0 as usize).and_then(Option::take) {
-            self.trash.extend(queue.frames);
-        }
-        self.dirty.retain(|dirty| *dirty != port);
-        // What is held may be in the device's own buffers, which go with it.
-        self.let_go_of_held();
-    }
     /// Lets go of all frames that wait for something.
-    fn let_go_of_held(&mut self) {
+    pub fn let_go_of_held(&mut self) {
         self.trash.extend(self.waiting.take());
         self.let_go();
         self.forget_parts();
@@ -247,27 +220,6 @@ impl<P: Pool> Executor<P> {
         self.dirty.clear();
         self.let_go_of_held();
         self.pool.free(&mut self.trash);
-    }
-    /// Hands over what waits for ports, and what is done with.
-    pub fn flush(&mut self) {
-        while let Some(port) = self.dirty.pop() {
-            self.flush_port(port);
-        }
-        if !self.trash.is_empty() {
-            self.pool.free(&mut self.trash);
-        }
-        self.publish_outcomes();
-    }
-    fn flush_port(&mut self, port: PortId) {
-        if let Some(Some(queue)) = self.queues.get_mut(port.0 as usize)
-            && !queue.frames.is_empty()
-        {
-            let index = port.0 as usize;
-            let packets = queue.frames.len() as u64;
-            let bytes = std::mem::take(&mut queue.bytes);
-            self.stats.ports.add_from(index, 2, [packets, bytes]);
-            queue.tx.tx(&mut queue.frames);
-        }
     }
     /// Counts a drop and keeps the frame for freeing.
     pub fn drop<O: Observer>(&mut self, frame: P::Frame, reason: DropReason, o: &mut O) {
@@ -523,75 +475,6 @@ impl<P: Pool> Executor<P> {
             PortKind::Host => self.drop(frame, DropReason::NoPort, o),
         }
     }
-    /// Puts a frame into a port's queue.
-    #[inline]
-    pub fn transmit<O: Observer>(&mut self, port: &PortView, frame: P::Frame, o: &mut O) {
-        let (size, mtu) = (frame.size(), usize::from(port.mtu));
-        // Tags are looked for only in a frame that would be too large without any.
-        if size > mtu + ethernet::Header::SIZE
-            && mtu != 0
-            && size > mtu + link_size(frame.head())
-            && frame.offload().segmentation == Segmentation::None
-        {
-            self.stats.ports.add(port.id.0 as usize, 5, 1);
-            return self.drop(frame, DropReason::MtuExceeded, o);
-        }
-        self.transmit_any(port, frame, o);
-    }
-    /// The same for frames of any size.
-    #[inline(always)]
-    pub fn transmit_any<O: Observer>(&mut self, port: &PortView, frame: P::Frame, o: &mut O) {
-        let index = port.id.0 as usize;
-        let Some(Some(queue)) = self.queues.get_mut(index) else {
-            self.stats.ports.add(index, 5, 1);
-            return self.drop(frame, DropReason::PortDown, o);
-        };
-        o.note(format_args!("sent through {}", port.name));
-        o.sends(port, frame.head());
-        queue.bytes += frame.size() as u64;
-        if queue.frames.is_empty() {
-            self.dirty.push(port.id);
-        }
-        queue.frames.push(frame);
-        if queue.frames.len() >= FLUSH_LEN {
-            self.flush_port(port.id);
-        }
-        self.count_sent_bpdu(port.id);
-    }
-    /// Puts all frames into a device's queue, if none of them needs a closer look: runts are refused, what
-    /// may not fit is measured, and BPDUs are counted, one by one. `false`: nothing was done.
-    pub fn transmit_all(
-        &mut self,
-        port: &PortView,
-        frames: &mut Vec<P::Frame>,
-        bytes: u64,
-    ) -> bool {
-        let largest = match usize::from(port.mtu) {
-            0 => usize::MAX,
-            mtu => mtu + ethernet::Header::SIZE,
-        };
-        let fits = |frame: &P::Frame| {
-            let head = frame.head();
-            head.len() >= ethernet::Header::SIZE
-                && frame.size() <= largest
-                && !bpdu::is_addressed(head)
-        };
-        if !matches!(port.kind, PortKind::Device) || !frames.iter().all(fits) {
-            return false;
-        }
-        let Some(Some(queue)) = self.queues.get_mut(port.id.0 as usize) else {
-            return false;
-        };
-        queue.bytes += bytes;
-        if queue.frames.is_empty() {
-            self.dirty.push(port.id);
-        }
-        queue.frames.append(frames);
-        if queue.frames.len() >= FLUSH_LEN {
-            self.flush_port(port.id);
-        }
-        true
-    }
     fn through_patch<O: Observer>(
         &mut self,
         cx: Context<'_>,
@@ -773,9 +656,4 @@ fn cut<F: Frame>(frame: &mut F, size: usize) {
     let _ = tunnel::finish_checksum(frame);
     frame.set_offload(Default::default());
     frame.trim(size);
-}
-
-/// Bytes of the Ethernet header with its tags.
-pub(super) fn link_size(head: &[u8]) -> usize {
-    ethernet::payload(head, 2).map_or(ethernet::Header::SIZE, |payload| payload.offset)
 }

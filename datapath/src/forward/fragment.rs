@@ -1,7 +1,8 @@
 //! Packets cut into smaller ones: large segments into the packets that they stand for, and IP packets into fragments.
 
 use super::continuation::Continuation;
-use super::execute::{Executor, Place, link_size};
+use super::execute::{Executor, Place};
+use super::queue::link_size;
 use super::trace::Observer;
 use crate::edge::{Frame, Pool, Segmentation};
 use crate::fragment::{DontFragment, Refusal};

@@ -23,6 +23,7 @@ pub mod pipeline;
 mod prepared;
 pub mod program;
 mod pseudowire;
+mod queue;
 mod reassembly;
 mod reshape;
 mod rewrite;

@@ -2,9 +2,10 @@
 //! The rim calls [`Worker::poll`] in a loop with the time, and [`Worker::idle`] before it sleeps.
 
 mod burst;
+mod fresh;
 mod inject;
 
-use super::cache::{self, Cache, ENTRIES, Query};
+use super::cache::{self, Cache, ENTRIES, Line, Query};
 use super::continuation::Continuation;
 use super::enter::{
     FRAG_NORMAL, FRAG_REASSEMBLE, RUNT, begin, credit, execute, hide_ports, is_blind, refuse,
@@ -21,12 +22,12 @@ use crate::edge::{BURST, Frame, Pool, Rx};
 use crate::fragment::Secret;
 use crate::model::event::{Back, Command, Event, PacketOut};
 use crate::model::id::PortId;
-use crate::model::plan::VLAN_LIMIT;
+use crate::model::plan::{ROW, VLAN_LIMIT};
 use crate::model::port::{PortKind, PortView};
 use crate::model::publish::Reader;
 use crate::model::snapshot::Snapshot;
 use crate::model::stats::{QueueStats, WorkerStats};
-use crate::model::{BridgeId, DropReason};
+use crate::model::{BridgeId, BridgeView, DropReason};
 use crate::time::Time;
 use burst::Seen;
 use flow::extract::{self, Depth, Layout};
@@ -109,6 +110,11 @@ fn size_of_all<F: Frame>(frames: &[F]) -> u64 {
     frames.iter().map(|frame| frame.size() as u64).sum()
 }
 
+/// Lines of a row of what a bridge's rules look at.
+fn lines_of(view: &BridgeView) -> usize {
+    view.plan.row.len() / ROW
+}
+
 /// What a burst is handled with.
 struct Core<P: Pool> {
     executor: Executor<P>,
@@ -122,8 +128,8 @@ struct Core<P: Pool> {
     /// Continuations that are being handled, while they make further ones.
     going_on: Vec<Item<P::Frame>>,
     key: Box<Key>,
-    /// What the rules look at in each packet of the batch: [`Cache::stride`] words for each.
-    rows: Vec<u64>,
+    /// What the rules look at in each packet of the batch: [`Cache::stride`] lines for each.
+    rows: Vec<Line>,
     seen: Seen,
     run: Run,
 }
@@ -398,9 +404,10 @@ impl<P: Pool> Core<P> {
         if self.version != snapshot.version {
             self.version = snapshot.version;
             let bridges = snapshot.bridges.iter().flatten();
-            let widest = bridges.map(|bridge| bridge.plan.row.len() + 1).max();
+            let widest = bridges.map(lines_of).max();
             self.cache.reserve(widest.unwrap_or(0));
-            self.rows.resize(self.cache.stride() * BURST, 0);
+            let lines = self.cache.stride() * BURST;
+            self.rows.resize(lines, Line::default());
         }
     }
     /// Handles the frames that a port received.
@@ -444,7 +451,12 @@ impl<P: Pool> Core<P> {
                 return;
             }
         }
-        if !O::EXPLAINS && self.forward_all(cx, bridge, in_port, bytes) {
+        self.executor.spent = [0; BURST];
+        if !O::EXPLAINS {
+            if !self.forward_all(cx, bridge, in_port, bytes) {
+                self.fresh(cx, (bridge, in_port), o);
+                self.settle(cx, o);
+            }
             return;
         }
         let items = self
@@ -464,7 +476,6 @@ impl<P: Pool> Core<P> {
                 resume: None,
             });
         self.batch.extend(items);
-        self.executor.spent = [0; BURST];
         self.burst(cx, o);
         self.settle(cx, o);
     }
@@ -476,7 +487,7 @@ impl<P: Pool> Core<P> {
             return false;
         };
         begin(&mut self.key, in_port, None);
-        let row = &mut self.rows[..view.plan.row.len() + 1];
+        let row = &mut self.rows[..lines_of(view)];
         let context = cache::context(id, 0, view);
         let query = Query {
             hash: cache::pack(context, &view.plan.row, &self.key.0, row),
@@ -501,8 +512,8 @@ impl<P: Pool> Core<P> {
             return false;
         };
         let packets = self.frames.len() as u64;
-        let port = cx.snapshot.port(*port);
-        if !port.is_some_and(|port| self.executor.transmit_all(port, &mut self.frames, bytes)) {
+        let frames = &mut self.frames;
+        if !self.executor.transmit_all(cx, *port, frames, bytes) {
             return false;
         }
         let stats = &self.executor.stats;

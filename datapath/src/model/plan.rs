@@ -23,11 +23,10 @@ pub struct Plan {
     /// What tells packets apart when they arrive: words that matter and may differ then (registers
     /// and metadata start as 0), with their masks. The ingress port always does.
     pub arrival: Box<[(u8, u64)]>,
-    /// The same, with nothing behind it, so that it has one element less than a multiple of [`ROW`]: with what the cache puts
-    /// in front, that is what it compares at once.
+    /// The same, with nothing in front, where the cache puts something, and behind, up to a multiple of [`ROW`].
     pub row: Box<[(u8, u64)]>,
-    /// The same for plain packets (`extract::plain`): 0 is the ingress port, 1 to 5 are the packet's words, 6 is none of these.
-    pub plain_row: Box<[(u8, u64)]>,
+    /// The bits that matter of the words of plain packets (`extract::plain`).
+    pub plain: extract::PlainWords,
     /// Changes whenever the above does.
     pub generation: u64,
 }
@@ -40,13 +39,13 @@ pub const VLAN_LIMIT: u8 = 1;
 const OPTIONS: std::ops::Range<usize> = word::TUN_METADATA..word::ETH_DST;
 
 /// The word and bits of the ingress port.
-const INGRESS: (u8, u64) = (word::IN_PORT as u8, 0xffff_ffff_0000_0000);
+pub const INGRESS: (u8, u64) = (word::IN_PORT as u8, 0xffff_ffff_0000_0000);
 
 /// No bit of any word.
 const NOTHING: (u8, u64) = (word::IN_PORT as u8, 0);
 
 /// Words that are compared at once.
-pub const ROW: usize = 4;
+pub const ROW: usize = 8;
 
 impl Default for Plan {
     fn default() -> Plan {
@@ -56,8 +55,8 @@ impl Default for Plan {
             masks: [0; WORDS],
             extract: extract::Plan::new(WordSet::EMPTY, Depth::None).with_max_tags(VLAN_LIMIT),
             arrival: Box::new([INGRESS]),
-            row: Box::new([INGRESS, NOTHING, NOTHING]),
-            plain_row: Box::new([INGRESS, NOTHING, NOTHING]),
+            row: row(&[INGRESS]),
+            plain: [0; extract::PLAIN.len()],
             generation: 0,
         }
     }
@@ -104,10 +103,8 @@ impl Plan {
         self.arrival = std::iter::once(INGRESS)
             .chain(others.map(|index| (index as u8, self.masks[index])))
             .collect();
-        let padding = (self.arrival.len() + 1).next_multiple_of(ROW) - 1 - self.arrival.len();
-        let padding = std::iter::repeat_n(NOTHING, padding);
-        self.row = self.arrival.iter().copied().chain(padding).collect();
-        self.plain_row = self.row.iter().map(as_plain).collect();
+        self.row = row(&self.arrival);
+        self.plain = extract::PLAIN.map(|word| self.masks[word]);
     }
     /// A rule was removed; `generation` is that of this change.
     pub fn remove(&mut self, rule: &Rule, generation: u64) {
@@ -139,15 +136,11 @@ impl Plan {
     }
 }
 
-/// Where a word of the key is among those of a plain packet.
-fn as_plain(&(index, mask): &(u8, u64)) -> (u8, u64) {
-    let index = usize::from(index);
-    let place = match extract::PLAIN.iter().position(|word| *word == index) {
-        Some(place) => 1 + place,
-        None if index == word::IN_PORT => 0,
-        None => 1 + extract::PLAIN.len(),
-    };
-    (place as u8, mask)
+/// Whole lines of these, behind a free place.
+fn row(arrival: &[(u8, u64)]) -> Box<[(u8, u64)]> {
+    let used = std::iter::once(NOTHING).chain(arrival.iter().copied());
+    let free = (arrival.len() + 1).next_multiple_of(ROW) - arrival.len() - 1;
+    used.chain(std::iter::repeat_n(NOTHING, free)).collect()
 }
 
 /// What the walk looks at that a group hashes: what is not the packet's, which the step reads itself.

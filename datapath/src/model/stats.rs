@@ -175,6 +175,12 @@ pub fn table_index(bridge: BridgeId, table: TableId) -> usize {
     usize::from(bridge.0) * 256 + usize::from(table.0)
 }
 
+/// The bridge of a table's counters.
+#[inline]
+pub fn bridge_of(table_index: u32) -> BridgeId {
+    BridgeId((table_index / 256) as u16)
+}
+
 impl WorkerStats {
     fn new() -> WorkerStats {
         WorkerStats {

@@ -149,12 +149,13 @@ pub fn plain(head: &[u8], size: usize, with_l4: bool) -> Option<PlainWords> {
         _ if !with_l4 => 0,
         ipproto::UDP => ports,
         ipproto::TCP => {
-            let (header, _) = tcp::Header::parse(head.get(L4..end.min(head.len()))?)?;
-            let room = end.min(head.len()) - L4;
-            if !(tcp::Header::SIZE..=room).contains(&header.header_size()) {
+            let bytes: &[u8; L4 + tcp::Header::SIZE] = head.first_chunk()?;
+            let flags = u16::from_be_bytes([bytes[L4 + 12], bytes[L4 + 13]]);
+            let (header_size, room) = (usize::from(flags >> 12) * 4, end.min(head.len()) - L4);
+            if header_size < tcp::Header::SIZE || header_size > room {
                 return None;
             }
-            ports | u64::from(header.flags()) << 16
+            ports | u64::from(flags & tcp::FLAGS_MASK) << 16
         }
         _ => return None,
     };

@@ -2,48 +2,47 @@
 //! In passes, so that the memory that all of them need is waited for at once.
 
 use super::*;
-use crate::forward::cache::Kind;
+use crate::forward::cache::{NO_PORT, PlainRow, is_plain};
 use crate::forward::enter::in_port_word;
-use crate::model::BridgeView;
 use ofp::key::word;
 
 /// Stands for the hash of a packet whose program is that of the packet before it. No hash is 0.
 const AS_BEFORE: u64 = 0;
 /// Stands for the entry of a packet that the cache does not know.
-const NO_ENTRY: u32 = u32::MAX;
+pub(super) const NO_ENTRY: u32 = u32::MAX;
 
 /// How packets are parsed whose programs are not cached.
-const WHOLE: extract::Plan = extract::Plan::FULL.with_max_tags(VLAN_LIMIT);
+pub(super) const WHOLE: extract::Plan = extract::Plan::FULL.with_max_tags(VLAN_LIMIT);
 
 /// What is known of the packets of a burst before their turn comes.
 #[derive(Default)]
 pub(super) struct Seen {
-    layouts: [Layout; BURST],
-    hashes: [u64; BURST],
-    entries: [u32; BURST],
+    pub layouts: [Layout; BURST],
+    pub hashes: [u64; BURST],
+    pub entries: [u32; BURST],
+    /// Bytes of a plain packet that a port received; 0: it is another one.
+    pub sizes: [u32; BURST],
 }
 
 /// Where a packet comes in: bridge, port, its tunnel words, and how deep it is.
-type Came = (BridgeId, PortNo, u32, Nesting);
+pub(super) type Came = (BridgeId, PortNo, u32, Nesting);
 
 /// How packets enter a bridge.
-struct Entrance<'s> {
-    bridge: BridgeId,
-    view: &'s BridgeView,
-    plan: extract::Plan,
+pub(super) struct Entrance<'s> {
+    pub bridge: BridgeId,
+    pub view: &'s BridgeView,
+    pub plan: extract::Plan,
     /// See [`cache::context`].
-    context: u64,
-    /// Length of a row.
-    len: usize,
+    pub context: u64,
     /// No rule looks at packets.
-    is_blind: bool,
+    pub is_blind: bool,
     /// No rule looks at the tunnel that they came through.
     is_flat: bool,
-    needs_l4: bool,
+    pub needs_l4: bool,
 }
 
 impl<'s> Entrance<'s> {
-    fn new(bridge: BridgeId, view: &'s BridgeView) -> Entrance<'s> {
+    pub fn new(bridge: BridgeId, view: &'s BridgeView) -> Entrance<'s> {
         let plan = match takes_fragments(view.config.frag) {
             true => extract::Plan::new(view.plan.words, Depth::L3).with_max_tags(VLAN_LIMIT),
             false => view.plan.extract,
@@ -54,7 +53,6 @@ impl<'s> Entrance<'s> {
             view,
             plan,
             context: cache::context(bridge, 0, view),
-            len: view.plan.row.len() + 1,
             is_blind: is_blind(view),
             is_flat: !looks_at(word::TUN_ID, word::METADATA)
                 && !looks_at(word::TUN_METADATA, word::ETH_DST),
@@ -64,14 +62,23 @@ impl<'s> Entrance<'s> {
 }
 
 /// What a packet brings beside its bytes.
-struct Brought<'a> {
-    in_port: PortNo,
-    words: u32,
-    then: Option<&'a Continuation>,
+pub(super) struct Brought<'a> {
+    pub in_port: PortNo,
+    pub words: u32,
+    pub then: Option<&'a Continuation>,
+}
+
+/// The row of one packet of a burst.
+fn row_of<'r>(rows: &'r [Line], index: usize, stride: usize, view: &BridgeView) -> &'r [Line] {
+    let row = &rows[index * stride..];
+    match is_plain(&row[0]) {
+        true => &row[..1],
+        false => &row[..lines_of(view)],
+    }
 }
 
 /// Fills the key of a packet.
-fn fill_key<P: Pool>(
+pub(super) fn fill_key<P: Pool>(
     key: &mut Key,
     executor: &Executor<P>,
     view: &BridgeView,
@@ -103,15 +110,10 @@ impl<P: Pool> Core<P> {
             item.frame.prefetch();
         }
         self.look::<O>(cx, &batch);
-        let inserted = self.cache.inserted;
         if !O::EXPLAINS {
             self.seek(cx, &batch);
         }
         for (index, item) in batch.drain(..).enumerate() {
-            if self.cache.inserted != inserted {
-                // What was found may be another's now, and what was not may be there.
-                self.seen.entries[index] = NO_ENTRY;
-            }
             // In parts: to copy an item right after it was written in parts waits for the stores (25 cycles).
             let Item {
                 frame,
@@ -128,7 +130,11 @@ impl<P: Pool> Core<P> {
             }
         }
         self.batch = batch;
-        self.credit_run(cx.now);
+        self.settle_run(cx.now);
+    }
+    /// Counts what is not yet counted of a burst that ends.
+    pub(super) fn settle_run(&mut self, now: Time) {
+        self.credit_run(now);
         self.credit_table();
         let hits = &self.executor.stats.worker[2];
         let new = std::mem::take(&mut self.run.hits);
@@ -152,7 +158,7 @@ impl<P: Pool> Core<P> {
             };
             let frame = &item.frame;
             let (hash, layout) = (&mut self.seen.hashes[index], &mut self.seen.layouts[index]);
-            let row = &mut self.rows[index * stride..][..there.len];
+            let row = &mut self.rows[index * stride..][..lines_of(there.view)];
             if item.resume.is_none() && !O::EXPLAINS {
                 let has_words = item.words != NO_WORDS && !there.is_flat;
                 if there.is_blind && !has_words {
@@ -167,12 +173,12 @@ impl<P: Pool> Core<P> {
                 } else {
                     before = None;
                     if !has_words
-                        && let Some([a, b, c, d, e]) =
+                        && let Some(words) =
                             extract::plain(frame.head(), frame.size(), there.needs_l4)
                     {
-                        let words = [in_port_word(item.in_port), a, b, c, d, e, 0];
-                        let plan = &there.view.plan.plain_row;
-                        *hash = cache::pack(there.context, plan, &words, row);
+                        let in_port = in_port_word(item.in_port);
+                        let plain = PlainRow::new(there.context, in_port, there.view);
+                        *hash = plain.pack(&words, &mut row[0]);
                         *layout = extract::PLAIN_LAYOUT;
                         continue;
                     }
@@ -214,7 +220,7 @@ impl<P: Pool> Core<P> {
                 && let Some(view) = cx.snapshot.bridge(item.bridge)
             {
                 let query = Query {
-                    row: &self.rows[index * stride..][..view.plan.row.len() + 1],
+                    row: row_of(&self.rows, index, stride, view),
                     hash,
                     bridge: item.bridge,
                     view,
@@ -229,7 +235,7 @@ impl<P: Pool> Core<P> {
     }
     /// What becomes of a packet.
     #[inline(always)]
-    fn packet<O: Observer>(
+    pub(super) fn packet<O: Observer>(
         &mut self,
         cx: Context<'_>,
         index: usize,
@@ -355,7 +361,7 @@ impl<P: Pool> Core<P> {
         let plan = Entrance::new(at.bridge, at.view).plan;
         self.fill_key(&plan, at, then, frame);
         let query = Query {
-            row: &self.rows[index * stride..][..at.view.plan.row.len() + 1],
+            row: row_of(&self.rows, index, stride, at.view),
             hash: self.seen.hashes[index],
             bridge: at.bridge,
             view: at.view,
@@ -375,7 +381,14 @@ impl<P: Pool> Core<P> {
         self.scratch.seal(&at.layout);
         // The entry that is replaced may be that of the run.
         credit_entry(&self.cache, &mut self.run, &self.executor.stats, cx.now);
-        self.cache.insert(&query, &mut self.scratch)
+        let cleared = self.cache.cleared;
+        let entry = self.cache.insert(&query, &mut self.scratch);
+        // What was found for a later packet may be this one's now.
+        let is_gone = |found: &u32| *found == entry as u32 || self.cache.cleared != cleared;
+        for found in &mut self.seen.entries {
+            *found = if is_gone(found) { NO_ENTRY } else { *found };
+        }
+        entry
     }
     /// Runs the program that was found in the cache, or is found now.
     #[inline(always)]
@@ -405,9 +418,10 @@ impl<P: Pool> Core<P> {
         }
         self.run.packets += 1;
         self.run.bytes += frame.size() as u64;
-        if let Kind::Output { port, .. } = self.cache.kind(entry) {
+        let port = self.cache.head(entry).port;
+        if port != NO_PORT {
             let (executor, nothing) = (&mut self.executor, &Overlay::NOTHING);
-            return executor.emit(cx, at, port, nothing, u32::MAX, frame, o);
+            return executor.emit(cx, at, PortId(port), nothing, u32::MAX, frame, o);
         }
         let (_, program) = self.cache.entry(entry);
         execute(&mut self.executor, cx, at, program, frame, o);
@@ -460,28 +474,25 @@ fn walk<O: Observer>(
 
 /// Credits the packets of a run that ends.
 #[inline]
-fn credit_entry(cache: &Cache, run: &mut Run, stats: &WorkerStats, now: Time) {
+pub(super) fn credit_entry(cache: &Cache, run: &mut Run, stats: &WorkerStats, now: Time) {
     let (packets, bytes) = (run.packets, run.bytes);
     if packets == 0 {
         return;
     }
     (run.packets, run.bytes) = (0, 0);
-    match cache.kind(run.entry) {
-        Kind::Output { table, rule, .. } => {
-            stats.credit(rule, packets, bytes, now);
-            // Next to all packets of a burst are looked up in the same table.
-            if table != run.table && run.lookups > 0 {
-                stats
-                    .tables
-                    .add_from(run.table as usize, 0, [run.lookups; 2]);
-                run.lookups = 0;
-            }
-            run.table = table;
-            run.lookups += packets;
-        }
-        Kind::Program => {
-            let (bridge, program) = cache.entry(run.entry);
-            credit(stats, bridge, program, packets, bytes, now);
-        }
+    let head = cache.head(run.entry);
+    if head.port == NO_PORT {
+        let (bridge, program) = cache.entry(run.entry);
+        return credit(stats, bridge, program, packets, bytes, now);
     }
+    stats.credit(head.rule, packets, bytes, now);
+    // Next to all packets of a burst are looked up in the same table.
+    if head.table != run.table && run.lookups > 0 {
+        stats
+            .tables
+            .add_from(run.table as usize, 0, [run.lookups; 2]);
+        run.lookups = 0;
+    }
+    run.table = head.table;
+    run.lookups += packets;
 }

@@ -1,0 +1,157 @@
+//! What waits for ports: a queue for each that this worker may send through, handed over at the end of a burst, or when it
+//! is long.
+
+use super::execute::{Context, Executor};
+use super::trace::Observer;
+use crate::edge::{Frame, Pool, Segmentation, Tx};
+use crate::model::DropReason;
+use crate::model::id::PortId;
+use crate::model::port::{PortKind, PortView};
+use packet::{Wire as _, bpdu, ethernet};
+
+/// A port's queue is flushed when it is this long, and at the end of the burst.
+const FLUSH_LEN: usize = 64;
+
+/// A port's sending queue, with what waits for it.
+pub(super) struct Queue<F> {
+    pub tx: Box<dyn Tx<F>>,
+    pub frames: Vec<F>,
+    pub bytes: u64,
+}
+
+impl<P: Pool> Executor<P> {
+    pub fn add_queue(&mut self, port: PortId, tx: Box<dyn Tx<P::Frame>>) {
+        let index = port.0 as usize;
+        if self.queues.len() <= index {
+            self.queues.resize_with(index + 1, || None);
+        }
+        self.queues[index] = Some(Queue {
+            tx,
+            frames: Vec::new(),
+            bytes: 0,
+        });
+    }
+    pub fn remove_queue(&mut self, port: PortId) {
+        if let Some(queue) = self.queues.get_mut(port.0 as usize).and_then(Option::take) {
+            self.trash.extend(queue.frames);
+        }
+        self.dirty.retain(|dirty| *dirty != port);
+        // What is held may be in the device's own buffers, which go with it.
+        self.let_go_of_held();
+    }
+    /// Hands over what waits for ports, and what is done with.
+    pub fn flush(&mut self) {
+        while let Some(port) = self.dirty.pop() {
+            self.flush_port(port);
+        }
+        if !self.trash.is_empty() {
+            self.pool.free(&mut self.trash);
+        }
+        self.publish_outcomes();
+    }
+    fn flush_port(&mut self, port: PortId) {
+        if let Some(Some(queue)) = self.queues.get_mut(port.0 as usize)
+            && !queue.frames.is_empty()
+        {
+            let index = port.0 as usize;
+            let packets = queue.frames.len() as u64;
+            let bytes = std::mem::take(&mut queue.bytes);
+            self.stats.ports.add_from(index, 2, [packets, bytes]);
+            queue.tx.tx(&mut queue.frames);
+        }
+    }
+    /// Puts a frame into a port's queue.
+    #[inline]
+    pub fn transmit<O: Observer>(&mut self, port: &PortView, frame: P::Frame, o: &mut O) {
+        let (size, mtu) = (frame.size(), usize::from(port.mtu));
+        // Tags are looked for only in a frame that would be too large without any.
+        if size > mtu + ethernet::Header::SIZE
+            && mtu != 0
+            && size > mtu + link_size(frame.head())
+            && frame.offload().segmentation == Segmentation::None
+        {
+            self.stats.ports.add(port.id.0 as usize, 5, 1);
+            return self.drop(frame, DropReason::MtuExceeded, o);
+        }
+        self.transmit_any(port, frame, o);
+    }
+    /// The same for frames of any size.
+    #[inline(always)]
+    pub fn transmit_any<O: Observer>(&mut self, port: &PortView, frame: P::Frame, o: &mut O) {
+        let index = port.id.0 as usize;
+        let Some(Some(queue)) = self.queues.get_mut(index) else {
+            self.stats.ports.add(index, 5, 1);
+            return self.drop(frame, DropReason::PortDown, o);
+        };
+        o.note(format_args!("sent through {}", port.name));
+        o.sends(port, frame.head());
+        queue.bytes += frame.size() as u64;
+        if queue.frames.is_empty() {
+            self.dirty.push(port.id);
+        }
+        queue.frames.push(frame);
+        if queue.frames.len() >= FLUSH_LEN {
+            self.flush_port(port.id);
+        }
+        self.count_sent_bpdu(port.id);
+    }
+    /// Bytes of the largest frame that goes into a port's queue without a closer look; `None`: none does.
+    #[inline]
+    pub fn takes_up_to(&self, cx: Context<'_>, port: PortId) -> Option<u32> {
+        let view = cx.snapshot.port(port)?;
+        let is_queue = match view.kind {
+            PortKind::Device => true,
+            PortKind::Internal => cx.snapshot.tunnels.is_empty(),
+            _ => false,
+        };
+        let has_queue = matches!(self.queues.get(port.0 as usize), Some(Some(_)));
+        (is_queue && has_queue).then_some(match u32::from(view.mtu) {
+            0 => u32::MAX,
+            mtu => mtu + ethernet::Header::SIZE as u32,
+        })
+    }
+    /// Puts frames into the queue of a port that takes them, see [`Executor::takes_up_to`]; none of them is a BPDU.
+    #[inline]
+    pub fn queue_all(&mut self, port: PortId, frames: impl Iterator<Item = P::Frame>, bytes: u64) {
+        let Some(Some(queue)) = self.queues.get_mut(port.0 as usize) else {
+            return self.trash.extend(frames);
+        };
+        if queue.frames.is_empty() {
+            self.dirty.push(port);
+        }
+        queue.bytes += bytes;
+        queue.frames.extend(frames);
+        if queue.frames.len() >= FLUSH_LEN {
+            self.flush_port(port);
+        }
+    }
+    /// Puts all frames into a device's queue, if none of them needs a closer look: runts are refused, what
+    /// may not fit is measured, and BPDUs are counted, one by one. `false`: nothing was done.
+    pub fn transmit_all(
+        &mut self,
+        cx: Context<'_>,
+        port: PortId,
+        frames: &mut Vec<P::Frame>,
+        bytes: u64,
+    ) -> bool {
+        let Some(largest) = self.takes_up_to(cx, port) else {
+            return false;
+        };
+        let fits = |frame: &P::Frame| {
+            let head = frame.head();
+            head.len() >= ethernet::Header::SIZE
+                && frame.size() <= largest as usize
+                && !bpdu::is_addressed(head)
+        };
+        if !frames.iter().all(fits) {
+            return false;
+        }
+        self.queue_all(port, frames.drain(..), bytes);
+        true
+    }
+}
+
+/// Bytes of the Ethernet header with its tags.
+pub(super) fn link_size(head: &[u8]) -> usize {
+    ethernet::payload(head, 2).map_or(ethernet::Header::SIZE, |payload| payload.offset)
+}
