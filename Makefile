@@ -8,7 +8,7 @@ ifneq ($(AS_ROOT),)
 export CARGO_TARGET_$(TRIPLE)_RUNNER := $(AS_ROOT)
 endif
 
-.PHONY: help setup build demo test bench docs fmt lint unit system fuzz clean
+.PHONY: help setup build demo test bench docs fmt lint unit guard system fuzz clean
 
 help: ## print this
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -22,7 +22,7 @@ build: setup ## build the binaries: target/release/{switchd,vsctl,ofctl}
 demo: build ## three sites, one LAN: build the topology, show it, clean up
 	$(AS_ROOT) demo/run
 
-test: lint unit system ## all checks: format, lints, unit and system tests
+test: lint unit guard system ## all checks: format, lints, unit and system tests, what forwarding costs
 
 fmt: ## format the sources
 	cargo fmt
@@ -33,6 +33,10 @@ lint: setup
 
 unit: setup
 	cargo test --workspace --locked
+
+guard: setup ## the packet path takes no memory, and no more instructions than bench/instructions.txt allows
+	cargo test --release --locked -p datapath --test alloc
+	bench/instructions
 
 system: build
 	$(AS_ROOT) .venv/bin/pytest -q tests/system bench

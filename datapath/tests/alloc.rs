@@ -153,7 +153,7 @@ fn rows_take_no_memory() {
     let mut takers = Vec::new();
     let mut count = |name, mut rig: Rig, flows: usize, [arriving, leaving]: [u64; 2]| {
         let warming = 2 * flows.div_ceil(BURST);
-        rig.forward(warming.max(64));
+        rig.warm(warming.max(64));
         let before = TAKEN.with(Cell::get);
         let sent = rig.forward(packets.div_ceil(BURST as u64) as usize);
         let taken = TAKEN.with(Cell::get) - before;

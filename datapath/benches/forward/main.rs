@@ -1,4 +1,5 @@
-//! What forwarding costs without devices: `cargo bench -p datapath --bench forward [ROW...] [-- --polls N]`.
+//! What forwarding costs without devices: `cargo bench -p datapath --bench forward [ROW...] [POLLS]`;
+//! `list` lists the rows.
 //! Each row is a switch with rules, and frames that one worker forwards; the best of several rounds counts, as others may
 //! run on the machine. The rows are those of `bench/rows.py`.
 
@@ -27,7 +28,7 @@ fn cycles_per_ns() -> f64 {
 
 /// Cycles for each frame that is counted: so many arrive for it, and leave.
 fn measure(rig: &mut Rig, polls: usize, [arriving, leaving]: [u64; 2]) -> f64 {
-    rig.forward(polls);
+    rig.warm(polls);
     let best = (0..7).map(|_| {
         let (before, started) = (ran(), Instant::now());
         let sent = rig.forward(polls);
@@ -39,23 +40,43 @@ fn measure(rig: &mut Rig, polls: usize, [arriving, leaving]: [u64; 2]) -> f64 {
     best.fold(f64::MAX, f64::min)
 }
 
+/// Forwards twice, for those who count the instructions of the second time (`bench/instructions`); says how many frames came.
+fn once(rig: &mut Rig, polls: usize) {
+    rig.warm(polls);
+    rig.forward(polls);
+    println!("{}", 32 * polls);
+}
+
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let number = words.iter().find_map(|word| word.parse().ok());
     let polls: usize = number.unwrap_or(20_000);
     let is_named = |name: &str| words.iter().any(|word| word == name);
     let names = ROWS.iter().map(|row| row.name);
-    let all = !names
-        .chain(tunnels::ROWS.iter().map(|row| row.name))
-        .any(is_named);
-    println!("row              cycles a packet");
+    let mut names = names.chain(tunnels::ROWS.iter().map(|row| row.name));
+    if is_named("list") {
+        return names.for_each(|name| println!("{name}"));
+    }
+    let all = !names.any(is_named);
+    let counts = is_named("once");
+    if !counts {
+        println!("row              cycles a packet");
+    }
     for row in ROWS.iter().filter(|row| all || is_named(row.name)) {
         let mut rig = Rig::new((row.frames)());
         rig.configure((row.rules)());
+        if counts {
+            once(&mut rig, polls);
+            continue;
+        }
         let best = measure(&mut rig, polls, [1, 1]);
         println!("{:16} {best:6.1}", row.name);
     }
     for row in tunnels::ROWS.iter().filter(|row| all || is_named(row.name)) {
+        if counts {
+            once(&mut row.rig(), polls);
+            continue;
+        }
         let best = measure(&mut row.rig(), polls, row.counted);
         println!("{:16} {best:6.1}", row.name);
     }
