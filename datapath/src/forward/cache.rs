@@ -404,7 +404,7 @@ impl Cache {
 
 /// Whether all that a packet met still says the same to it.
 #[inline(never)]
-fn renew_all(program: &mut Program, view: &BridgeView, key: &Key) -> bool {
+pub(super) fn renew_all(program: &mut Program, view: &BridgeView, key: &Key) -> bool {
     renew(&mut program.visits, view, key)
         && renew(&mut program.watched, view, key)
         && program.steps.iter_mut().all(|step| match step {

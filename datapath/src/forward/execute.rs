@@ -39,9 +39,9 @@ use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// Bridges and tunnels, one inside the other, that a packet may go through.
-const MAX_DEPTH: u8 = 64;
+pub(super) const MAX_DEPTH: u8 = 64;
 /// Continuations that may come from one received packet: Open vSwitch's limit of lookups.
-const MAX_CONTINUATIONS: u16 = 4096;
+pub(super) const MAX_CONTINUATIONS: u16 = 4096;
 
 /// The tunnel words of a key, `word::TUN_ID` to `word::TUN_META`.
 pub(super) type TunnelWords = [u64; Overlay::WORDS.end - Overlay::WORDS.start];

@@ -6,6 +6,7 @@ mod action_set;
 mod bpdu;
 mod cache;
 pub mod continuation;
+mod direct;
 mod egress;
 mod enter;
 mod execute;

@@ -48,6 +48,7 @@ impl<P: Pool> Executor<P> {
             self.pool.free(&mut self.trash);
         }
         self.publish_outcomes();
+        self.prepared.credit(&self.stats);
     }
     fn flush_port(&mut self, port: PortId) {
         if let Some(Some(queue)) = self.queues.get_mut(port.0 as usize)

@@ -2,6 +2,7 @@
 
 use super::execute::{Context, Executor, NO_WORDS, Nesting, Place, TunnelWords};
 use super::mail::Then;
+use super::prepared::At;
 use super::program::Overlay;
 use super::pseudowire::{can_halve, may_arrive_by};
 use super::reassembly::Purpose;
@@ -100,9 +101,13 @@ impl<P: Pool> Executor<P> {
         port: &PortView,
         tunnel: &Arc<Tunnel>,
         words: &TunnelWords,
-        mut frame: P::Frame,
+        frame: P::Frame,
         o: &mut O,
     ) {
+        let unusual = self.encapsulate_at_once(cx, nesting, port, words, frame, o);
+        let Some(mut frame) = unusual else {
+            return;
+        };
         if nesting.tunnels >= MAX_TUNNELS {
             return self.not_sent(port.id, frame, DropReason::TunnelNested, o);
         }
@@ -169,7 +174,10 @@ impl<P: Pool> Executor<P> {
         if self.sending.is_some() {
             frame = self.with_room(frame);
         }
-        let Some(outer) = self.prepared.outer(port.id, tunnel, route, words) else {
+        let found = self
+            .prepared
+            .outer(&self.stats, port.id, tunnel, route, words);
+        let Some((at, outer)) = found else {
             return self.not_sent(port.id, frame, DropReason::TunnelUnresolved, o);
         };
         let options = self
@@ -202,7 +210,7 @@ impl<P: Pool> Executor<P> {
         }
         let whole_size = (part == Part::Whole).then_some(own_size);
         if size > room {
-            return self.depart_split(cx, nesting, port, route, limit, whole_size, frame, o);
+            return self.depart_split(cx, nesting, port, (route, at), limit, whole_size, frame, o);
         }
         if let Some(size) = whole_size {
             self.count_sent(port.id, size);
@@ -210,7 +218,7 @@ impl<P: Pool> Executor<P> {
         let outer_size = frame.size() as u64;
         self.stats
             .tunnel_packet(port.id, TunnelCounter::TxPackets, outer_size);
-        self.depart(cx, nesting, route, frame, o);
+        self.depart(cx, nesting, (route, at), frame, o);
     }
     /// A frame with room in front for the options that it gets, beside the outer header; or the frame as it is.
     #[cold]
@@ -242,7 +250,7 @@ impl<P: Pool> Executor<P> {
         cx: Context<'_>,
         nesting: Nesting,
         port: &PortView,
-        route: &Route,
+        way: (&Route, At),
         limit: usize,
         whole_size: Option<u64>,
         frame: P::Frame,
@@ -269,7 +277,7 @@ impl<P: Pool> Executor<P> {
                     let size = part.size() as u64;
                     self.stats
                         .tunnel_packet(port.id, TunnelCounter::TxPackets, size);
-                    self.depart(cx, nesting, route, part, o);
+                    self.depart(cx, nesting, way, part, o);
                 }
             }
             Err((refusal, frame)) => {
@@ -292,9 +300,16 @@ impl<P: Pool> Executor<P> {
         reason: DropReason,
         o: &mut O,
     ) {
+        self.count_not_sent(port, reason, o);
+        self.trash.push(frame);
+    }
+    /// Counts a frame that a tunnel port was to send.
+    #[cold]
+    pub fn count_not_sent<O: Observer>(&mut self, port: PortId, reason: DropReason, o: &mut O) {
         self.stats.ports.add(port.0 as usize, 5, 1);
         self.stats.tunnel(port, TunnelCounter::sent(reason), 1);
-        self.drop(frame, reason, o);
+        o.drop(reason);
+        self.stats.dropped(reason);
     }
     /// Drops what a tunnel port received.
     #[cold]
@@ -315,12 +330,18 @@ impl<P: Pool> Executor<P> {
         &mut self,
         cx: Context<'_>,
         mut nesting: Nesting,
-        route: &Route,
-        frame: P::Frame,
+        (route, at): (&Route, At),
+        mut frame: P::Frame,
         o: &mut O,
     ) {
         match route.exit {
             Exit::Bridge(bridge) => {
+                if !O::EXPLAINS {
+                    match self.depart_at_once(cx, nesting, (at, bridge), frame, o) {
+                        Some(other) => frame = other,
+                        None => return,
+                    }
+                }
                 nesting.tunnels += 1;
                 self.go_on(nesting, bridge, PortNo::LOCAL, NO_WORDS, frame, o);
             }

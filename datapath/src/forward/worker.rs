@@ -479,8 +479,8 @@ impl<P: Pool> Core<P> {
         self.burst(cx, o);
         self.settle(cx, o);
     }
-    /// Where no rule looks at packets and the program of this port's is one output to a device, what was
-    /// received goes there as it is. `false`: that is not so, and nothing was done.
+    /// Where no rule looks at packets and the program of this port's is one output to a device or a tunnel, what was
+    /// received goes there at once. `false`: that is not so, and nothing was done.
     /// Measured: 51 cycles per packet instead of 77, of which the devices take 36.
     fn forward_all(&mut self, cx: Context<'_>, id: BridgeId, in_port: PortNo, bytes: u64) -> bool {
         let Some(view) = cx.snapshot.bridge(id).filter(|view| is_blind(view)) else {
@@ -504,6 +504,7 @@ impl<P: Pool> Core<P> {
         let [
             Step::Output {
                 port,
+                tunnel,
                 max_size: u32::MAX,
                 ..
             },
@@ -512,8 +513,16 @@ impl<P: Pool> Core<P> {
             return false;
         };
         let packets = self.frames.len() as u64;
-        let frames = &mut self.frames;
-        if !self.executor.transmit_all(cx, *port, frames, bytes) {
+        let (executor, frames) = (&mut self.executor, &mut self.frames);
+        let is_done = match cx.snapshot.port(*port).map(|port| (port, &port.kind)) {
+            Some((port, PortKind::Tunnel(to)))
+                if tunnel.is_empty() || view.config.tlvs.is_none() =>
+            {
+                executor.encapsulate_all(cx, (port, to), tunnel, frames, bytes)
+            }
+            _ => executor.transmit_all(cx, *port, frames, bytes),
+        };
+        if !is_done {
             return false;
         }
         let stats = &self.executor.stats;

@@ -191,6 +191,16 @@ fn varies(config: &TunnelConfig) -> bool {
         }
 }
 
+/// The same of packets that say nothing of the tunnel.
+fn always_varies(config: &TunnelConfig) -> bool {
+    match &config.encap {
+        Encap::Vxlan { gbp, gpe } => *gbp || *gpe,
+        Encap::Gre { sequence } => *sequence,
+        Encap::Geneve | Encap::Gpw { .. } => false,
+        Encap::L2tpv3(settings) => settings.sublayer == l2tp::Sublayer::Default,
+    }
+}
+
 /// The folded one's complement sum of a frame's bytes `start..end`, over all its segments.
 pub(crate) fn sum<F: Frame>(frame: &F, start: usize, end: usize) -> u16 {
     let (mut total, mut at) = (0u16, 0usize);

@@ -1,8 +1,10 @@
 //! The outer headers: prepared once per tunnel, copied and patched per packet, and parsed again at the
 //! other end.
 
+mod put;
+
 use super::inner::Summary;
-use super::{Header, Inside, Row, TUNNELS, l2tpv3, sum, varies};
+use super::{Header, Inside, Row, TUNNELS, always_varies, l2tpv3, sum, varies};
 use crate::edge::{Frame, HEADROOM};
 use crate::model::DropReason;
 use crate::model::tunnel::{
@@ -34,12 +36,23 @@ pub struct Outer {
     row: &'static Row,
     /// The tunnel's header differs from packet to packet.
     varies: bool,
+    /// Even where packets say nothing of the tunnel.
+    always_varies: bool,
     /// UDP source port; 0: as the packet's flow says.
     source_port: u16,
     /// Every frame has this service tag.
     service_vid: Option<u16>,
     /// Bytes that are taken off a frame: its Ethernet header, where IP packets are sent without one.
     stripped: usize,
+    /// UDP destination port.
+    target_port: u16,
+    /// Of the outer header's DSCP and congestion bits: those that are always the same, and which are the inner header's.
+    tos: (u8, u8),
+    /// TTL or hop limit; or the inner header's.
+    ttl: u8,
+    inherits_ttl: bool,
+    /// See [`Outer::is_simple`].
+    is_simple: bool,
     /// Of what never changes below the checksum: IPv4 header, or pseudo-header.
     pseudo: u16,
     /// Of the prepared IPv4 header, in which everything that is patched is 0.
@@ -73,8 +86,14 @@ impl Outer {
             is_v6: remote.is_some_and(|ip| ip.is_ipv6()),
             row,
             varies: varies(config),
+            always_varies: always_varies(config),
             source_port: 0,
             service_vid: None,
+            target_port: config.port,
+            tos: (0, 0),
+            ttl: 0,
+            inherits_ttl: config.ttl == ByteChoice::Inherit,
+            is_simple: false,
             stripped: match config.layer {
                 Layer::Ip => L3,
                 Layer::Ethernet | Layer::Any => 0,
@@ -131,7 +150,32 @@ impl Outer {
             outer.tunnel += udp::Header::SIZE;
         }
         outer.size = outer.tunnel + (row.prepare)(config, &mut outer.bytes[outer.tunnel..]);
+        // RFC 6040 section 4.1: in "normal mode" the ECN field is copied to the outer header; in "compatibility mode", for
+        // receivers that would lose a mark, it is Not-ECT.
+        let ecn = if row.knows_ecn { 3 } else { 0 };
+        outer.tos = match config.tos {
+            ByteChoice::Value(tos) => (tos & 0xfc, ecn),
+            ByteChoice::Inherit => (0, 0xfc | ecn),
+        };
+        outer.ttl = match config.ttl {
+            ByteChoice::Value(ttl) => ttl,
+            ByteChoice::Inherit => 0,
+        };
+        outer.is_simple = !outer.is_v6
+            && !config.csum
+            && config.layer == Layer::Ethernet
+            && outer.service_vid.is_none();
         Some(outer)
+    }
+    /// Whether [`Outer::put`] may be used.
+    #[inline]
+    pub fn is_simple(&self) -> bool {
+        self.is_simple
+    }
+    /// Its size without options.
+    #[inline]
+    pub fn size(&self) -> usize {
+        self.size
     }
 
     /// Bytes of an IP packet that is sent whole, at most.
@@ -154,6 +198,16 @@ impl Outer {
     /// atomic datagram means nothing).
     pub fn ids_of(&self) -> Option<[u64; 5]> {
         (!self.is_v6 && !self.df).then_some(self.hosts)
+    }
+    /// The UDP source port of a flow's packets.
+    #[inline(always)]
+    fn source_port_of(&self, inner: &Summary) -> u16 {
+        let ports = SOURCE_PORTS.end - SOURCE_PORTS.start;
+        let offset = (u64::from(inner.hash) * u64::from(ports)) >> 32;
+        match self.source_port {
+            0 => (SOURCE_PORTS.start + offset as u32) as u16,
+            port => port,
+        }
     }
     /// Puts the header, with these options behind it, in front of a frame on which nothing is pending. `ip_id` is for packets that
     /// may be fragmented on their way.
@@ -202,16 +256,11 @@ impl Outer {
             return Ok(());
         }
         let (link_and_ip, transport) = below.split_at_mut(self.l4);
-        self.patch_ip(&mut link_and_ip[L3..], packet_size, config, &inner, ip_id);
+        self.patch_ip(&mut link_and_ip[L3..], packet_size, &inner, ip_id);
         let l4_size = (packet_size - (self.l4 - L3)) as u16;
         let is_udp = self.tunnel != self.l4;
         if is_udp && let Some((header, _)) = udp::Header::parse_mut(transport) {
-            let ports = SOURCE_PORTS.end - SOURCE_PORTS.start;
-            let offset = (u64::from(inner.hash) * u64::from(ports)) >> 32;
-            header.src.set(match self.source_port {
-                0 => (SOURCE_PORTS.start + offset as u32) as u16,
-                port => port,
-            });
+            header.src.set(self.source_port_of(&inner));
             header.size.set(l4_size);
         }
         // RFC 8200 section 8.1: without a choice of the user's, a UDP packet over IPv6 has its checksum.
@@ -231,29 +280,12 @@ impl Outer {
         }
         Ok(())
     }
-    fn patch_ip(
-        &self,
-        ip: &mut [u8],
-        size: usize,
-        config: &TunnelConfig,
-        inner: &Summary,
-        ip_id: u16,
-    ) {
-        // RFC 6040 section 4.1: in "normal mode" the ECN field is copied to the outer header; in "compatibility mode", for
-        // receivers that would lose a mark, it is Not-ECT.
-        let ecn = match self.row.knows_ecn {
-            true => inner.tos.unwrap_or(0) & 3,
-            false => 0,
-        };
-        let tos = ecn
-            | 0xfc
-                & match config.tos {
-                    ByteChoice::Value(tos) => tos,
-                    ByteChoice::Inherit => inner.tos.unwrap_or(0),
-                };
-        let ttl = match config.ttl {
-            ByteChoice::Value(ttl) => ttl,
-            ByteChoice::Inherit => inner.ttl.unwrap_or(64),
+    fn patch_ip(&self, ip: &mut [u8], size: usize, inner: &Summary, ip_id: u16) {
+        let (fixed, taken) = self.tos;
+        let tos = fixed | inner.tos.unwrap_or(0) & taken;
+        let ttl = match self.inherits_ttl {
+            true => inner.ttl.unwrap_or(64),
+            false => self.ttl,
         };
         if self.is_v6 {
             if let Some((header, _)) = ipv6::Header::parse_mut(ip) {
