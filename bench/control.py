@@ -219,5 +219,5 @@ STUDIES = [
         Figure("clear_secs", "  seconds to delete these", "{:.1f}"),
         Figure("bundle_rate", f"a bundle of {LARGE:,}: flows/s", "{:,.0f}", least(300_000)),
         Figure("bundle_us", "  CPU microseconds of control, each", "{:.1f}"),
-    ]),
+    ], once=("ovs",)),
 ]

@@ -60,6 +60,7 @@ class Study:
     what: str
     measure: Callable
     figures: list
+    once: tuple = ()  # switches that take long: one run of each
 
 
 def cycles(result, name):

@@ -184,14 +184,14 @@ class Bench:
     def study(self, study):
         """The same of a row that has figures of its own."""
         names = [name for name in self.options.switches if name != "testpmd"]
-        found = self.alternate(names, lambda name, number: study.measure(self, name))
+        found = self.alternate(names, lambda name, number: study.measure(self, name), study.once)
         return {"row": study.name, "what": study.what, **found}
 
-    def alternate(self, names, run):
+    def alternate(self, names, run, once=()):
         runs, failed = {name: [] for name in names}, {}
         for number in range(self.options.runs):
             for name in names:
-                if name in failed:
+                if name in failed or number > 0 and name in once:
                     continue
                 try:
                     runs[name].append(run(name, number))
