@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Rule sets as operators have them, and packets that hit them: access lists, firewalls and chains of
 IP rules. Used by rows.py and by the classifier's benchmark; never the same as any real network's.
 
