@@ -22,6 +22,7 @@ use crate::edge::{Frame, Pool};
 use crate::fragment::{FRAGMENTS_MAX, Ids, Secret, Splitter};
 use crate::model::event::{Event, Punt};
 use crate::model::id::PortId;
+use crate::model::meter::Share;
 use crate::model::port::{PortKind, PortView};
 use crate::model::stats::WorkerStats;
 use crate::model::tlv::{OptionWords, Options};
@@ -157,6 +158,8 @@ pub(super) struct Executor<P: Pool> {
     pub mailbox: Mailbox<P::Frame>,
     pub reassembly: Reassembly<P::Frame>,
     pub teacher: Teacher,
+    /// What the last packets did to their meter.
+    pub metered: Share,
     /// NORMAL's ways through egress tables, by the step's and the port.
     pub egress: FxHashMap<(u64, PortId), Arc<Continuation>>,
     /// The ways of packets without an Ethernet header, by the port that received them and their ether type.
@@ -201,6 +204,7 @@ impl<P: Pool> Executor<P> {
             splitter: Splitter::new(Ids::new(secret, index, workers)),
             parts: Vec::with_capacity(FRAGMENTS_MAX),
             teacher: Teacher::default(),
+            metered: Share::default(),
             egress: FxHashMap::default(),
             arrivals: FxHashMap::default(),
         }
@@ -311,8 +315,10 @@ impl<P: Pool> Executor<P> {
                     tunnel,
                     meter,
                 } => {
-                    let meter = meter.as_deref();
-                    if meter.is_none_or(|meter| self.may_punt(cx, meter, &frame, o)) {
+                    if meter
+                        .as_ref()
+                        .is_none_or(|meter| self.may_punt(cx, meter, &frame, o))
+                    {
                         self.punt(at, punt, tunnel, &frame, o);
                     }
                 }

@@ -36,7 +36,7 @@ impl<P: Pool> Executor<P> {
     pub(super) fn pass_meter<O: Observer>(
         &mut self,
         cx: Context<'_>,
-        meter: &MeterView,
+        meter: &Arc<MeterView>,
         frame: &P::Frame,
         o: &mut O,
     ) -> Verdict {
@@ -46,16 +46,17 @@ impl<P: Pool> Executor<P> {
             o.metered(meter.config.meter, format_args!("{verdict}"));
             return Verdict::Pass;
         }
-        let verdict = meter.pass(packets_of(frame), frame.size() as u64, cx.now);
+        let (packets, bytes) = (packets_of(frame), frame.size() as u64);
+        let verdict = self.metered.pass(meter, packets, bytes, cx.now);
         o.note(format_args!("meter {}: {verdict}", meter.config.meter));
         verdict
     }
     /// Passes a frame through a meter; gives it back unless it is dropped.
-    #[inline(never)]
+    #[inline]
     pub(super) fn metered<O: Observer>(
         &mut self,
         cx: Context<'_>,
-        meter: &MeterView,
+        meter: &Arc<MeterView>,
         mut frame: P::Frame,
         o: &mut O,
     ) -> Option<P::Frame> {
@@ -76,7 +77,7 @@ impl<P: Pool> Executor<P> {
     pub(super) fn may_punt<O: Observer>(
         &mut self,
         cx: Context<'_>,
-        meter: &MeterView,
+        meter: &Arc<MeterView>,
         frame: &P::Frame,
         o: &mut O,
     ) -> bool {
@@ -89,6 +90,7 @@ impl<P: Pool> Executor<P> {
     }
     /// Raises the drop precedence of an IP packet whose DSCP is one of the assured forwarding classes (RFC 2597: 1 to 3, in
     /// bits 1 and 2 of the DSCP; classes 1 to 4 above them). Others have no precedence.
+    #[inline(never)]
     fn remark(&mut self, frame: &mut P::Frame, level: u8) {
         let mut words = WordSet::EMPTY;
         words.insert(word::IP);
@@ -123,6 +125,7 @@ fn raised(tos: u8, level: u8) -> u8 {
 }
 
 /// The packets that a frame stands for.
+#[inline]
 pub(super) fn packets_of<F: Frame>(frame: &F) -> u64 {
     let offload = frame.offload();
     if offload.segmentation == Segmentation::None || offload.segment_size == 0 {

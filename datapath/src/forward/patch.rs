@@ -98,9 +98,10 @@ impl Patch {
     pub fn memory(&self) -> usize {
         self.words.capacity() * size_of::<Word>()
     }
-    /// Makes it stand for the changes that steps begin with, of frames with this layout.
+    /// Makes it stand for the changes that steps begin with, behind meters, of frames with this layout.
     pub fn make(&mut self, steps: &[Step], layout: &Layout) {
         self.clear();
+        let steps = behind_meters(steps);
         let changes =
             |step: &&Step| matches!(step, Step::Write(_) | Step::PushVlan { .. } | Step::PopVlan);
         let len = steps.iter().take_while(changes).count();
@@ -348,6 +349,12 @@ impl Tags {
     }
 }
 
+/// What comes behind the meters that steps begin with.
+fn behind_meters(steps: &[Step]) -> &[Step] {
+    let is_meter = |step: &&Step| matches!(step, Step::Meter { then: None, .. });
+    &steps[steps.iter().take_while(is_meter).count()..]
+}
+
 /// The one's complement sum of two.
 #[inline(always)]
 fn sum(a: u64, b: u64) -> u64 {
@@ -376,9 +383,21 @@ impl<P: Pool> Executor<P> {
         o: &mut O,
     ) {
         let (patch, mut steps) = (&program.patch, program.steps.as_slice());
+        while let [Step::Meter { meter, then: None }, rest @ ..] = steps {
+            match self.metered(cx, meter, frame, o) {
+                Some(kept) => frame = kept,
+                None => return,
+            }
+            steps = rest;
+        }
+        let mut layout = at.layout;
         if patch.len > 0 {
             match patch.apply(&mut frame, &at.layout) {
-                Outcome::Done => steps = &steps[patch.len..],
+                Outcome::Done => {
+                    steps = &steps[patch.len..];
+                    layout.tags = layout.tags + patch.tags.added as u8 - patch.tags.removed as u8;
+                    shift_layout(&mut layout, patch.tags.growth() as i16);
+                }
                 Outcome::NoRoom => return self.drop(frame, DropReason::NoMemory, o),
                 Outcome::Unfit => {}
             }
@@ -394,10 +413,7 @@ impl<P: Pool> Executor<P> {
         {
             return self.emit(cx, at, *port, tunnel, *max_size, frame, o);
         }
-        if steps.len() < program.steps.len() {
-            at.layout.tags = at.layout.tags + patch.tags.added as u8 - patch.tags.removed as u8;
-            shift_layout(&mut at.layout, patch.tags.growth() as i16);
-        }
+        at.layout = layout;
         self.run(cx, at, steps, frame, o);
     }
 }

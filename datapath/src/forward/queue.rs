@@ -39,8 +39,9 @@ impl<P: Pool> Executor<P> {
         // What is held may be in the device's own buffers, which go with it.
         self.let_go_of_held();
     }
-    /// Hands over what waits for ports, and what is done with.
+    /// Hands over what waits for ports, and what is done with; tells what was metered.
     pub fn flush(&mut self) {
+        self.metered.settle();
         while let Some(port) = self.dirty.pop() {
             self.flush_port(port);
         }
