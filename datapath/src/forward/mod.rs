@@ -4,7 +4,7 @@
 
 mod action_set;
 mod bpdu;
-mod cache;
+pub mod cache;
 pub mod continuation;
 mod direct;
 mod egress;
