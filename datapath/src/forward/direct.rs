@@ -18,7 +18,7 @@ use crate::edge::{BURST, Frame, Pool};
 use crate::model::id::PortId;
 use crate::model::port::{PortKind, PortView};
 use crate::model::stats::WorkerStats;
-use crate::model::tunnel::Tunnel;
+use crate::model::tunnel::{Fragmentation, Tunnel};
 use crate::model::tunnel_stats::TunnelCounter;
 use crate::model::{BridgeId, BridgeView, DropReason, Snapshot};
 use crate::time::Time;
@@ -52,6 +52,8 @@ pub(super) struct Way {
     port: Option<PortId>,
     /// Bytes of a frame that [`Executor::encapsulate_at_once`] takes, at most; 0: none.
     room: usize,
+    /// The same, in fragments.
+    split_room: usize,
     bridge: BridgeId,
     /// Of the bridge's ports and settings, and of its plan.
     generations: [u64; 2],
@@ -66,6 +68,7 @@ impl Default for Way {
             version: u64::MAX,
             port: None,
             room: 0,
+            split_room: 0,
             bridge: BridgeId(0),
             generations: [0; 2],
             program: Program::default(),
@@ -151,6 +154,14 @@ impl Slot {
             false => 0,
         }
     }
+    /// Bytes of a frame that may be sent at once in fragments, at most.
+    fn split_room(&self) -> usize {
+        let is_split = self.tunnel.config.fragmentation != Fragmentation::Never;
+        match is_split && self.outer.is_simply_split() {
+            true => usize::from(u16::MAX) - self.outer.size(),
+            false => 0,
+        }
+    }
     /// The same, 0 if its way is not known.
     #[inline(always)]
     fn room_now(&self, snapshot: &Snapshot) -> usize {
@@ -199,6 +210,10 @@ impl<P: Pool> Executor<P> {
             slot.way.find(cx.snapshot, bridge, head, size);
             let port = slot.way.port.and_then(|port| cx.snapshot.port(port));
             slot.way.room = port.map_or(0, |port| slot.room(port));
+            slot.way.split_room = match slot.way.room {
+                0 => 0,
+                _ => slot.split_room(),
+            };
         }
         let Some(port) = slot.way.port.and_then(|port| cx.snapshot.port(port)) else {
             return Some(frame);
@@ -235,16 +250,21 @@ impl<P: Pool> Executor<P> {
         let Some(Some(slot)) = slot else {
             return Some(frame);
         };
-        let size = frame.size();
+        let (size, room) = (frame.size(), slot.room_now(cx.snapshot));
         if O::EXPLAINS
             || nesting.tunnels > 0
-            || size > slot.room_now(cx.snapshot)
+            || room == 0
+            || size > room && (size > slot.way.split_room || frame.head().len() < size)
             || self.sending.is_some()
             || self.bpdu != bpdu::Kind::None
             || !frame.offload().is_finished()
             || !spend(&mut self.spent, nesting)
         {
             return Some(frame);
+        }
+        if size > room {
+            self.split_at_once(cx, port, words, frame, o);
+            return None;
         }
         let id = match slot.outer.ids_of() {
             None => 0,
@@ -264,6 +284,57 @@ impl<P: Pool> Executor<P> {
             None => self.drop(frame, DropReason::NoPort, o),
         }
         None
+    }
+    /// The same of one that is too large for one packet, and becomes fragments.
+    fn split_at_once<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        port: &PortView,
+        words: &TunnelWords,
+        mut frame: P::Frame,
+        o: &mut O,
+    ) {
+        let Some(Some(slot)) = self.prepared.by_port.get_mut(port.id.0 as usize) else {
+            return self.drop(frame, DropReason::TunnelUnresolved, o);
+        };
+        let id = self.splitter.next_id(slot.outer.hosts());
+        let (size, inside) = (frame.size() as u64, (&*slot.tunnel, words));
+        let device = slot.way.port.and_then(|port| cx.snapshot.port(port));
+        let (pool, parts) = (&mut self.pool, &mut self.parts);
+        if !slot.outer.put_split(pool, &mut frame, inside, id, parts) {
+            self.trash.append(&mut self.parts);
+            return self.not_sent(port.id, frame, DropReason::NoMemory, o);
+        }
+        let bytes = self
+            .parts
+            .iter()
+            .map(|part| part.size() as u64)
+            .sum::<u64>();
+        let Run { packets, bytes } = Run {
+            packets: 1 + self.parts.len() as u64,
+            bytes: bytes + frame.size() as u64,
+        };
+        if slot.way.run.packets == 0 {
+            slot.way.used = cx.now;
+            self.prepared.dirty.push(At::Port(port.id.0));
+        }
+        slot.way.run.add(packets, bytes);
+        let (index, first) = (port.id.0 as usize, TunnelCounter::TxPackets as usize);
+        self.stats.ports.add_from(index, 2, [1, size]);
+        self.stats.tunnels.add_from(index, first, [packets, bytes]);
+        self.stats.tunnel(port.id, TunnelCounter::TxFragmented, 1);
+        self.stats
+            .tunnel(port.id, TunnelCounter::TxFragments, packets);
+        let Some(device) = device else {
+            self.trash.append(&mut self.parts);
+            return self.drop(frame, DropReason::NoPort, o);
+        };
+        self.transmit(device, frame, o);
+        let mut parts = std::mem::take(&mut self.parts);
+        for part in parts.drain(..) {
+            self.transmit(device, part, o);
+        }
+        self.parts = parts;
     }
     /// Puts all frames into a tunnel and sends them on their way, if all are of those that most are; nothing is done if not. Their
     /// ways begin: they came in just now.

@@ -2,6 +2,7 @@
 //! needs and is a worker's own: its pool, its sending queues, its counters, its rings.
 
 use super::continuation::Continuation;
+use super::glance::Glances;
 use super::learn::Teacher;
 use super::mail::Mailbox;
 use super::normal::Ways;
@@ -150,6 +151,7 @@ pub(super) struct Executor<P: Pool> {
     /// To senders of what is too large.
     pub answers: Answers,
     pub known: Known,
+    pub glances: Glances,
     pub pseudowires: Pseudowires<P::Frame>,
     /// What a choice is made by.
     pub key: Box<Key>,
@@ -196,6 +198,7 @@ impl<P: Pool> Executor<P> {
             waiting: Waiting::default(),
             prepared: Prepared::default(),
             known: Known::default(),
+            glances: Glances::default(),
             pseudowires: Pseudowires::default(),
             key: Box::default(),
             bpdu: bpdu::Kind::None,

@@ -11,6 +11,7 @@ mod egress;
 mod enter;
 mod execute;
 mod fragment;
+mod glance;
 mod group;
 mod hashing;
 mod learn;

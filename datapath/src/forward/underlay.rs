@@ -397,9 +397,12 @@ impl<P: Pool> Executor<P> {
         nesting: Nesting,
         port: &PortView,
         was_split: bool,
-        frame: P::Frame,
+        mut frame: P::Frame,
         o: &mut O,
     ) -> Option<P::Frame> {
+        if !O::EXPLAINS {
+            frame = self.open_at_once(cx, nesting, port, was_split, frame, o)?;
+        }
         let known = &mut self.known;
         known.refresh(cx.snapshot);
         let is_ours = |ip: &IpAddr| known.is_ours(cx.snapshot, port.bridge, ip);
@@ -495,6 +498,11 @@ impl<P: Pool> Executor<P> {
             Ok(()) if tunnelled.options_size > 0 => options(cx, to, tunnelled, frame.head()),
             accepted => accepted.map(|()| None),
         };
+        if !O::EXPLAINS && accepted.is_ok() && matches!(by.kind, PortKind::Internal) {
+            let (ports, head) = ((by, &**to), frame.head());
+            self.glances
+                .note(cx.snapshot, ports, tunnel, tunnelled, head);
+        }
         let options = match options.and_then(|read| strip(&mut frame, tunnelled).map(|()| read)) {
             Ok(options) => options,
             Err(reason) => return self.not_received(to.id, frame, reason, o),
@@ -620,6 +628,11 @@ fn finish<F: Frame>(
     {
         tunnel::l2tpv3::rewrite_service_tag(frame, vid)?;
     }
+    take_congestion(frame, tunnelled.tos)
+}
+
+/// Lets the inner frame have the congestion mark of a header with this byte.
+pub(super) fn take_congestion<F: Frame>(frame: &mut F, outer: u8) -> Result<(), DropReason> {
     let head = frame.head_mut();
     let Some(payload) = ethernet::payload(head, 2) else {
         return Err(DropReason::TunnelMalformed);
@@ -628,7 +641,7 @@ fn finish<F: Frame>(
         ethertype::IPV4 => {
             if let Some(header) = ipv4::Header::at_mut(head, payload.offset) {
                 let tos = header.tos;
-                let ecn = tunnel::congestion(tunnelled.tos, tos).ok_or(DropReason::TunnelEcn)?;
+                let ecn = tunnel::congestion(outer, tos).ok_or(DropReason::TunnelEcn)?;
                 if ecn != tos & 3 {
                     header.set_tos(tos & 0xfc | ecn);
                 }
@@ -637,7 +650,7 @@ fn finish<F: Frame>(
         ethertype::IPV6 => {
             if let Some(header) = ipv6::Header::at_mut(head, payload.offset) {
                 let class = header.traffic_class();
-                let ecn = tunnel::congestion(tunnelled.tos, class).ok_or(DropReason::TunnelEcn)?;
+                let ecn = tunnel::congestion(outer, class).ok_or(DropReason::TunnelEcn)?;
                 if ecn != class & 3 {
                     header.set_traffic_class(class & 0xfc | ecn);
                 }
@@ -650,7 +663,7 @@ fn finish<F: Frame>(
 
 /// Fills the key's tunnel words of a received packet; they are 0 before.
 #[inline]
-fn fill_words(words: &mut TunnelWords, tunnelled: &Tunnelled) {
+pub(super) fn fill_words(words: &mut TunnelWords, tunnelled: &Tunnelled) {
     let mut set = |index: usize, value: u64| words[index - word::TUN_ID] = value;
     set(word::TUN_ID, tunnelled.lookup.key.unwrap_or(0));
     match (&tunnelled.lookup.remote, &tunnelled.lookup.local) {

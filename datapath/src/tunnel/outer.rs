@@ -172,6 +172,16 @@ impl Outer {
     pub fn is_simple(&self) -> bool {
         self.is_simple
     }
+    /// Whether [`Outer::put_split`] may be used for packets that are too large.
+    #[inline]
+    pub fn is_simply_split(&self) -> bool {
+        self.is_simple && self.l4 != L3
+    }
+    /// What its packets' ids are drawn for if they are fragmented here.
+    #[inline]
+    pub fn hosts(&self) -> [u64; 5] {
+        self.hosts
+    }
     /// Its size without options.
     #[inline]
     pub fn size(&self) -> usize {

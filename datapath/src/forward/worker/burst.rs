@@ -37,8 +37,14 @@ pub(super) struct Entrance<'s> {
     /// No rule looks at packets.
     pub is_blind: bool,
     /// No rule looks at the tunnel that they came through.
-    is_flat: bool,
+    pub is_flat: bool,
     pub needs_l4: bool,
+}
+
+/// Whether rules look at the tunnels that packets came through.
+pub(super) fn looks_at_tunnels(view: &BridgeView) -> bool {
+    let looks_at = |from, to| view.plan.words.intersects(from, to);
+    looks_at(word::TUN_ID, word::METADATA) || looks_at(word::TUN_METADATA, word::ETH_DST)
 }
 
 impl<'s> Entrance<'s> {
@@ -47,15 +53,13 @@ impl<'s> Entrance<'s> {
             true => extract::Plan::new(view.plan.words, Depth::L3).with_max_tags(VLAN_LIMIT),
             false => view.plan.extract,
         };
-        let looks_at = |from, to| view.plan.words.intersects(from, to);
         Entrance {
             bridge,
             view,
             plan,
             context: cache::context(bridge, 0, view),
             is_blind: is_blind(view),
-            is_flat: !looks_at(word::TUN_ID, word::METADATA)
-                && !looks_at(word::TUN_METADATA, word::ETH_DST),
+            is_flat: !looks_at_tunnels(view),
             needs_l4: plan.depth() == Depth::L4,
         }
     }

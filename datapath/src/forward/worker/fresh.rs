@@ -2,7 +2,7 @@
 //! they are. Those are handled in tight passes, without a record for each and without a step from one function to the
 //! next; everything else about the burst goes the general way (`burst`), in its turn.
 
-use super::burst::{Brought, Entrance, NO_ENTRY, fill_key};
+use super::burst::{Brought, Came, Entrance, NO_ENTRY, fill_key};
 use super::*;
 use crate::forward::cache::{NO_PORT, PlainRow};
 use crate::forward::enter::in_port_word;
@@ -11,11 +11,11 @@ use crate::forward::enter::in_port_word;
 const AHEAD: usize = 8;
 
 impl<P: Pool> Core<P> {
-    /// Handles the frames that came in by one port of a bridge, and are not counted as explained.
+    /// Handles the frames that came in by one port of a bridge, perhaps out of one tunnel, and are not counted as explained.
     pub(super) fn fresh<O: Observer>(
         &mut self,
         cx: Context<'_>,
-        (bridge, in_port): (BridgeId, PortNo),
+        (bridge, in_port, words, from): Came,
         o: &mut O,
     ) {
         let Some(view) = cx.snapshot.bridge(bridge) else {
@@ -25,9 +25,10 @@ impl<P: Pool> Core<P> {
             return;
         };
         let there = Entrance::new(bridge, view);
-        match there.is_blind {
+        let sees_words = words != NO_WORDS && !there.is_flat;
+        match there.is_blind && !sees_words {
             true => self.look_once(cx, &there, in_port),
-            false => self.look_at_all(cx, &there, in_port),
+            false => self.look_at_all(cx, &there, (in_port, words)),
         }
         let mut frames = std::mem::take(&mut self.frames);
         let len = frames.len().min(BURST);
@@ -41,9 +42,9 @@ impl<P: Pool> Core<P> {
             {
                 let nesting = Nesting {
                     origin: at as u8,
-                    ..Nesting::default()
+                    ..from
                 };
-                self.packet(cx, at, (bridge, in_port, NO_WORDS, nesting), frame, o);
+                self.packet(cx, at, (bridge, in_port, words, nesting), frame, o);
                 at += 1;
             }
         }
@@ -52,7 +53,13 @@ impl<P: Pool> Core<P> {
         self.settle_run(cx.now);
     }
     /// Fills the rows of all, and finds their entries.
-    fn look_at_all(&mut self, cx: Context<'_>, there: &Entrance<'_>, in_port: PortNo) {
+    fn look_at_all(
+        &mut self,
+        cx: Context<'_>,
+        there: &Entrance<'_>,
+        (in_port, tunnel): (PortNo, u32),
+    ) {
+        let sees_words = tunnel != NO_WORDS && !there.is_flat;
         let Core {
             executor,
             cache,
@@ -76,14 +83,16 @@ impl<P: Pool> Core<P> {
             let [line, ..] = row else {
                 continue;
             };
-            if let Some(words) = extract::plain(frame.head(), frame.size(), there.needs_l4) {
+            if !sees_words
+                && let Some(words) = extract::plain(frame.head(), frame.size(), there.needs_l4)
+            {
                 *hash = plain.pack(&words, line);
                 *layout = extract::PLAIN_LAYOUT;
                 *size = frame.size() as u32;
             } else {
                 let came = Brought {
                     in_port,
-                    words: NO_WORDS,
+                    words: tunnel,
                     then: None,
                 };
                 *layout = fill_key(key, executor, there.view, &there.plan, came, frame);
