@@ -5,10 +5,10 @@ import os
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT = 760, 420
-LEFT, RIGHT, TOP, BOTTOM = 70, 190, 40, 60  # around the axes
+WIDTH, HEIGHT = 800, 420
+LEFT, RIGHT, TOP, BOTTOM = 70, 230, 40, 60  # around the axes
 SWITCHES = {"ovs": "Open vSwitch", "tsunagi": "Tsunagi"}
-DASHES = ("", "8 4", "2 4", "10 3 2 3")
+DASHES = ("none", "8 4", "2 4", "10 3 2 3")
 STYLE = """
 text { font: 13px sans-serif; fill: #333 } .title { font-size: 15px; font-weight: bold }
 .axis { stroke: #777 } .grid { stroke: #999; stroke-opacity: .3 } path { fill: none; stroke-width: 2 }
@@ -105,11 +105,12 @@ def draw(plot, rows):
     parts = axes(plot, x_marks, y_marks, x_at, y_at)
     for number, (place, switch, curve, found) in enumerate(curves):
         path = "M" + " L".join(f"{x_at(x):.1f} {y_at(y):.1f}" for x, y in found)
-        parts.append(f'<path class="{switch}" stroke-dasharray="{DASHES[place]}" d="{path}"/>')
+        stroke = f'<path class="{switch}" stroke-dasharray="{DASHES[place]}"'
+        parts.append(f'{stroke} d="{path}"/>')
         parts += [f'<circle class="{switch}" cx="{x_at(x):.1f}" cy="{y_at(y):.1f}" r="3.5"><title>{x:,}: {y:,.0f}</title></circle>'
                   for x, y in found]
         y = TOP + 12 + 22 * number
-        parts.append(f'<path class="{switch}" stroke-dasharray="{DASHES[place]}" d="M{WIDTH - RIGHT + 14} {y} h34"/>')
+        parts.append(f'{stroke} d="M{WIDTH - RIGHT + 14} {y} h34"/>')
         name = ", ".join(word for word in (SWITCHES[switch], plot.curves[curve]) if word)
         parts.append(label(WIDTH - RIGHT + 54, y + 4, name, "start", 'style="font-size: 12px"'))
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(plot.title)}">'
