@@ -15,7 +15,7 @@ use crate::model::port::{PortKind, PortView, VlanMode};
 use crate::model::publish::Publisher;
 use crate::model::rule::Rule;
 use crate::model::snapshot::{BridgeConfig, Change, Miss};
-use crate::model::stats::Stats;
+use crate::model::stats::{QueueStats, Stats};
 use crate::time::Time;
 use crate::tunnel;
 use ofp::message::GroupDesc;
@@ -23,6 +23,7 @@ use ofp::types::{BucketId, PortNo, TableId};
 use packet::MacAddr;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::sync::{Arc, Mutex};
 
 /// A frame in memory: one buffer, and one more segment if it is longer than that.
@@ -189,6 +190,12 @@ struct SimWorker {
     events: rtrb::Consumer<Event>,
 }
 
+/// A receive queue between two workers.
+struct Moving {
+    port: PortId,
+    rx: Receiver<Box<dyn Rx<SimFrame>>>,
+}
+
 /// What a simulated switch is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -219,6 +226,9 @@ pub struct Sim {
     publisher: Publisher,
     workers: Vec<SimWorker>,
     wires: HashMap<PortId, Wires>,
+    /// The counters of each port's receive queue, by which workers know it, and whose it is.
+    queues: HashMap<PortId, (Arc<QueueStats>, usize)>,
+    moving: Vec<Moving>,
     outstanding: Outstanding,
     options: Options,
     bridges_len: u16,
@@ -258,6 +268,8 @@ impl Sim {
             options,
             now: Time::secs(1),
             wires: HashMap::new(),
+            queues: HashMap::new(),
+            moving: Vec::new(),
             bridges_len: 0,
             ports_len: 0,
             rules_len: 0,
@@ -345,10 +357,12 @@ impl Sim {
                 worker.commands.push(add).expect("room in the ring");
                 if index == receiver {
                     let rx = Box::new(wires.clone());
+                    let counters = Arc::<QueueStats>::default();
+                    self.queues.insert(id, (counters.clone(), index));
                     let add = Command::AddRx {
                         port: id,
                         rx,
-                        counters: Default::default(),
+                        counters,
                     };
                     worker.commands.push(add).expect("room in the ring");
                 }
@@ -367,6 +381,43 @@ impl Sim {
         }
         self.wires.remove(&port);
         self.poll(&mut ());
+    }
+    /// Another worker is to have a port's receive queue: it gets it when the one that has it gives it back.
+    pub fn move_queue(&mut self, port: PortId, to: usize) {
+        let (counters, worker) = self.queues.get_mut(&port).expect("a port with a queue");
+        let from = std::mem::replace(worker, to);
+        if self.moving.iter().any(|moving| moving.port == port) {
+            return;
+        }
+        let (sender, rx) = channel();
+        let counters = counters.clone();
+        let back = Box::new(move |rx| drop(sender.send(rx)));
+        let remove = Command::RemoveRx { counters, back };
+        let worker = &mut self.workers[from];
+        worker.commands.push(remove).expect("room in the ring");
+        self.moving.push(Moving { port, rx });
+    }
+    /// Whether receive queues are between two workers.
+    pub fn is_moving(&self) -> bool {
+        !self.moving.is_empty()
+    }
+    /// Lets one worker do what there is to do once, and hands over what it gave back. Returns how many frames it handled.
+    pub fn poll_worker(&mut self, worker: usize) -> usize {
+        let handled = self.workers[worker].worker.poll(self.now);
+        for Moving { port, rx } in std::mem::take(&mut self.moving) {
+            match rx.try_recv() {
+                Ok(rx) => {
+                    let (counters, to) = self.queues[&port].clone();
+                    let add = Command::AddRx { port, rx, counters };
+                    let to = &mut self.workers[to];
+                    to.commands.push(add).expect("room in the ring");
+                }
+                Err(TryRecvError::Empty) => self.moving.push(Moving { port, rx }),
+                // The port went before.
+                Err(TryRecvError::Disconnected) => {}
+            }
+        }
+        handled
     }
     /// Adds a rule; its id is new.
     pub fn add_rule(&mut self, bridge: BridgeId, mut rule: Rule) -> RuleId {

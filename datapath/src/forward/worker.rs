@@ -103,6 +103,8 @@ pub struct Worker<P: Pool> {
     turn: usize,
     /// Whether the last poll found frames.
     is_busy: bool,
+    /// Whether no descriptor was ready since.
+    is_silent: bool,
     is_stopped: bool,
 }
 
@@ -199,6 +201,7 @@ impl<P: Pool> Worker<P> {
             packet_outs: [0; 2],
             turn: 0,
             is_busy: false,
+            is_silent: false,
             is_stopped: false,
         }
     }
@@ -258,6 +261,10 @@ impl<P: Pool> Worker<P> {
     pub fn idle(&mut self) {
         self.reader.release();
     }
+    /// It was waited for all descriptors, and none is ready: the next poll saves asking the queues that have one.
+    pub fn none_is_ready(&mut self) {
+        self.is_silent = true;
+    }
     /// Obeys commands, then receives and forwards one burst from each queue. Returns the number of
     /// frames handled.
     pub fn poll(&mut self, now: Time) -> usize {
@@ -281,7 +288,8 @@ impl<P: Pool> Worker<P> {
         self.turn = self.turn.wrapping_add(1);
         let mut before = (self.ticks)();
         for (index, receiver) in self.receivers.iter_mut().enumerate() {
-            if receiver.is_quiet && self.is_busy && !(self.turn + index).is_multiple_of(RARELY) {
+            let can_wait = receiver.is_quiet && (self.is_busy || self.is_silent);
+            if can_wait && !(self.turn + index).is_multiple_of(RARELY) {
                 continue;
             }
             receiver.rx.rx(&mut self.core.frames, BURST);
@@ -312,6 +320,7 @@ impl<P: Pool> Worker<P> {
         }
         self.hand_over(now);
         self.is_busy = handled > 0;
+        self.is_silent = false;
         handled
     }
     /// Walks one frame through a bridge's tables, or a list of actions, as if it had come in there with

@@ -8,6 +8,7 @@ mod offload;
 
 use std::ffi::CStr;
 use std::mem::zeroed;
+use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -56,6 +57,8 @@ struct Device {
     attached: Attached,
     driver: &'static str,
     rx_len: u16,
+    /// Receive queues that it could have.
+    rx_max: u16,
     tx_len: u16,
     /// What was asked for.
     mtu: u16,
@@ -231,6 +234,7 @@ fn configure(attached: Attached, wanted: &Wanted, request: &OpenRequest<'_>) -> 
         driver: driver(&info),
         attached,
         rx_len,
+        rx_max: info.max_rx_queues,
         tx_len,
         mtu: wanted.mtu,
         tx_offloads: conf.txmode.offloads,
@@ -291,7 +295,11 @@ impl Port<Mbuf> for EthPort {
                 ));
             }
         }
+        // Which is whose is known if there is one for each queue that the device could have.
+        let sockets = &self.device.attached.sockets;
+        let fd = sockets.get(index).copied();
         Ok(Box::new(EthRx {
+            fd: fd.filter(|_| sockets.len() == usize::from(self.device.rx_max)),
             device: self.device.clone(),
             queue: index as u16,
         }))
@@ -407,6 +415,7 @@ impl Port<Mbuf> for EthPort {
 struct EthRx {
     device: Arc<Device>,
     queue: u16,
+    fd: Option<RawFd>,
 }
 
 impl Rx<Mbuf> for EthRx {
@@ -421,6 +430,10 @@ impl Rx<Mbuf> for EthRx {
             let len = sys::rte_eth_rx_burst(self.device.attached.id, self.queue, end, max as u16);
             out.set_len(start + len as usize);
         }
+    }
+
+    fn fd(&self) -> Option<RawFd> {
+        self.fd
     }
 }
 

@@ -184,6 +184,9 @@ impl Loop {
         };
         let mut ready = Vec::new();
         self.poll.wait(Some(timeout), &mut ready);
+        if ready.is_empty() {
+            self.worker.none_is_ready();
+        }
         !ready.is_empty()
     }
     /// Watches the descriptors of the queues that the worker has now.

@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, CString};
 use std::mem::zeroed;
+use std::os::fd::RawFd;
 use std::sync::{Mutex, PoisonError};
 
 use dpdk_sys as sys;
@@ -21,6 +22,8 @@ pub(super) struct Attached {
     pub(super) buffer_min: usize,
     /// Mbufs that it keeps for itself.
     pub(super) kept: u32,
+    /// Descriptors that are readable when frames wait, in the order of its receive queues, as far as it has such.
+    pub(super) sockets: Vec<RawFd>,
     /// Whether we made it appear, and so have to make it disappear.
     is_probed: bool,
 }
@@ -64,6 +67,26 @@ fn with_slot_size(devargs: &str, frame_size: usize) -> (String, usize) {
     )
 }
 
+/// The packet sockets of this process. DPDK's driver over such sockets has one for each receive queue, opened in their
+/// order, so that the descriptors ascend; it tells nobody, but they become readable when frames wait, as others do.
+fn packet_sockets() -> Vec<RawFd> {
+    let entries = std::fs::read_dir("/proc/self/fd").into_iter().flatten();
+    let fds = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let mut fds: Vec<RawFd> = fds.filter(|fd| is_packet_socket(*fd)).collect();
+    fds.sort_unstable();
+    fds
+}
+
+fn is_packet_socket(fd: RawFd) -> bool {
+    let (mut domain, mut size) = (0i32, size_of::<i32>() as u32);
+    // SAFETY: the value is an int, and its size is given; what is no socket is refused.
+    let code = unsafe {
+        let place = (&raw mut domain).cast();
+        libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_DOMAIN, place, &mut size)
+    };
+    code == 0 && domain == libc::AF_PACKET
+}
+
 /// A pcap file that is replayed for ever is read into mbufs first: how many at most, by the file's size and
 /// the smallest frames (16 bytes before each of 60). Zero for other devices.
 fn replayed_len(devargs: &str) -> u32 {
@@ -95,6 +118,8 @@ pub(super) fn attach(devargs: &str, frame_size: usize) -> Result<Attached> {
         )));
     }
     let mut id = 0;
+    // Only packet sockets have slots.
+    let before = (buffer_min > 0).then(packet_sockets);
     // SAFETY: C strings that live during the calls; no other attach or detach runs.
     let is_probed = unsafe {
         let exists = sys::rte_eth_dev_get_port_by_name(c_name.as_ptr(), &mut id) == 0;
@@ -110,11 +135,14 @@ pub(super) fn attach(devargs: &str, frame_size: usize) -> Result<Attached> {
         !exists
     };
     attached.push(name.clone());
+    let mut sockets = before.as_ref().map_or_else(Vec::new, |_| packet_sockets());
+    sockets.retain(|fd| before.as_ref().is_some_and(|before| !before.contains(fd)));
     Ok(Attached {
         id,
         name,
         buffer_min,
         kept,
+        sockets,
         is_probed,
     })
 }
