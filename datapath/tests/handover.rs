@@ -65,7 +65,7 @@ fn numbers(frames: &[Vec<u8>]) -> Vec<u32> {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        (1..50usize).prop_map(Step::Arrive),
+        (1..40usize).prop_map(Step::Arrive),
         (0..WORKERS).prop_map(Step::Poll),
         (0..WORKERS).prop_map(Step::Poll),
         (0..WORKERS).prop_map(Step::Move),
@@ -73,8 +73,9 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn order_holds_wherever_queues_go(steps in proptest::collection::vec(step(), 1..200)) {
+    fn order_holds_wherever_queues_go(steps in proptest::collection::vec(step(), 1..100)) {
         let (mut sim, _, [input, output]) = bed(2);
         let mut sent = 0;
         for step in steps {
