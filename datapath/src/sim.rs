@@ -401,9 +401,9 @@ impl Sim {
     pub fn is_moving(&self) -> bool {
         !self.moving.is_empty()
     }
-    /// Lets one worker do what there is to do once, and hands over what it gave back. Returns how many frames it handled.
-    pub fn poll_worker(&mut self, worker: usize) -> usize {
-        let handled = self.workers[worker].worker.poll(self.now);
+    /// Lets one worker do what there is to do once, and hands over what it gave back.
+    pub fn poll_worker(&mut self, worker: usize) {
+        self.workers[worker].worker.poll(self.now);
         for Moving { port, rx } in std::mem::take(&mut self.moving) {
             match rx.try_recv() {
                 Ok(rx) => {
@@ -417,7 +417,6 @@ impl Sim {
                 Err(TryRecvError::Disconnected) => {}
             }
         }
-        handled
     }
     /// Adds a rule; its id is new.
     pub fn add_rule(&mut self, bridge: BridgeId, mut rule: Rule) -> RuleId {

@@ -84,15 +84,15 @@ proptest! {
                     sim.send(input, &frame(sent), Offload::default());
                     sent += 1;
                 },
-                Step::Poll(worker) => drop(sim.poll_worker(worker)),
+                Step::Poll(worker) => sim.poll_worker(worker),
                 Step::Move(to) => sim.move_queue(input, to),
             }
         }
         // Enough for what has arrived, and for the last move.
         for _ in 0..2 + sent as usize / 32 {
-            (0..WORKERS).for_each(|worker| drop(sim.poll_worker(worker)));
+            (0..WORKERS).for_each(|worker| sim.poll_worker(worker));
         }
-        (0..WORKERS).for_each(|worker| drop(sim.poll_worker(worker)));
+        (0..WORKERS).for_each(|worker| sim.poll_worker(worker));
         prop_assert!(!sim.is_moving());
         prop_assert_eq!(numbers(&sim.take(output)), (0..sent).collect::<Vec<_>>());
         sim.stop();
@@ -118,7 +118,7 @@ fn a_queue_waits_for_its_packets_that_wait_for_a_neighbour_but_not_for_ever() {
     sim.send(input, &frame(0), Offload::default());
     sim.poll(&mut ());
     assert_eq!(sim.outstanding(), 1, "the frame waits");
-    let all = |sim: &mut Sim| (0..WORKERS).for_each(|worker| drop(sim.poll_worker(worker)));
+    let all = |sim: &mut Sim| (0..WORKERS).for_each(|worker| sim.poll_worker(worker));
     sim.move_queue(input, 1);
     all(&mut sim);
     sim.now = sim.now + Time::millis(19);
@@ -137,7 +137,7 @@ fn a_port_that_goes_takes_its_queue_along() {
     let worker = input.0 as usize % WORKERS;
     sim.move_queue(input, (worker + 1) % WORKERS);
     sim.close_port(input);
-    (0..WORKERS).for_each(|worker| drop(sim.poll_worker(worker)));
+    (0..WORKERS).for_each(|worker| sim.poll_worker(worker));
     sim.stop();
     assert_eq!(sim.outstanding(), 0);
 }
