@@ -6,6 +6,7 @@ use datapath::edge::{Frame, HEADROOM, Offload, Pool, PortState, Rx, Tx};
 use datapath::forward::worker::{Team, Worker};
 use datapath::fragment::Secret;
 use datapath::model::event::{COMMANDS, Command, EVENTS, Event};
+use datapath::model::id::{BridgeId, PortId};
 use datapath::model::stats::Stats;
 use datapath::model::tunnel::{Exit, Route, TunnelConfig};
 use datapath::time::Time;
@@ -165,12 +166,20 @@ impl Tx<BenchFrame> for Sink {
 /// See the file's description.
 pub struct Rig {
     switch: Switch,
+    bridge: BridgeId,
+    port_2: PortId,
     worker: Worker<BenchPool>,
     _commands: rtrb::Producer<Command<BenchFrame>>,
     _events: rtrb::Consumer<Event>,
     now: Time,
     sent: Arc<Mutex<u64>>,
     out: Vec<Output>,
+}
+
+/// An address that port 2 knows of. The first one is that of the rows' frames.
+pub fn behind_port_2(n: u32) -> [u8; 6] {
+    let [a, b, c, d] = n.to_be_bytes();
+    [2, 0, a, b, c, d ^ 2]
 }
 
 /// Where a tunnel's packets come from, and go to.
@@ -205,6 +214,7 @@ impl Rig {
         let now = Time::secs(1000);
         let settings = BridgeSettings {
             has_controllers: true,
+            mac_table_size: 65_536,
             ..Default::default()
         };
         let mut out = Vec::new();
@@ -251,12 +261,14 @@ impl Rig {
         let (pool, reader) = (BenchPool(buffers.clone()), switch.publisher().reader());
         let worker = Worker::new(reader, counters, pool, events_in, commands_out, team);
         let frames: Arc<[Vec<u8>]> = frames.into();
+        let mut port_2 = PortId(0);
         for number in 1..=2 {
             let mut settings = PortSettings::new(&format!("p{number}"), PortType::Device);
             settings.number_request = Some(number);
             let place = bridges[number as usize - 1];
             let added = switch.add_port(now, place, settings, &mut out);
             let (port, _) = added.expect("valid");
+            port_2 = port;
             let state = PortState {
                 link_up: true,
                 admin_up: true,
@@ -296,6 +308,8 @@ impl Rig {
         }
         let mut rig = Rig {
             switch,
+            bridge,
+            port_2,
             worker,
             _commands: commands,
             _events: events,
@@ -318,7 +332,8 @@ impl Rig {
             }
         }
     }
-    /// A line as `ofctl` takes them, behind `group`, `meter`, `phy` (a flow for the underlay's bridge) or nothing.
+    /// A line as `ofctl` takes them, behind `group`, `meter`, `phy` (a flow for the underlay's bridge) or nothing; `learn N`:
+    /// so many addresses are behind port 2, as [`behind_port_2`] says.
     pub fn configure(&mut self, lines: impl IntoIterator<Item = String>) {
         let ports = PortMap::default();
         for line in lines {
@@ -326,6 +341,10 @@ impl Rig {
                 Some(rest) => (UNDERLAY, rest),
                 None => (CONN, line.as_str()),
             };
+            if let Some(count) = line.strip_prefix("learn ") {
+                self.learn(count.parse().expect("a number"));
+                continue;
+            }
             let body = match line.split_once(' ') {
                 Some(("group", rest)) => {
                     let group = read_group_mod(rest, Some(GroupCommand::Add), &ports);
@@ -350,6 +369,14 @@ impl Rig {
     #[inline(never)]
     pub fn warm(&mut self, polls: usize) {
         self.turn(polls);
+    }
+    fn learn(&mut self, count: u32) {
+        let snapshot = self.switch.publisher().current();
+        let bridge = snapshot.bridge(self.bridge).expect("it is published");
+        for n in 0..count {
+            let mac = MacAddr(behind_port_2(n));
+            bridge.config.macs.learn(mac, 0, self.port_2, self.now);
+        }
     }
     /// Forwards for so many polls; the frames that left. `bench/instructions` counts what happens in here.
     #[inline(never)]

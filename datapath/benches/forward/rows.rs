@@ -1,6 +1,8 @@
 //! The rows of the micro bench: a switch's rules, and the frames that it forwards. `datapath/tests/alloc.rs` forwards them as well, to
 //! count what memory they take. A row is added here, and nowhere else.
 
+use super::rig::behind_port_2;
+
 /// See the file's description.
 pub struct Row {
     /// What it is asked for by.
@@ -29,6 +31,18 @@ pub fn udp(n: u32) -> Vec<u8> {
     frame[36..38].copy_from_slice(&((53 + n / 60_000) as u16).to_be_bytes());
     frame[38..40].copy_from_slice(&26u16.to_be_bytes());
     frame
+}
+
+/// The same, each between a pair of hosts of its own.
+fn hosts(count: u32) -> Vec<Vec<u8>> {
+    let frame = |n: u32| {
+        let mut frame = udp(n);
+        frame[..6].copy_from_slice(&behind_port_2(n));
+        frame[6] = 6;
+        frame[8..12].copy_from_slice(&n.to_be_bytes());
+        frame
+    };
+    (0..count).map(frame).collect()
 }
 
 fn prefixes() -> Vec<String> {
@@ -137,5 +151,15 @@ pub const ROWS: &[Row] = &[
             )
         },
         frames: || flows(1000),
+    },
+    Row {
+        name: "normal",
+        rules: || lines("learn 1\nactions=NORMAL"),
+        frames: || flows(1000),
+    },
+    Row {
+        name: "normal-10k",
+        rules: || lines("learn 10000\nactions=NORMAL"),
+        frames: || hosts(10_000),
     },
 ];

@@ -11,7 +11,7 @@ use crate::time::Time;
 use flow::extract::{Depth, Layout};
 use ofp::key::{FRAG_ANY, FRAG_LATER, Key, word};
 use ofp::message::port_config;
-use ofp::types::PortNo;
+use ofp::types::{PortNo, TableId};
 use packet::{Wire as _, bpdu, ethernet};
 
 /// Values of [`crate::model::snapshot::BridgeConfig::frag`].
@@ -143,9 +143,12 @@ pub(super) fn credit_all(
     now: Time,
 ) {
     for visit in visits {
-        let matched = if visit.rule.is_some() { packets } else { 0 };
-        let table = table_index(bridge, visit.table);
-        stats.tables.add_from(table, 0, [packets, matched]);
+        // A group's visit is no lookup.
+        if visit.table != TableId::ALL {
+            let matched = if visit.rule.is_some() { packets } else { 0 };
+            let table = table_index(bridge, visit.table);
+            stats.tables.add_from(table, 0, [packets, matched]);
+        }
         if let Some(rule) = visit.rule {
             stats.credit(rule, packets, bytes, now);
         }

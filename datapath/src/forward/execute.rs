@@ -5,7 +5,7 @@ use super::continuation::Continuation;
 use super::glance::Glances;
 use super::learn::Teacher;
 use super::mail::Mailbox;
-use super::normal::Ways;
+use super::normal::{Memo, Ways};
 use super::packet_type;
 use super::prepared::Prepared;
 use super::program::{Overlay, Step};
@@ -162,6 +162,8 @@ pub(super) struct Executor<P: Pool> {
     pub teacher: Teacher,
     /// What the last packets did to their meter.
     pub metered: Share,
+    /// NORMAL's last decisions.
+    pub memo: Memo,
     /// NORMAL's ways through egress tables, by the step's and the port.
     pub egress: FxHashMap<(u64, PortId), Arc<Continuation>>,
     /// The ways of packets without an Ethernet header, by the port that received them and their ether type.
@@ -208,6 +210,7 @@ impl<P: Pool> Executor<P> {
             parts: Vec::with_capacity(FRAGMENTS_MAX),
             teacher: Teacher::default(),
             metered: Share::default(),
+            memo: Memo::default(),
             egress: FxHashMap::default(),
             arrivals: FxHashMap::default(),
         }
@@ -338,19 +341,13 @@ impl<P: Pool> Executor<P> {
                     at.layout = layout;
                 }
                 Step::Select(select) => {
-                    let after = next + select.len;
-                    let Some(branch) = self.take_branch(cx, at, select, &frame, o) else {
-                        next = after;
-                        continue;
-                    };
-                    let part = &steps[next + branch.first..][..branch.len];
-                    next = after;
+                    let branches = &steps[next..next + select.len];
+                    next += select.len;
                     if next == steps.len() {
-                        return match part {
-                            [] => self.drop(frame, branch.drop, o),
-                            part => self.run(cx, at, part, frame, o),
-                        };
+                        return self.select(cx, at, select, branches, frame, o);
                     }
+                    let branch = self.take_branch(cx, at, select, &frame, o);
+                    let part = branch.map_or(&[][..], |branch| branch.part(branches));
                     let layout = at.layout;
                     if !part.is_empty()
                         && let Some(copy) = self.copy(&frame, o)

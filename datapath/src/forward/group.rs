@@ -151,7 +151,7 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
             let (first, first_visit) = (self.program.steps.len(), self.program.visits.len());
             (self.program.drop, self.program.bpdu) = (DropReason::Action, bpdu);
             self.bucket(group.id, bucket, Scope::Branch)?;
-            select.branches.push(Branch {
+            select.add(Branch {
                 first: first - at - 1,
                 len: self.program.steps.len() - first,
                 visits: self.program.visits.drain(first_visit..).collect(),

@@ -2,6 +2,7 @@
 //! when a program is kept, for frames whose headers are where those of its first packet were; others run the steps.
 
 use super::execute::{Context, Executor, Place};
+use super::normal::Ways;
 use super::program::{Anchor, Cover, Program, Step, Write};
 use super::rewrite::{ADDRESSES, checksum_offset, shift_layout};
 use super::trace::Observer;
@@ -402,16 +403,34 @@ impl<P: Pool> Executor<P> {
                 Outcome::Unfit => {}
             }
         }
-        if let [
-            Step::Output {
-                port,
-                tunnel,
-                max_size,
-                ..
-            },
-        ] = steps
-        {
-            return self.emit(cx, at, *port, tunnel, *max_size, frame, o);
+        match steps {
+            [
+                Step::Output {
+                    port,
+                    tunnel,
+                    max_size,
+                    ..
+                },
+            ] => return self.emit(cx, at, *port, tunnel, *max_size, frame, o),
+            [Step::Select(select), branches @ ..] if branches.len() == select.len => {
+                at.layout = layout;
+                return self.select(cx, at, select, branches, frame, o);
+            }
+            [
+                Step::Normal {
+                    in_port,
+                    reserved,
+                    tunnel,
+                    then,
+                },
+            ] => {
+                let (from, egress) = ((*in_port, *reserved), then.as_deref());
+                let ways = Ways { tunnel, egress };
+                at.layout = layout;
+                self.normal(cx, at, from, ways, frame, true, o);
+                return;
+            }
+            _ => {}
         }
         at.layout = layout;
         self.run(cx, at, steps, frame, o);

@@ -7,13 +7,13 @@
 
 use super::enter::credit_all;
 use super::execute::{self, Context, Executor};
-use super::program::Visit;
+use super::program::{Step, Visit};
 use super::trace::Observer;
 use crate::edge::{Frame, Pool};
 use crate::model::DropReason;
 use crate::model::group::{BucketView, GroupView};
 use crate::model::plan::VLAN_LIMIT;
-use flow::extract::{self, Depth};
+use flow::extract::{self, Depth, PlainWords};
 use ofp::field::Field;
 use ofp::key::{Key, Place, WORDS, WordSet, word};
 use ofp::message::SelectionMethod;
@@ -25,8 +25,8 @@ use std::fmt;
 pub struct Select {
     /// The group, its parameter, and what is hashed that is not the packet's.
     basis: u64,
-    /// What is hashed of the packet: key words with their masks.
-    words: Box<[(u8, u64)]>,
+    /// What is hashed of the packet: key words with their masks. `None`: its [`Flow`].
+    words: Option<Box<[(u8, u64)]>>,
     extract: extract::Plan,
     /// At least two; the live ones.
     pub branches: Vec<Branch>,
@@ -36,6 +36,8 @@ pub struct Select {
     pub number: usize,
     /// Bytes that the steps before have added to the packet.
     pub grown: isize,
+    /// Whether all branches have the same weight.
+    is_even: bool,
 }
 
 /// What happens to a packet in a bucket.
@@ -59,17 +61,62 @@ pub struct Branch {
 
 /// What is hashed unless the group says something else: addresses, VLAN id, types and ports, so that also flows that
 /// differ in their MAC addresses alone are spread.
-const FLOW: [(u8, u64); 9] = [
-    (word::ETH_DST as u8, u64::MAX),
-    (word::ETH_SRC as u8, 0xffff_ffff_ffff_1fff),
-    (word::IPV4 as u8, u64::MAX),
-    (word::IPV6_SRC as u8, u64::MAX),
-    (word::IPV6_SRC as u8 + 1, u64::MAX),
-    (word::IPV6_DST as u8, u64::MAX),
-    (word::IPV6_DST as u8 + 1, u64::MAX),
-    (word::IP as u8, 0xff << 56),
-    (word::L4 as u8, 0xffff_ffff << 32),
-];
+struct Flow {
+    /// `ETH_DST`, `ETH_SRC`, `IPV4`, `IP`, `L4`.
+    words: PlainWords,
+    /// `IPV6_SRC` and `IPV6_DST`.
+    ipv6: [u64; 4],
+}
+
+impl Flow {
+    /// The words that it is of.
+    const WORDS: [usize; 9] = [
+        word::ETH_DST,
+        word::ETH_SRC,
+        word::IPV4,
+        word::IP,
+        word::L4,
+        word::IPV6_SRC,
+        word::IPV6_SRC + 1,
+        word::IPV6_DST,
+        word::IPV6_DST + 1,
+    ];
+
+    fn of(key: &Key) -> Flow {
+        let [a, b, c, d, e, ipv6 @ ..] = Flow::WORDS.map(|at| key.0[at]);
+        Flow {
+            words: [a, b, c, d, e],
+            ipv6,
+        }
+    }
+    /// Two words for each multiplication: half of the cycles that one by one takes.
+    #[inline(always)]
+    fn hash(&self, basis: u64) -> u64 {
+        // Any numbers will do: digits of pi.
+        const SALTS: [u64; 8] = [
+            0x243f_6a88_85a3_08d3,
+            0x1319_8a2e_0370_7344,
+            0xa409_3822_299f_31d0,
+            0x082e_fa98_ec4e_6c89,
+            0x4528_21e6_38d0_1377,
+            0xbe54_66cf_34e9_0c6c,
+            0xc0ac_29b7_c97c_50dd,
+            0x3f84_d5b5_b547_0917,
+        ];
+        let both = |at: usize, a: u64, b: u64| {
+            let product = u128::from(a ^ SALTS[at]) * u128::from(b ^ SALTS[at + 1]);
+            (product >> 64) as u64 ^ product as u64
+        };
+        let [dst, src, ipv4, ip, l4] = self.words;
+        let link = both(0, dst, src & 0xffff_ffff_ffff_1fff);
+        let network = both(2, ipv4, l4 & 0xffff_ffff << 32 | ip >> 56);
+        let hash = basis ^ link.wrapping_add(network.rotate_left(32));
+        match self.ipv6 {
+            [0, 0, 0, 0] => hash,
+            [a, b, c, d] => hash.wrapping_add(both(4, a, b) ^ both(6, c, d).rotate_left(32)),
+        }
+    }
+}
 
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -99,7 +146,9 @@ impl Select {
             group.selection.parameter,
         );
         let mut words = Vec::new();
-        if group.selection.method == SelectionMethod::Hash {
+        let is_flow =
+            group.selection.method != SelectionMethod::Hash || group.selection.fields.is_empty();
+        if !is_flow {
             for (field, mask) in &group.selection.fields {
                 let Some(place) = place(*field) else {
                     continue;
@@ -111,45 +160,74 @@ impl Select {
                 });
             }
         }
-        if group.selection.method != SelectionMethod::Hash || group.selection.fields.is_empty() {
-            words.extend(FLOW);
-        }
         let mut set = WordSet::EMPTY;
-        words
-            .iter()
-            .for_each(|(index, _)| set.insert((*index).into()));
+        match is_flow {
+            true => Flow::WORDS.iter().for_each(|index| set.insert(*index)),
+            false => words
+                .iter()
+                .for_each(|(index, _)| set.insert((*index).into())),
+        }
         Select {
             basis,
-            words: words.into(),
+            words: (!is_flow).then(|| words.into()),
             extract: extract::Plan::new(set, Depth::None).with_max_tags(VLAN_LIMIT),
             branches: Vec::new(),
             len: 0,
             number: 0,
             grown,
+            is_even: true,
         }
     }
-    /// Which branch a frame takes. `key` is overwritten.
-    fn choose<F: Frame>(&self, frame: &F, key: &mut Key) -> Option<&Branch> {
+    /// Adds a branch.
+    pub fn add(&mut self, branch: Branch) {
+        let first = self.branches.first();
+        self.is_even &= first.is_none_or(|first| first.weight == branch.weight);
+        self.branches.push(branch);
+    }
+    /// What a packet's choice depends on. `key` may be overwritten.
+    #[inline]
+    fn hash<F: Frame>(&self, frame: &F, key: &mut Key) -> u64 {
+        if self.words.is_none()
+            && let Some(words) = extract::plain(frame.head(), frame.size(), true)
+        {
+            let ipv6 = [0; 4];
+            return Flow { words, ipv6 }.hash(self.basis);
+        }
+        self.hash_any(frame, key)
+    }
+    #[inline(never)]
+    fn hash_any<F: Frame>(&self, frame: &F, key: &mut Key) -> u64 {
         let layout = extract::extract(frame.head(), frame.size(), &self.extract, key);
         if layout.frag != 0 {
             // Later fragments have no ports, and all of a packet's fragments take the same way.
             key.0[word::L4] = 0;
         }
-        let fields = self.words.iter();
-        let hash = fields.fold(self.basis, |hash, (index, mask)| {
-            add(hash, key.0[usize::from(*index)] & mask)
-        });
-        let draws = self
-            .branches
-            .iter()
-            .map(|branch| (branch.bucket, branch.weight));
+        match &self.words {
+            None => Flow::of(key).hash(self.basis),
+            Some(words) => words.iter().fold(self.basis, |hash, (index, mask)| {
+                add(hash, key.0[usize::from(*index)] & mask)
+            }),
+        }
+    }
+    /// Which branch a frame takes. `key` may be overwritten.
+    #[inline]
+    fn choose<F: Frame>(&self, frame: &F, key: &mut Key) -> Option<&Branch> {
+        let hash = self.hash(frame, key);
+        let branches = self.branches.iter();
+        if self.is_even {
+            // Of equal weights the largest draw wins, whatever its logarithm is.
+            return branches
+                .rev()
+                .max_by_key(|branch| draw(hash, branch.bucket) | 1);
+        }
+        let draws = branches.map(|branch| (branch.bucket, branch.weight));
         self.branches.get(winner(hash, draws)?)
     }
     /// Bytes of memory that it takes.
     pub fn memory(&self) -> usize {
         let visits: usize = self.branches.iter().map(|branch| branch.visits.len()).sum();
         size_of::<Select>()
-            + size_of_val(&*self.words)
+            + self.words.as_deref().map_or(0, size_of_val)
             + size_of_val(self.branches.as_slice())
             + visits * size_of::<Visit>()
             + self
@@ -180,6 +258,13 @@ impl fmt::Display for Method<'_> {
 }
 
 impl Branch {
+    /// Its steps, of those of all branches.
+    #[inline]
+    pub fn part<'s>(&self, steps: &'s [Step]) -> &'s [Step] {
+        steps
+            .get(self.first..self.first + self.len)
+            .unwrap_or_default()
+    }
     /// That of a bucket, still without steps.
     pub fn new(bucket: &BucketView) -> Branch {
         Branch {
@@ -194,6 +279,12 @@ impl Branch {
     }
 }
 
+/// What a number draws with a hash.
+#[inline]
+fn draw(hash: u64, number: u32) -> u64 {
+    add(hash, u64::from(number).wrapping_mul(MULTIPLIER))
+}
+
 /// The index of the one that wins a hash, of numbers with weights; those of weight 0 never do.
 pub(super) fn winner(hash: u64, draws: impl Iterator<Item = (u32, u16)>) -> Option<usize> {
     // An exponential draw is the logarithm of an even one, divided by the rate: cost / weight, the least wins.
@@ -203,7 +294,7 @@ pub(super) fn winner(hash: u64, draws: impl Iterator<Item = (u32, u16)>) -> Opti
         if weight == 0 {
             continue;
         }
-        let cost = surprise(add(hash, u64::from(number).wrapping_mul(MULTIPLIER)));
+        let cost = surprise(draw(hash, number));
         if best.is_none_or(|(least, of, _)| cost * of < least * weight) {
             best = Some((cost, weight, index));
         }
@@ -246,8 +337,36 @@ const LOGARITHMS: [u64; 257] = {
 };
 
 impl<P: Pool> Executor<P> {
+    /// Chooses for a frame, of which nothing else becomes. `steps` are those of all branches.
+    #[inline]
+    pub(super) fn select<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        at: &mut execute::Place<'_>,
+        select: &Select,
+        steps: &[Step],
+        frame: P::Frame,
+        o: &mut O,
+    ) {
+        let branch = self.take_branch(cx, at, select, &frame, o);
+        let Some((drop, part)) = branch.map(|branch| (branch.drop, branch.part(steps))) else {
+            return self.trash.push(frame);
+        };
+        match part {
+            [] => self.drop(frame, drop, o),
+            [
+                Step::Output {
+                    port,
+                    tunnel,
+                    max_size,
+                    ..
+                },
+            ] => self.emit(cx, at, *port, tunnel, *max_size, frame, o),
+            part => self.run(cx, at, part, frame, o),
+        }
+    }
     /// Chooses for a frame, and credits what is on its way.
-    #[inline(never)]
+    #[inline]
     pub(super) fn take_branch<'p, O: Observer>(
         &mut self,
         cx: Context<'_>,
@@ -313,7 +432,53 @@ mod tests {
         }
     }
 
+    /// Also flows that differ in little, and by any of what is hashed.
+    #[test]
+    fn flows_are_spread() {
+        for at in 0..9 {
+            for shift in [0, 16, 32, 40] {
+                let mut counts = [0u32; 8];
+                for n in 0..8000u64 {
+                    let mut words = [0; 9];
+                    words[at] = n << shift;
+                    // What is not hashed of these words.
+                    match at {
+                        1 if shift == 0 => words[1] = n % 4096 + ((n / 4096) << 16),
+                        3 => words[3] = n << 56,
+                        4 => words[4] = n << (32 + shift / 3),
+                        _ => {}
+                    }
+                    let [a, b, c, d, e, ipv6 @ ..] = words;
+                    let hash = Flow {
+                        words: [a, b, c, d, e],
+                        ipv6,
+                    }
+                    .hash(7);
+                    let weights = (0..8).map(|bucket| (bucket, 3));
+                    counts[winner(hash, weights).expect("weights")] += 1;
+                }
+                // 256 protocols take a bucket all together.
+                let most = if at == 3 { 2000 } else { 1200 };
+                let is_right = |count: &u32| (800..most).contains(count);
+                assert!(
+                    at == 3 || counts.iter().all(is_right),
+                    "{at} {shift} {counts:?}"
+                );
+                assert!(counts.iter().all(|count| *count > 400), "{at} {counts:?}");
+            }
+        }
+    }
+
     proptest! {
+        /// A short way to the winner among equals.
+        #[test]
+        fn of_equals_the_largest_draw_wins(hash: u64, len in 1..20u32, weight in 1..9u16) {
+            let winner = winner(hash, (0..len).map(|number| (number, weight))).expect("weights");
+            let draws: Vec<u64> = (0..len).map(|number| draw(hash, number) | 1).collect();
+            // The logarithm has 32 bits behind the point.
+            let best = draws.iter().max().expect("some");
+            prop_assert!(best - draws[winner] <= best >> 31);
+        }
         #[test]
         fn a_bucket_that_goes_moves_its_own_flows_only(
             weights in prop::collection::vec(1..100u16, 2..10), gone in 0..10usize, hash: u64,

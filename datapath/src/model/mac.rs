@@ -2,7 +2,7 @@
 //!
 //! Why atomics and not the snapshot: the reply to a flooded frame may come microseconds later, on
 //! another worker, and has to find what was learnt. An entry is two words, the key (VLAN and MAC) and
-//! the value (port and time of last use), in sets of eight. A reader reads key, value, key: if the
+//! the value (port and time of last use), in sets of eight: two lines, of which the second is for full sets. A reader reads key, value, key: if the
 //! entry was replaced in between it sees that and takes it as unknown. A full set loses its oldest
 //! entry; in a full table, an empty set takes the place of the next set's. An address scan can only recycle entries; the table's size is fixed.
 
@@ -15,28 +15,46 @@ const WAYS: usize = 8;
 const USED: u64 = 1 << 63;
 
 #[derive(Default)]
+struct Way {
+    key: AtomicU64,
+    value: AtomicU64,
+}
+
+/// Four ways are one line.
+#[derive(Default)]
+#[repr(align(64))]
 struct Set {
-    keys: [AtomicU64; WAYS],
-    values: [AtomicU64; WAYS],
+    ways: [Way; WAYS],
 }
 
 impl Set {
-    /// The way that was used the longest time ago, and its key.
-    fn oldest(&self) -> Option<(usize, u64)> {
-        let ways = (0..WAYS).map(|way| (way, self.keys[way].load(Relaxed)));
-        ways.filter(|(_, key)| key & USED != 0)
-            .min_by_key(|(way, _)| self.values[*way].load(Relaxed) as u32)
+    /// The way that holds a key.
+    #[inline]
+    fn find(&self, key: u64) -> Option<&Way> {
+        self.ways.iter().find(|way| way.key.load(Acquire) == key)
     }
+    /// The way that was used the longest time ago, and its key.
+    fn oldest(&self) -> Option<(&Way, u64)> {
+        let ways = self.ways.iter().map(|way| (way, way.key.load(Relaxed)));
+        ways.filter(|(_, key)| key & USED != 0)
+            .min_by_key(|(way, _)| way.value.load(Relaxed) as u32)
+    }
+}
+
+impl Way {
     /// Puts an entry in the place of the one with the key `old`, if that is still there.
-    fn replace(&self, way: usize, old: u64, key: u64, value: u64) -> bool {
-        let slot = &self.keys[way];
+    fn replace(&self, old: u64, key: u64, value: u64) -> bool {
         // 1 is nobody's key: what is written in between is not found.
-        if slot.compare_exchange(old, 1, AcqRel, Relaxed).is_err() {
+        if self.key.compare_exchange(old, 1, AcqRel, Relaxed).is_err() {
             return false;
         }
-        self.values[way].store(value, Release);
-        slot.store(key, Release);
+        self.value.store(value, Release);
+        self.key.store(key, Release);
         true
+    }
+    /// Removes the entry with this key, if it is still there.
+    fn remove(&self, key: u64) -> bool {
+        self.key.compare_exchange(key, 0, AcqRel, Relaxed).is_ok()
     }
 }
 
@@ -45,6 +63,8 @@ pub struct MacTable {
     sets: Box<[Set]>,
     len: AtomicU32,
     limit: u32,
+    /// Counts what makes an answer another one.
+    changes: AtomicU64,
     /// Moves of an address to another port, entries lost to others, and learnt entries.
     pub moved: AtomicU64,
     /// Entries that were replaced while still in use.
@@ -82,6 +102,7 @@ impl MacTable {
             sets: (0..sets).map(|_| Set::default()).collect(),
             len: AtomicU32::new(0),
             limit,
+            changes: AtomicU64::new(0),
             moved: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
             learned: AtomicU64::new(0),
@@ -97,38 +118,38 @@ impl MacTable {
         let hash = (key ^ key >> 29).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         (hash >> 32) as usize & (self.sets.len() - 1)
     }
+    /// Changes when an entry is made, moved or removed: until then an answer, and what was learnt, stay true. Ask before.
+    #[inline]
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Acquire)
+    }
+    fn changed(&self) {
+        self.changes.fetch_add(1, Release);
+    }
     /// The port behind which an address is.
     #[inline]
     pub fn lookup(&self, mac: MacAddr, vlan: u16) -> Option<PortId> {
         let key = key_of(mac, vlan);
-        let set = self.set_of(key);
-        for way in 0..WAYS {
-            if set.keys[way].load(Acquire) == key {
-                let value = set.values[way].load(Acquire);
-                return (set.keys[way].load(Acquire) == key)
-                    .then_some(PortId((value >> 32) as u32));
-            }
-        }
-        None
+        let way = self.set_of(key).find(key)?;
+        let value = way.value.load(Acquire);
+        (way.key.load(Acquire) == key).then_some(PortId((value >> 32) as u32))
     }
     /// Notes that an address was seen behind a port. Writes only if the port or the second changed.
     #[inline]
     pub fn learn(&self, mac: MacAddr, vlan: u16, port: PortId, now: Time) {
         let key = key_of(mac, vlan);
         let set = self.set_of(key);
-        for way in 0..WAYS {
-            if set.keys[way].load(Acquire) == key {
-                let (old, new) = (set.values[way].load(Relaxed), value_of(port, now));
-                if old != new {
-                    if old >> 32 != new >> 32 {
-                        self.moved.fetch_add(1, Relaxed);
-                    }
-                    set.values[way].store(new, Release);
-                }
-                return;
+        let Some(way) = set.find(key) else {
+            return self.insert(set, key, value_of(port, now));
+        };
+        let (old, new) = (way.value.load(Relaxed), value_of(port, now));
+        if old != new {
+            way.value.store(new, Release);
+            if old >> 32 != new >> 32 {
+                self.moved.fetch_add(1, Relaxed);
+                self.changed();
             }
         }
-        self.insert(set, key, value_of(port, now));
     }
     #[cold]
     fn insert(&self, set: &Set, key: u64, value: u64) {
@@ -136,27 +157,22 @@ impl MacTable {
         if self.len.load(Relaxed) >= self.limit && set.oldest().is_none() {
             self.make_room(key);
         }
-        if self.len.load(Relaxed) < self.limit {
-            for way in 0..WAYS {
-                if set.replace(way, 0, key, value) {
-                    self.len.fetch_add(1, Relaxed);
-                    return;
-                }
-            }
-        }
-        if let Some((way, old)) = set.oldest()
-            && set.replace(way, old, key, value)
+        let has_room = self.len.load(Relaxed) < self.limit;
+        if has_room && set.ways.iter().any(|way| way.replace(0, key, value)) {
+            self.len.fetch_add(1, Relaxed);
+        } else if let Some((way, old)) = set.oldest()
+            && way.replace(old, key, value)
         {
             self.evicted.fetch_add(1, Relaxed);
         }
+        self.changed();
     }
     /// Removes the oldest entry of the first set behind a key's own that has one.
     fn make_room(&self, key: u64) {
         let own = self.index_of(key);
         let mut others = self.sets[own + 1..].iter().chain(&self.sets[..own]);
-        let found = others.find_map(|set| set.oldest().map(|(way, old)| (&set.keys[way], old)));
-        if let Some((slot, old)) = found
-            && slot.compare_exchange(old, 0, AcqRel, Relaxed).is_ok()
+        if let Some((way, old)) = others.find_map(Set::oldest)
+            && way.remove(old)
         {
             self.len.fetch_sub(1, Relaxed);
             self.evicted.fetch_add(1, Relaxed);
@@ -164,26 +180,20 @@ impl MacTable {
     }
     /// Removes the entries for which `stale` says so (aging, a port that went away, a flush).
     pub fn expire(&self, stale: impl Fn(&MacEntry) -> bool) {
-        for set in &self.sets {
-            for way in 0..WAYS {
-                let key = set.keys[way].load(Acquire);
-                if key & USED != 0
-                    && stale(&entry(key, set.values[way].load(Acquire)))
-                    && set.keys[way]
-                        .compare_exchange(key, 0, AcqRel, Relaxed)
-                        .is_ok()
-                {
-                    self.len.fetch_sub(1, Relaxed);
-                }
+        for way in self.sets.iter().flat_map(|set| &set.ways) {
+            let key = way.key.load(Acquire);
+            if key & USED != 0 && stale(&entry(key, way.value.load(Acquire))) && way.remove(key) {
+                self.len.fetch_sub(1, Relaxed);
+                self.changed();
             }
         }
     }
     /// All entries, in no order.
     pub fn entries(&self) -> Vec<MacEntry> {
-        let ways = self.sets.iter().flat_map(|s| s.keys.iter().zip(&s.values));
-        ways.map(|(k, v)| (k.load(Acquire), v.load(Acquire)))
-            .filter(|(k, _)| k & USED != 0)
-            .map(|(k, v)| entry(k, v))
+        let ways = self.sets.iter().flat_map(|set| &set.ways);
+        ways.map(|way| (way.key.load(Acquire), way.value.load(Acquire)))
+            .filter(|(key, _)| key & USED != 0)
+            .map(|(key, value)| entry(key, value))
             .collect()
     }
     /// Number of entries.
