@@ -1,4 +1,4 @@
-/* Load and its latency: sends frames of 8,000 flows by one device at a given rate, receives them by another, and prints as
+/* Load and its latency: sends frames of 8,000 flows by one device at given rates, receives them by another, and prints as
  * JSON how long they took. Made by latency.py; no part of the switch, so that it is of DPDK's own language.
  *
  * Each frame carries the time stamp counter of its sending. While the generator itself does not run (its core has other
@@ -110,13 +110,15 @@ static void transmit(struct counts *counts, struct rte_mempool *pool, unsigned l
     counts->refused += len - done;
 }
 
-/* `rate` frames a second for so many seconds, after one more that is not measured; 0: as many as there is room for. */
-static void run(struct rte_mempool *pool, unsigned rings, double rate, double seconds)
+/* `rate` frames a second for so many seconds, after one more that is not measured; 0: as many as there is room for. Returns
+ * how many came back in a second. */
+static double run(struct rte_mempool *pool, unsigned rings, double rate, double seconds)
 {
     uint64_t hz = rte_get_tsc_hz(), began = rte_rdtsc(), measured_from = began + hz, last = began, resumed = 0;
     uint64_t end = measured_from + (uint64_t)(seconds * hz), pause = hz / 1000000000.0 * PAUSE_NS;
     double per_tick = rate / hz, due = 0;
     struct counts counts = {0}, before = {0};
+    memset(histogram, 0, sizeof histogram);
     for (uint64_t now = began; now < end; now = rte_rdtsc()) {
         if (now >= measured_from && !before.sent)
             before = counts;
@@ -139,13 +141,14 @@ static void run(struct rte_mempool *pool, unsigned rings, double rate, double se
            (counts.sent - before.sent) / seconds, counts.refused - before.refused, counts.received / seconds,
            (double)counts.left_out / (counts.left_out + counts.measured + 1), counts.skipped,
            percentile(counts.measured, 0.5), percentile(counts.measured, 0.99), percentile(counts.measured, 0.999));
+    return counts.received / seconds;
 }
 
 int main(int argc, char **argv)
 {
     int used = rte_eal_init(argc, argv);
-    if (used < 0 || argc - used != 4 || rte_eth_dev_count_avail() != 2)
-        rte_exit(1, "wanted: EAL options with two devices -- RINGS RATE SECONDS\n");
+    if (used < 0 || argc - used < 4 || rte_eth_dev_count_avail() != 2)
+        rte_exit(1, "wanted: EAL options with two devices -- RINGS SECONDS RATE|half...\n");
     struct rte_mempool *pool = rte_pktmbuf_pool_create("probe", 32767, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
     if (!pool)
         rte_exit(1, "no memory\n");
@@ -157,6 +160,11 @@ int main(int argc, char **argv)
             rte_exit(1, "no link\n");
         rte_delay_us_sleep(50000);
     }
-    run(pool, atoi(argv[used + 1]), atof(argv[used + 2]), atof(argv[used + 3]));
+    double seconds = atof(argv[used + 2]), most = 0;
+    for (int at = used + 3; at < argc; at++) {
+        double rate = strcmp(argv[at], "half") ? atof(argv[at]) : most / 2;
+        double received = run(pool, atoi(argv[used + 1]), rate, seconds);
+        most = most ? most : received;
+    }
     return 0;
 }
