@@ -250,6 +250,37 @@ fn forward_takes_no_lock_logs_nothing_and_never_panics() {
     );
 }
 
+/// What forwarding calls outside `forward`. Not `model/stats.rs`, where control registers workers under a lock that workers never take, and
+/// not `dpdk/src/ethdev.rs`, where workers that share a transmit queue, as there are more of them than queues, take turns.
+const BELOW_FORWARD: &[&str] = &[
+    "datapath/src/edge.rs",
+    "datapath/src/fragment/",
+    "datapath/src/model/",
+    "datapath/src/tunnel/",
+    "lib/dpdk/src/finish.rs",
+    "lib/dpdk/src/host_socket.rs",
+    "lib/dpdk/src/landing.rs",
+    "lib/dpdk/src/mbuf.rs",
+    "lib/dpdk/src/packet_socket.rs",
+    "lib/dpdk/src/tap.rs",
+    "lib/flow/src/extract.rs",
+    "lib/packet/src/",
+];
+
+#[test]
+fn what_forward_calls_takes_no_lock_and_logs_nothing() {
+    let slow = ["Mutex", "RwLock", "tracing::", "println!", "log::"];
+    let mut files = Vec::new();
+    for place in BELOW_FORWARD {
+        let found = below(place, "rs");
+        assert!(!found.is_empty(), "{place} is gone: say where it went");
+        files.extend(found);
+    }
+    files.retain(|file| file.path != "datapath/src/model/stats.rs" && !file.is_test());
+    let offences: Vec<_> = files.iter().flat_map(|file| file.find(&slow)).collect();
+    none("A packet waits for no lock and no log:", &offences);
+}
+
 #[test]
 fn unsafe_code_stays_in_its_places() {
     let mut offences = Vec::new();
