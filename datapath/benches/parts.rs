@@ -135,7 +135,7 @@ fn query<'a>((key, row, hash): &'a Packed, bridge: BridgeId, snapshot: &'a Snaps
         hash: *hash,
         bridge,
         view: snapshot.bridge(bridge).expect("was added"),
-        version: snapshot.version,
+        snapshot,
         key: Some(key),
     }
 }

@@ -1,7 +1,7 @@
 //! The exact-match cache of one worker: from what a bridge's rules look at in a packet, to its program.
 //!
-//! What: a set-associative table of fixed size. Half of the hash per way, eight in half a line; beside it the masked key
-//! words, and a line with all that most packets need of their program.
+//! What: a set-associative table of fixed size. Two bytes of the hash per way, which are compared at once; beside it the masked key
+//! words, and half a line with all that is to be known of most programs; a program itself is kept only of the others.
 //! Validity: an entry is good while its bridge's plan, settings and ports are as they were, and what changed in the
 //! tables that its program visited is about other packets. It is checked once per published version, when it is used.
 //! Why it cannot hurt: a packet that is not in it is walked through the tables by this worker itself. Programs
@@ -11,7 +11,7 @@ use super::program::{Program, Step, Visit};
 use crate::model::id::{PortId, RuleId};
 use crate::model::plan::{INGRESS, ROW};
 use crate::model::stats::{bridge_of, table_index};
-use crate::model::{BridgeId, BridgeView};
+use crate::model::{BridgeId, BridgeView, Snapshot};
 use flow::extract::PlainWords;
 use ofp::key::{Key, WORDS};
 use ofp::types::TableId;
@@ -42,8 +42,8 @@ pub struct Query<'a> {
     pub bridge: BridgeId,
     /// The bridge.
     pub view: &'a BridgeView,
-    /// The published version.
-    pub version: u64,
+    /// What was published last.
+    pub snapshot: &'a Snapshot,
     /// The packet's key, if it is known: without, what was found for an older version is not found.
     pub key: Option<&'a Key>,
 }
@@ -60,12 +60,6 @@ pub fn context(bridge: BridgeId, continuation: u64, view: &BridgeView) -> u64 {
 
 /// Says that a context's row is one of [`PlainRow`]. Beside a bridge's number, of which there are fewer.
 const PLAIN: u64 = 1 << 62;
-
-/// Whether a row that begins with this line is one of [`PlainRow`].
-#[inline]
-pub fn is_plain(first: &Line) -> bool {
-    first.0[0] >> 62 == PLAIN >> 62
-}
 
 /// Odd numbers without a pattern.
 const KEYS: [u64; ROW] = [
@@ -95,7 +89,7 @@ fn hash_of(Line([a, b, c, d, e, f, g, h]): &Line) -> u64 {
     one ^ two.rotate_left(11) ^ three.rotate_left(23) ^ four.rotate_left(37)
 }
 
-/// The hash of a row from those of its lines: its low half says the set, its high half the tag, which is never 0.
+/// The hash of a row from those of its lines: its low half says the set, its upper end the tag, which is never 0.
 #[inline(always)]
 fn settle(hash: u64) -> u64 {
     let hash = hash.wrapping_mul(KEYS[0]);
@@ -123,28 +117,31 @@ pub fn pack(context: u64, plan: &[(u8, u64)], words: &[u64; WORDS], row: &mut [L
 pub struct PlainRow {
     context: u64,
     in_port: u64,
+    /// Of these two.
+    hash: u64,
     masks: PlainWords,
 }
 
 impl PlainRow {
     /// For packets with this context, see [`context`], and this word of the ingress port.
     pub fn new(context: u64, in_port: u64, view: &BridgeView) -> PlainRow {
+        let (context, in_port) = (context | PLAIN, in_port & INGRESS.1);
         PlainRow {
-            context: context | PLAIN,
-            in_port: in_port & INGRESS.1,
+            context,
+            in_port,
+            hash: fold(context ^ KEYS[4], in_port ^ KEYS[5]),
             masks: view.plan.plain,
         }
     }
     /// As [`pack`] for a packet of these words. A row of its own shape, always one line: without a look at what is where.
     #[inline(always)]
-    pub fn pack(&self, words: &PlainWords, line: &mut Line) -> u64 {
-        let [a, b, c, d, e] = words;
-        let [ma, mb, mc, md, me] = &self.masks;
-        let PlainRow {
-            context, in_port, ..
-        } = *self;
-        *line = Line([context, in_port, a & ma, b & mb, c & mc, e & me, d & md, 0]);
-        settle(hash_of(line))
+    pub fn pack(&self, [a, b, c, d]: &PlainWords, line: &mut Line) -> u64 {
+        let [ka, kb, kc, kd, ..] = KEYS;
+        let [ma, mb, mc, md] = &self.masks;
+        let (a, b, c, d) = (a & ma, b & mb, c & mc, d & md);
+        *line = Line([self.context, self.in_port, a, b, c, d, 0, 0]);
+        let (one, two) = (fold(a ^ ka, b ^ kb), fold(c ^ kc, d ^ kd));
+        settle(self.hash ^ one ^ two.rotate_left(11))
     }
 }
 
@@ -159,15 +156,11 @@ fn is_same(ours: &[Line], theirs: &[Line]) -> bool {
 /// The same for one line: all words, and one jump.
 #[inline(always)]
 fn is_same_line(Line(ours): &Line, Line(theirs): &Line) -> bool {
-    let mut differ = 0;
-    for (a, b) in ours.iter().zip(theirs) {
-        differ |= a ^ b;
-    }
-    differ == 0
+    (0..ROW).fold(0, |differ, word| differ | ours[word] ^ theirs[word]) == 0
 }
 
-/// The port, the table's counters and the rule of a program that is what most are: one rule of one table outputs the packet as
-/// it is.
+/// The port, the table's counters and the rule of a program that is what most are: one rule of one table, looked up with the key
+/// that the packet arrived with, outputs the packet as it is.
 fn output_of(bridge: BridgeId, program: &Program) -> Option<(PortId, usize, RuleId)> {
     let (
         [
@@ -182,15 +175,22 @@ fn output_of(bridge: BridgeId, program: &Program) -> Option<(PortId, usize, Rule
             Visit {
                 table,
                 rule: Some(rule),
+                looked_up: Some(others),
                 ..
             },
         ],
-    ) = (program.steps.as_slice(), program.visits.as_slice())
+        [],
+    ) = (
+        program.steps.as_slice(),
+        program.visits.as_slice(),
+        program.watched.as_slice(),
+    )
     else {
         return None;
     };
-    let is_plain = tunnel.is_empty() && program.spare == 0 && program.bpdu == bpdu::Kind::None;
-    is_plain.then_some((*port, table_index(bridge, *table), *rule))
+    let is_whole = tunnel.is_empty() && program.spare == 0 && program.bpdu == bpdu::Kind::None;
+    let is_lookup = *table != TableId::ALL && others.is_empty();
+    (is_whole && is_lookup).then_some((*port, table_index(bridge, *table), *rule))
 }
 
 /// Says that a program is not one output. No port has this number.
@@ -200,11 +200,12 @@ pub const NO_PORT: u32 = u32::MAX;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(align(32))]
 pub struct Head {
-    /// Of the bridge's ports and settings.
-    generation: u64,
     /// The published version that it was last found valid for.
     checked: u64,
-    /// The program is one rule of one table that outputs the packet as it is by this port, or it is something else: [`NO_PORT`].
+    /// Its last change.
+    generation: u64,
+    /// The program is one rule of one table that outputs the packet as it is by this port, and is not kept; or it is something
+    /// else: [`NO_PORT`].
     pub port: u32,
     /// The counters of the table that is looked up, or of one of the bridge's.
     pub table: u32,
@@ -213,9 +214,18 @@ pub struct Head {
 }
 
 impl Head {
+    /// Whether the table still says the same to a packet with this key.
+    #[inline(never)]
+    fn is_true(&self, view: &BridgeView, key: &Key) -> bool {
+        let table = view.tables.get(self.table as usize % 256);
+        table.is_some_and(|table| {
+            let is_about = |index: u8| key.0[usize::from(index)];
+            table.generation <= self.generation || !table.recent.is_about(self.generation, is_about)
+        })
+    }
     const NONE: Head = Head {
-        generation: 0,
         checked: 0,
+        generation: 0,
         port: NO_PORT,
         table: 0,
         rule: RuleId(0),
@@ -230,8 +240,8 @@ impl Head {
         };
         let (port, table, rule) = output_of(query.bridge, program).unwrap_or_else(other);
         Head {
-            generation: query.view.generation,
-            checked: query.version,
+            checked: query.snapshot.version,
+            generation: query.snapshot.generation(),
             port: port.0,
             table: table as u32,
             rule,
@@ -241,7 +251,7 @@ impl Head {
 
 /// See the file's description.
 pub struct Cache {
-    /// The upper halves of the hashes; 0 is an empty way.
+    /// The upper ends of the hashes; 0 is an empty way.
     tags: Box<[Tags]>,
     heads: Box<[Head]>,
     programs: Box<[Program]>,
@@ -257,10 +267,37 @@ pub struct Cache {
     pub cleared: u64,
 }
 
-/// One set's.
+/// One set's, eight times two bytes. Way 0 is at the bottom of the second word, way 1 of the first one, and so on in turns.
 #[derive(Clone, Copy, Default)]
-#[repr(align(32))]
-struct Tags([u32; WAYS]);
+#[repr(align(16))]
+struct Tags([u64; 2]);
+
+impl Tags {
+    const fn place(way: usize) -> (usize, usize) {
+        (1 - way % 2, way / 2 * 16)
+    }
+    fn get(&self, way: usize) -> u16 {
+        let (word, shift) = Self::place(way);
+        (self.0[word] >> shift) as u16
+    }
+    fn set(&mut self, way: usize, tag: u16) {
+        let (word, shift) = Self::place(way);
+        let word = &mut self.0[word];
+        *word = *word & !(0xffff << shift) | u64::from(tag) << shift;
+    }
+    /// The ways with this tag, a byte each; a way above one of these may be there too.
+    #[inline(always)]
+    fn ways(&self, tag: u16) -> u64 {
+        const ONES: u64 = 0x0001_0001_0001_0001;
+        // The top bit of each part that is zero: without a jump, and without a register for each way (14 instructions instead
+        // of 38).
+        let equal = |word: u64| {
+            let differ = word ^ (u64::from(tag) * ONES);
+            differ.wrapping_sub(ONES) & !differ & ONES << 15
+        };
+        equal(self.0[0]) | equal(self.0[1]) >> 8
+    }
+}
 
 impl Cache {
     /// An empty cache of at least this many entries; of so many, if they are fewer than a set has. With 0 nothing that is
@@ -297,15 +334,14 @@ impl Cache {
         hash as usize & (self.tags.len() - 1)
     }
     #[inline]
-    fn tag_of(hash: u64) -> u32 {
-        (hash >> 32) as u32
+    fn tag_of(hash: u64) -> u16 {
+        (hash >> 48) as u16
     }
     /// The ways that may hold it, a byte each. Ask for all packets of a burst, then [`Cache::find_in`]: the memory that
     /// they need is waited for only once.
     #[inline(always)]
     pub fn ways(&self, hash: u64) -> u64 {
-        let (Tags(tags), tag) = (&self.tags[self.set_of(hash)], Self::tag_of(hash));
-        u64::from_le_bytes(tags.map(|other| u8::from(other == tag)))
+        self.tags[self.set_of(hash)].ways(Self::tag_of(hash))
     }
     /// The entry of a packet, if there is one and it is still true.
     #[inline]
@@ -324,68 +360,71 @@ impl Cache {
                 continue;
             }
             let head = &mut self.heads[index];
-            if head.checked != query.version {
-                let key = query.key?;
-                let program = &mut self.programs[index];
-                if head.generation != query.view.generation || !renew_all(program, query.view, key)
-                {
-                    self.tags[set].0[way] = 0;
+            if head.checked != query.snapshot.version {
+                let (key, view) = (query.key?, query.view);
+                let is_true = view.generation <= head.generation
+                    && match head.port {
+                        NO_PORT => renew_all(&mut self.programs[index], view, key),
+                        _ => head.is_true(view, key),
+                    };
+                if !is_true {
+                    self.tags[set].set(way, 0);
                     return None;
                 }
-                head.checked = query.version;
+                head.checked = query.snapshot.version;
+                head.generation = query.snapshot.generation();
             }
             return Some(index);
         }
         None
     }
-    /// The same for a row of one line, if the entry was checked for this version.
+    /// The same for the row of a plain packet, if the entry was checked for this version.
     #[inline(always)]
-    pub fn find_line(
-        &self,
-        line: &Line,
-        hash: u64,
-        mut ways: u64,
-        version: u64,
-    ) -> Option<(usize, &Head)> {
+    pub fn find_plain(&self, row: &Line, hash: u64, mut ways: u64, version: u64) -> Option<usize> {
         let set = self.set_of(hash);
         while ways != 0 {
             let way = ways.trailing_zeros() as usize / 8;
             ways &= ways - 1;
             let index = set * WAYS + way;
-            let (row, head) = (self.rows.get(index * self.stride)?, self.heads.get(index)?);
-            if is_same_line(line, row) {
-                return (head.checked == version).then_some((index, head));
+            let (other, head) = (self.rows.get(index * self.stride)?, self.heads.get(index)?);
+            if is_same_line(row, other) {
+                return (head.checked == version).then_some(index);
             }
         }
         None
     }
-    /// Keeps a program; `program` gets an old one's memory in exchange.
+    /// Keeps a program; `program` gets an old one's memory in exchange, unless its head says it all.
     pub fn insert(&mut self, query: &Query<'_>, program: &mut Program) -> usize {
-        self.memory += program.memory();
-        if self.memory > MAX_MEMORY {
-            self.cleared += 1;
-            self.tags.fill(Tags::default());
-            self.programs.fill_with(Program::default);
-            self.memory = program.memory();
+        let head = Head::new(query, program);
+        if head.port == NO_PORT {
+            self.memory += program.memory();
+            if self.memory > MAX_MEMORY {
+                self.cleared += 1;
+                self.tags.fill(Tags::default());
+                self.programs.fill_with(Program::default);
+                self.memory = program.memory();
+            }
         }
         let (set, wanted) = (self.set_of(query.hash), Self::tag_of(query.hash));
-        let stale = |tag: &u32| *tag == 0 || *tag == wanted;
-        let ways = &mut self.tags[set].0[..self.room];
-        let way = ways.iter().position(stale).unwrap_or_else(|| {
+        let tags = &mut self.tags[set];
+        let stale = |way: &usize| tags.get(*way) == 0 || tags.get(*way) == wanted;
+        let way = (0..self.room).find(stale).unwrap_or_else(|| {
             self.next_victim = (self.next_victim + 1) % self.room.max(1);
             self.next_victim
         });
-        if let Some(tag) = ways.get_mut(way) {
-            *tag = wanted;
+        if way < self.room {
+            tags.set(way, wanted);
         }
         let index = set * WAYS + way;
         self.rows[index * self.stride..][..query.row.len()].copy_from_slice(query.row);
-        self.heads[index] = Head::new(query, program);
-        self.memory -= self.programs[index].memory();
-        std::mem::swap(&mut self.programs[index], program);
+        self.heads[index] = head;
+        if head.port == NO_PORT {
+            self.memory -= self.programs[index].memory();
+            std::mem::swap(&mut self.programs[index], program);
+        }
         index
     }
-    /// The bridge and the program of an entry that `find` or `insert` named, until the next `insert`.
+    /// The bridge and the program of an entry that `find` or `insert` named, until the next `insert`; if its head does not say it all.
     #[inline]
     pub fn entry(&self, index: usize) -> (BridgeId, &Program) {
         (bridge_of(self.heads[index].table), &self.programs[index])
@@ -453,7 +492,7 @@ mod tests {
                 row: &row,
                 bridge: id,
                 view,
-                version: 1,
+                snapshot: &snapshot,
                 key: Some(&key),
             };
             let index = cache.insert(&query, &mut program);

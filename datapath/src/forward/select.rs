@@ -13,7 +13,7 @@ use crate::edge::{Frame, Pool};
 use crate::model::DropReason;
 use crate::model::group::{BucketView, GroupView};
 use crate::model::plan::VLAN_LIMIT;
-use flow::extract::{self, Depth, PlainWords};
+use flow::extract::{self, Depth};
 use ofp::field::Field;
 use ofp::key::{Key, Place, WORDS, WordSet, word};
 use ofp::message::SelectionMethod;
@@ -63,7 +63,7 @@ pub struct Branch {
 /// differ in their MAC addresses alone are spread.
 struct Flow {
     /// `ETH_DST`, `ETH_SRC`, `IPV4`, `IP`, `L4`.
-    words: PlainWords,
+    words: [u64; 5],
     /// `IPV6_SRC` and `IPV6_DST`.
     ipv6: [u64; 4],
 }
@@ -190,7 +190,7 @@ impl Select {
         if self.words.is_none()
             && let Some(words) = extract::plain(frame.head(), frame.size(), true)
         {
-            let ipv6 = [0; 4];
+            let (words, ipv6) = (extract::key_words(&words), [0; 4]);
             return Flow { words, ipv6 }.hash(self.basis);
         }
         self.hash_any(frame, key)

@@ -5,7 +5,7 @@ mod burst;
 mod fresh;
 mod inject;
 
-use super::cache::{self, Cache, ENTRIES, Line, Query};
+use super::cache::{self, Cache, ENTRIES, Line, NO_PORT, Query};
 use super::continuation::Continuation;
 use super::enter::{
     FRAG_NORMAL, FRAG_REASSEMBLE, RUNT, begin, credit, execute, hide_ports, is_blind, refuse,
@@ -131,9 +131,9 @@ struct Core<P: Pool> {
     /// Continuations that are being handled, while they make further ones.
     going_on: Vec<Item<P::Frame>>,
     key: Box<Key>,
-    /// What the rules look at in each packet of the batch: [`Cache::stride`] lines for each.
+    /// What the rules look at in each packet of the batch that is not plain: [`Cache::stride`] lines for each.
     rows: Vec<Line>,
-    seen: Seen,
+    seen: Box<[Seen; BURST]>,
     run: Run,
 }
 
@@ -195,7 +195,7 @@ impl<P: Pool> Worker<P> {
                 going_on: Vec::new(),
                 key: Box::default(),
                 rows: Vec::new(),
-                seen: Seen::default(),
+                seen: Box::new([Seen::default(); BURST]),
                 run: Run::default(),
             },
             packet_outs: [0; 2],
@@ -509,28 +509,31 @@ impl<P: Pool> Core<P> {
             row,
             bridge: id,
             view,
-            version: cx.snapshot.version,
+            snapshot: cx.snapshot,
             key: Some(&self.key),
         };
         let Some(entry) = self.cache.find(&query) else {
             return false;
         };
-        let (_, program) = self.cache.entry(entry);
-        let [
-            Step::Output {
-                port,
-                tunnel,
-                max_size: u32::MAX,
-                ..
+        let nothing = &Overlay::NOTHING;
+        let (port, tunnel) = match (self.cache.head(entry).port, self.cache.entry(entry)) {
+            (NO_PORT, (_, program)) => match program.steps.as_slice() {
+                [
+                    Step::Output {
+                        port,
+                        tunnel,
+                        max_size: u32::MAX,
+                        ..
+                    },
+                ] => (*port, tunnel),
+                _ => return false,
             },
-        ] = program.steps.as_slice()
-        else {
-            return false;
+            (port, _) => (PortId(port), nothing),
         };
         let packets = self.frames.len() as u64;
         let (executor, frames) = (&mut self.executor, &mut self.frames);
         let mut opened = None;
-        let is_done = match cx.snapshot.port(*port).map(|port| (port, &port.kind)) {
+        let is_done = match cx.snapshot.port(port).map(|port| (port, &port.kind)) {
             Some((port, PortKind::Tunnel(to)))
                 if !has_words && (tunnel.is_empty() || view.config.tlvs.is_none()) =>
             {
@@ -540,15 +543,15 @@ impl<P: Pool> Core<P> {
                 opened = executor.open_all(cx, port, frames);
                 opened.is_some()
             }
-            _ => executor.transmit_all(cx, *port, frames, bytes),
+            _ => executor.transmit_all(cx, port, frames, bytes),
         };
         if !is_done {
             return false;
         }
-        let stats = &self.executor.stats;
-        credit(stats, id, program, packets, bytes, cx.now);
-        let hits = &stats.worker[2];
-        hits.store(hits.load(Relaxed) + packets, Relaxed);
+        let (run, now) = (&mut self.run, cx.now);
+        (run.entry, run.packets, run.bytes) = (entry, packets, bytes);
+        run.hits += packets;
+        self.settle_run(now);
         if let Some(opened) = opened {
             self.surfaced(cx, &opened);
         }

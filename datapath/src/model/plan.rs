@@ -56,7 +56,7 @@ impl Default for Plan {
             extract: extract::Plan::new(WordSet::EMPTY, Depth::None).with_max_tags(VLAN_LIMIT),
             arrival: Box::new([INGRESS]),
             row: row(&[INGRESS]),
-            plain: [0; extract::PLAIN.len()],
+            plain: [0; 4],
             generation: 0,
         }
     }
@@ -104,7 +104,7 @@ impl Plan {
             .chain(others.map(|index| (index as u8, self.masks[index])))
             .collect();
         self.row = row(&self.arrival);
-        self.plain = extract::PLAIN.map(|word| self.masks[word]);
+        self.plain = extract::plain_words(&self.masks);
     }
     /// A rule was removed; `generation` is that of this change.
     pub fn remove(&mut self, rule: &Rule, generation: u64) {

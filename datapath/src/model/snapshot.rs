@@ -243,6 +243,11 @@ impl Snapshot {
     pub fn port_by_number(&self, bridge: BridgeId, number: PortNo) -> Option<&Arc<PortView>> {
         self.port(*self.bridge(bridge)?.ports.get(&number)?)
     }
+    /// Its last change. Whatever has a smaller number, or the same one, was there then.
+    #[inline]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
     fn next_generation(&mut self) -> u64 {
         self.generation += 1;
         self.generation

@@ -23,7 +23,7 @@ pub const MAX_RULES: usize = 1024 * CHUNK;
 /// Most bridges.
 pub const MAX_BRIDGES: usize = 4096;
 
-type Chunk<const N: usize> = OnceLock<Box<[[AtomicU64; N]]>>;
+type Chunk<const N: usize> = OnceLock<Box<[[AtomicU64; N]; CHUNK]>>;
 
 /// A growing array of `N` counters per entry; grown by the reader, written by one worker.
 pub struct Slab<const N: usize> {
@@ -41,9 +41,9 @@ impl<const N: usize> Slab<N> {
     /// Makes sure that the entry exists. Control calls it before a worker can see the index.
     pub fn reserve(&self, index: usize) {
         self.chunks[index / CHUNK].get_or_init(|| {
-            (0..CHUNK)
-                .map(|_| std::array::from_fn(|_| AtomicU64::new(0)))
-                .collect()
+            let entry = |_| std::array::from_fn(|_| AtomicU64::new(0));
+            let entries: Box<[[AtomicU64; N]]> = (0..CHUNK).map(entry).collect();
+            entries.try_into().expect("as many as were made")
         });
     }
     /// The entry, if it was reserved.

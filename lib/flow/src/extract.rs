@@ -101,11 +101,42 @@ pub struct Layout {
     pub frag: u8,
 }
 
-/// The words of a packet as most are, see [`plain`]; in the order of these numbers.
-pub type PlainWords = [u64; 5];
+/// All that [`plain`] packets differ in, without what is the same in all of them:
+/// eth_dst 48 | ttl 8 | proto 8, eth_src 48 | 0 | tos 8, ipv4 src 32 | dst 32, l4 src 16 | dst 16 | tcp flags 16 | 0.
+pub type PlainWords = [u64; 4];
 
-/// The words that [`plain`] gives, in its order.
-pub const PLAIN: [usize; 5] = [word::ETH_DST, word::ETH_SRC, word::IPV4, word::IP, word::L4];
+/// The bits of the words of a plain packet that correspond to these of a key, or to this mask's.
+pub fn plain_words(key: &[u64; WORDS]) -> PlainWords {
+    let [proto, tos, ttl] = [56, 48, 40].map(|shift| key[word::IP] >> shift & 0xff);
+    [
+        key[word::ETH_DST] & !0xffff | ttl << 8 | proto,
+        key[word::ETH_SRC] & !0xffff | tos,
+        key[word::IPV4],
+        key[word::L4] & !0xffff,
+    ]
+}
+
+/// The words of a key that a plain packet has, as they stand there: `ETH_DST`, `ETH_SRC`, `IPV4`, `IP`, `L4`.
+#[inline(always)]
+pub fn key_words(words: &PlainWords) -> [u64; 5] {
+    let [dst, src, addresses, l4] = *words;
+    let [proto, ttl, tos] = [dst, dst >> 8, src].map(|byte| byte as u8);
+    [
+        dst & !0xffff | u64::from(ethertype::IPV4),
+        src & !0xffff,
+        addresses,
+        ip_word(proto, tos, ttl, 0, 0),
+        l4,
+    ]
+}
+
+/// Writes what the words of a plain packet say to a key whose words from `ETH_DST` on are zero.
+pub fn lay_plain(words: &PlainWords, key: &mut Key) {
+    let places = [word::ETH_DST, word::ETH_SRC, word::IPV4, word::IP, word::L4];
+    for (place, word) in places.into_iter().zip(key_words(words)) {
+        key.0[place] = word;
+    }
+}
 
 /// The layout of a packet that [`plain`] knows.
 pub const PLAIN_LAYOUT: Layout = Layout {
@@ -143,7 +174,10 @@ pub fn plain(head: &[u8], size: usize, with_l4: bool) -> Option<PlainWords> {
     {
         return None;
     }
-    let (ttl, protocol) = (bytes[L3 + 8], bytes[L3 + 9]);
+    let (protocol, ttl_protocol) = (
+        bytes[L3 + 9],
+        u16::from_be_bytes([bytes[L3 + 8], bytes[L3 + 9]]),
+    );
     let ports = at(L4) >> 32 << 32;
     let l4 = match protocol {
         _ if !with_l4 => 0,
@@ -160,10 +194,9 @@ pub fn plain(head: &[u8], size: usize, with_l4: bool) -> Option<PlainWords> {
         _ => return None,
     };
     Some([
-        first & !0xffff | u64::from(ethertype::IPV4),
-        second & !0xffff,
+        first & !0xffff | u64::from(ttl_protocol),
+        second & !0xffff | types & 0xff,
         at(L3 + 12),
-        ip_word(protocol, types as u8, ttl, 0, 0),
         l4,
     ])
 }
@@ -670,10 +703,10 @@ mod tests {
                 let depth = if with_l4 { Depth::L4 } else { Depth::L3 };
                 let layout = extract(&frame, size, &Plan::new(WordSet::EMPTY, depth), &mut key);
                 prop_assert_eq!(layout, PLAIN_LAYOUT);
-                for (index, word) in PLAIN.into_iter().zip(words) {
-                    prop_assert_eq!(std::mem::take(&mut key.0[index]), word);
-                }
-                prop_assert_eq!(key, Key::default());
+                let mut laid = Key::default();
+                lay_plain(&words, &mut laid);
+                prop_assert_eq!(&key, &laid);
+                prop_assert_eq!(plain_words(&key.0), words);
             } else {
                 // It is not only to be true, but for usual packets, too.
                 let is_usual = !tcp && frame.len() == 62 && frame[..42] == hex(

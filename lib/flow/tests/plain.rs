@@ -1,7 +1,7 @@
 //! `extract::plain` says what `extract` says, or nothing: for every frame that differs from a plain one in one byte, cut to every
 //! length, and for noise.
 
-use flow::extract::{Depth, PLAIN, PLAIN_LAYOUT, Plan, extract, plain};
+use flow::extract::{Depth, PLAIN_LAYOUT, Plan, extract, lay_plain, plain};
 use ofp::key::{Key, WordSet};
 use packet::ipproto;
 use proptest::{collection::vec, prelude::*};
@@ -27,9 +27,7 @@ fn agrees(head: &[u8], size: usize, with_l4: bool) -> Result<bool, String> {
     let depth = if with_l4 { Depth::L4 } else { Depth::L3 };
     let layout = extract(head, size, &Plan::new(WordSet::EMPTY, depth), &mut key);
     let mut wanted = Key::default();
-    for (index, word) in PLAIN.into_iter().zip(words) {
-        wanted.0[index] = word;
-    }
+    lay_plain(&words, &mut wanted);
     match (layout, &key) == (PLAIN_LAYOUT, &wanted) {
         true => Ok(true),
         false => Err(format!(

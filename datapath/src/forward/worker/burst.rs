@@ -2,7 +2,7 @@
 //! In passes, so that the memory that all of them need is waited for at once.
 
 use super::*;
-use crate::forward::cache::{NO_PORT, PlainRow, is_plain};
+use crate::forward::cache::PlainRow;
 use crate::forward::enter::in_port_word;
 use ofp::key::word;
 
@@ -14,14 +14,28 @@ pub(super) const NO_ENTRY: u32 = u32::MAX;
 /// How packets are parsed whose programs are not cached.
 pub(super) const WHOLE: extract::Plan = extract::Plan::FULL.with_max_tags(VLAN_LIMIT);
 
-/// What is known of the packets of a burst before their turn comes.
-#[derive(Default)]
+/// What is known of a packet of a burst before its turn comes.
+#[derive(Clone, Copy, Default)]
 pub(super) struct Seen {
-    pub layouts: [Layout; BURST],
-    pub hashes: [u64; BURST],
-    pub entries: [u32; BURST],
+    /// What the rules look at, if it is plain.
+    pub line: Line,
+    pub hash: u64,
+    pub layout: Layout,
+    pub entry: u32,
     /// Bytes of a plain packet that a port received; 0: it is another one.
-    pub sizes: [u32; BURST],
+    pub size: u32,
+    pub is_plain: bool,
+}
+
+impl Seen {
+    /// The packet's row, which stands at the beginning of `rows` if it is not plain.
+    #[inline(always)]
+    fn row<'r>(&'r self, rows: &'r [Line], view: &BridgeView) -> &'r [Line] {
+        match self.is_plain {
+            true => std::slice::from_ref(&self.line),
+            false => &rows[..lines_of(view)],
+        }
+    }
 }
 
 /// Where a packet comes in: bridge, port, its tunnel words, and how deep it is.
@@ -70,15 +84,6 @@ pub(super) struct Brought<'a> {
     pub in_port: PortNo,
     pub words: u32,
     pub then: Option<&'a Continuation>,
-}
-
-/// The row of one packet of a burst.
-fn row_of<'r>(rows: &'r [Line], index: usize, stride: usize, view: &BridgeView) -> &'r [Line] {
-    let row = &rows[index * stride..];
-    match is_plain(&row[0]) {
-        true => &row[..1],
-        false => &row[..lines_of(view)],
-    }
 }
 
 /// Fills the key of a packet.
@@ -139,7 +144,7 @@ impl<P: Pool> Core<P> {
     /// Counts what is not yet counted of a burst that ends.
     pub(super) fn settle_run(&mut self, now: Time) {
         self.credit_run(now);
-        self.credit_table();
+        credit_lookups(&mut self.run, &self.executor.stats);
         let hits = &self.executor.stats.worker[2];
         let new = std::mem::take(&mut self.run.hits);
         hits.store(hits.load(Relaxed) + new, Relaxed);
@@ -161,7 +166,8 @@ impl<P: Pool> Core<P> {
                 continue;
             };
             let frame = &item.frame;
-            let (hash, layout) = (&mut self.seen.hashes[index], &mut self.seen.layouts[index]);
+            let seen = &mut self.seen[index];
+            seen.is_plain = false;
             let row = &mut self.rows[index * stride..][..lines_of(there.view)];
             if item.resume.is_none() && !O::EXPLAINS {
                 let has_words = item.words != NO_WORDS && !there.is_flat;
@@ -170,7 +176,7 @@ impl<P: Pool> Core<P> {
                     // before its program is looked for.
                     let came = (item.bridge, item.in_port);
                     if before == Some(came) {
-                        (*hash, *layout) = (AS_BEFORE, Layout::default());
+                        (seen.hash, seen.layout) = (AS_BEFORE, Layout::default());
                         continue;
                     }
                     before = (frame.head().len() >= RUNT).then_some(came);
@@ -182,8 +188,9 @@ impl<P: Pool> Core<P> {
                     {
                         let in_port = in_port_word(item.in_port);
                         let plain = PlainRow::new(there.context, in_port, there.view);
-                        *hash = plain.pack(&words, &mut row[0]);
-                        *layout = extract::PLAIN_LAYOUT;
+                        seen.hash = plain.pack(&words, &mut seen.line);
+                        seen.layout = extract::PLAIN_LAYOUT;
+                        seen.is_plain = true;
                         continue;
                     }
                 }
@@ -203,38 +210,38 @@ impl<P: Pool> Core<P> {
                 words: item.words,
                 then: item.resume.as_deref(),
             };
-            *layout = fill_key(key, executor, there.view, &plan, came, frame);
-            *hash = cache::pack(context, &there.view.plan.row, &key.0, row);
+            seen.layout = fill_key(key, executor, there.view, &plan, came, frame);
+            seen.hash = cache::pack(context, &there.view.plan.row, &key.0, row);
         }
     }
     /// Finds the entries of all.
     fn seek(&mut self, cx: Context<'_>, batch: &[Item<P::Frame>]) {
         let mut all_ways = [0; BURST];
-        for (ways, &hash) in all_ways.iter_mut().zip(&self.seen.hashes[..batch.len()]) {
-            *ways = match hash {
+        for (ways, seen) in all_ways.iter_mut().zip(&self.seen[..batch.len()]) {
+            *ways = match seen.hash {
                 AS_BEFORE => 0,
                 hash => self.cache.ways(hash),
             };
         }
         let stride = self.cache.stride();
-        for (index, item) in batch.iter().enumerate() {
-            let (hash, ways) = (self.seen.hashes[index], all_ways[index]);
+        for (index, (item, &ways)) in batch.iter().zip(&all_ways).enumerate() {
             let mut entry = NO_ENTRY;
             if ways != 0
                 && let Some(view) = cx.snapshot.bridge(item.bridge)
             {
+                let seen = &self.seen[index];
                 let query = Query {
-                    row: row_of(&self.rows, index, stride, view),
-                    hash,
+                    row: seen.row(&self.rows[index * stride..], view),
+                    hash: seen.hash,
                     bridge: item.bridge,
                     view,
-                    version: cx.snapshot.version,
+                    snapshot: cx.snapshot,
                     key: None,
                 };
                 let found = self.cache.find_in(&query, ways);
                 entry = found.map_or(NO_ENTRY, |entry| entry as u32);
             }
-            self.seen.entries[index] = entry;
+            self.seen[index].entry = entry;
         }
     }
     /// What becomes of a packet.
@@ -255,7 +262,7 @@ impl<P: Pool> Core<P> {
             format_args!("in_port {in_port}, {} bytes", frame.size()),
         );
         self.executor.look_for_bpdu(cx, view, in_port, frame.head());
-        let layout = self.seen.layouts[index];
+        let layout = self.seen[index].layout;
         if let Some(reason) = refuse(cx, view, &in_port, frame.head(), &layout, nesting) {
             return self.executor.drop(frame, reason, o);
         }
@@ -311,7 +318,7 @@ impl<P: Pool> Core<P> {
             in_port,
             words,
             nesting,
-            layout: self.seen.layouts[index],
+            layout: self.seen[index].layout,
         };
         if then.begins() {
             let (layout, head) = (at.layout, frame.head());
@@ -364,12 +371,13 @@ impl<P: Pool> Core<P> {
         let stride = self.cache.stride();
         let plan = Entrance::new(at.bridge, at.view).plan;
         self.fill_key(&plan, at, then, frame);
+        let seen = &self.seen[index];
         let query = Query {
-            row: row_of(&self.rows, index, stride, at.view),
-            hash: self.seen.hashes[index],
+            row: seen.row(&self.rows[index * stride..], at.view),
+            hash: seen.hash,
             bridge: at.bridge,
             view: at.view,
-            version: cx.snapshot.version,
+            snapshot: cx.snapshot,
             key: Some(&self.key),
         };
         if let Some(entry) = self.cache.find(&query) {
@@ -388,9 +396,11 @@ impl<P: Pool> Core<P> {
         let cleared = self.cache.cleared;
         let entry = self.cache.insert(&query, &mut self.scratch);
         // What was found for a later packet may be this one's now.
-        let is_gone = |found: &u32| *found == entry as u32 || self.cache.cleared != cleared;
-        for found in &mut self.seen.entries {
-            *found = if is_gone(found) { NO_ENTRY } else { *found };
+        let all = self.cache.cleared != cleared;
+        for seen in self.seen.iter_mut() {
+            if all || seen.entry == entry as u32 {
+                seen.entry = NO_ENTRY;
+            }
         }
         entry
     }
@@ -405,7 +415,7 @@ impl<P: Pool> Core<P> {
         frame: P::Frame,
         o: &mut O,
     ) {
-        let entry = match (self.seen.hashes[index], self.seen.entries[index]) {
+        let entry = match (self.seen[index].hash, self.seen[index].entry) {
             (AS_BEFORE, _) => {
                 self.run.hits += 1;
                 self.run.entry
@@ -434,15 +444,6 @@ impl<P: Pool> Core<P> {
     #[inline]
     fn credit_run(&mut self, now: Time) {
         credit_entry(&self.cache, &mut self.run, &self.executor.stats, now);
-    }
-    /// Credits the lookups that [`credit_entry`] put aside.
-    #[inline]
-    fn credit_table(&mut self) {
-        let lookups = std::mem::take(&mut self.run.lookups);
-        if lookups > 0 {
-            let tables = &self.executor.stats.tables;
-            tables.add_from(self.run.table as usize, 0, [lookups, lookups]);
-        }
     }
     /// Credits and runs a program that is not cached.
     pub(super) fn run_scratch<O: Observer>(
@@ -477,7 +478,7 @@ fn walk<O: Observer>(
 }
 
 /// Credits the packets of a run that ends.
-#[inline]
+#[inline(always)]
 pub(super) fn credit_entry(cache: &Cache, run: &mut Run, stats: &WorkerStats, now: Time) {
     let (packets, bytes) = (run.packets, run.bytes);
     if packets == 0 {
@@ -486,17 +487,32 @@ pub(super) fn credit_entry(cache: &Cache, run: &mut Run, stats: &WorkerStats, no
     (run.packets, run.bytes) = (0, 0);
     let head = cache.head(run.entry);
     if head.port == NO_PORT {
-        let (bridge, program) = cache.entry(run.entry);
-        return credit(stats, bridge, program, packets, bytes, now);
+        return credit_program(cache, run.entry, stats, (packets, bytes, now));
     }
     stats.credit(head.rule, packets, bytes, now);
     // Next to all packets of a burst are looked up in the same table.
-    if head.table != run.table && run.lookups > 0 {
-        stats
-            .tables
-            .add_from(run.table as usize, 0, [run.lookups; 2]);
-        run.lookups = 0;
+    if head.table != run.table {
+        credit_lookups(run, stats);
+        run.table = head.table;
     }
-    run.table = head.table;
     run.lookups += packets;
+}
+#[inline(never)]
+fn credit_program(
+    cache: &Cache,
+    entry: usize,
+    stats: &WorkerStats,
+    (packets, bytes, now): (u64, u64, Time),
+) {
+    let (bridge, program) = cache.entry(entry);
+    credit(stats, bridge, program, packets, bytes, now);
+}
+/// Credits the lookups that [`credit_entry`] put aside.
+#[inline(never)]
+fn credit_lookups(run: &mut Run, stats: &WorkerStats) {
+    let lookups = std::mem::take(&mut run.lookups);
+    if lookups > 0 {
+        let table = run.table as usize;
+        stats.tables.add_from(table, 0, [lookups, lookups]);
+    }
 }

@@ -4,7 +4,7 @@
 
 use super::burst::{Brought, Came, Entrance, NO_ENTRY, fill_key};
 use super::*;
-use crate::forward::cache::{NO_PORT, PlainRow};
+use crate::forward::cache::PlainRow;
 use crate::forward::enter::in_port_word;
 
 /// Packets between the one that is parsed and the one that is asked for.
@@ -72,62 +72,48 @@ impl<P: Pool> Core<P> {
         let plain = PlainRow::new(there.context, in_port_word(in_port), there.view);
         let stride = cache.stride().max(1);
         frames.iter().take(AHEAD).for_each(Frame::prefetch);
-        let ahead = frames.iter().skip(AHEAD).map(Some);
-        let ahead = ahead.chain(std::iter::repeat(None));
-        let places = (seen.hashes.iter_mut().zip(&mut seen.layouts)).zip(&mut seen.sizes);
-        let packets = frames.iter().zip(ahead).zip(rows.chunks_exact_mut(stride));
-        for (((frame, ahead), row), ((hash, layout), size)) in packets.zip(places) {
-            if let Some(ahead) = ahead {
-                ahead.prefetch();
+        for (index, (frame, seen)) in frames.iter().zip(seen.iter_mut()).enumerate() {
+            if let Some(later) = frames.get(index + AHEAD) {
+                later.prefetch();
             }
-            let [line, ..] = row else {
-                continue;
-            };
-            if !sees_words
-                && let Some(words) = extract::plain(frame.head(), frame.size(), there.needs_l4)
-            {
-                *hash = plain.pack(&words, line);
-                *layout = extract::PLAIN_LAYOUT;
-                *size = frame.size() as u32;
+            let size = frame.size();
+            if !sees_words && let Some(words) = extract::plain(frame.head(), size, there.needs_l4) {
+                seen.hash = plain.pack(&words, &mut seen.line);
+                seen.layout = extract::PLAIN_LAYOUT;
+                (seen.size, seen.is_plain) = (size as u32, true);
             } else {
                 let came = Brought {
                     in_port,
                     words: tunnel,
                     then: None,
                 };
-                *layout = fill_key(key, executor, there.view, &there.plan, came, frame);
-                *hash = cache::pack(there.context, &there.view.plan.row, &key.0, row);
-                *size = 0;
+                let row = &mut rows[index * stride..][..lines_of(there.view)];
+                seen.layout = fill_key(key, executor, there.view, &there.plan, came, frame);
+                seen.hash = cache::pack(there.context, &there.view.plan.row, &key.0, row);
+                (seen.size, seen.is_plain) = (0, false);
             }
         }
         let mut all_ways = [0; BURST];
-        for (ways, &hash) in all_ways.iter_mut().zip(&seen.hashes[..frames.len()]) {
-            *ways = cache.ways(hash);
+        for (ways, seen) in all_ways.iter_mut().zip(&seen[..frames.len()]) {
+            *ways = cache.ways(seen.hash);
         }
-        let places = (seen.hashes.iter().zip(&seen.sizes)).zip(&mut seen.entries);
-        let packets = all_ways[..frames.len()]
-            .iter()
-            .zip(rows.chunks_exact(stride));
-        for ((&ways, row), ((&hash, &size), entry)) in packets.zip(places) {
-            let found = match (row, size) {
-                (row, 0) => {
+        let packets = seen[..frames.len()].iter_mut().zip(&all_ways);
+        for (index, (seen, &ways)) in packets.enumerate() {
+            let found = match seen.is_plain {
+                true => cache.find_plain(&seen.line, seen.hash, ways, cx.snapshot.version),
+                false => {
                     let query = Query {
-                        row: &row[..lines_of(there.view)],
-                        hash,
+                        row: &rows[index * stride..][..lines_of(there.view)],
+                        hash: seen.hash,
                         bridge: there.bridge,
                         view: there.view,
-                        version: cx.snapshot.version,
+                        snapshot: cx.snapshot,
                         key: None,
                     };
                     cache.find_in(&query, ways)
                 }
-                ([line, ..], _) => {
-                    let found = cache.find_line(line, hash, ways, cx.snapshot.version);
-                    found.map(|(entry, _)| entry)
-                }
-                _ => None,
             };
-            *entry = found.map_or(NO_ENTRY, |entry| entry as u32);
+            seen.entry = found.map_or(NO_ENTRY, |entry| entry as u32);
         }
     }
     /// The same where no rule looks at packets: all have the same row.
@@ -142,7 +128,7 @@ impl<P: Pool> Core<P> {
             hash,
             bridge: there.bridge,
             view,
-            version: cx.snapshot.version,
+            snapshot: cx.snapshot,
             key: None,
         };
         let found = self.cache.find(&query);
@@ -152,10 +138,12 @@ impl<P: Pool> Core<P> {
                 self.rows.copy_within(..stride, index * stride);
             }
         }
-        self.seen.hashes[..len].fill(hash);
-        self.seen.layouts[..len].fill(Layout::default());
-        self.seen.entries[..len].fill(entry);
-        self.seen.sizes[..len].fill(0);
+        let all = Seen {
+            hash,
+            entry,
+            ..Seen::default()
+        };
+        self.seen[..len].fill(all);
     }
     /// Sends as many of these packets as leave one after the other by one port, with nothing special about them; returns how
     /// many.
@@ -173,8 +161,13 @@ impl<P: Pool> Core<P> {
             run,
             ..
         } = self;
-        let (entries, sizes) = (&seen.entries[range.clone()], &seen.sizes[range]);
-        let (Some(&first), Some(1..)) = (entries.first(), sizes.first()) else {
+        let all = &seen[range];
+        let Some(&Seen {
+            entry: first,
+            size: 1..,
+            ..
+        }) = all.first()
+        else {
             return 0;
         };
         let Some(port) = cache.get(first).map(|head| head.port) else {
@@ -187,9 +180,9 @@ impl<P: Pool> Core<P> {
             return 0;
         };
         let (mut len, mut bytes) = (0, 0);
-        for (&entry, &size) in entries.iter().zip(sizes) {
+        for &Seen { entry, size, .. } in all {
             // Packets that are not plain have no size.
-            let fits = (1..=largest).contains(&size);
+            let fits = size.wrapping_sub(1) < largest;
             if !fits || cache.get(entry).is_none_or(|head| head.port != port) {
                 break;
             }
