@@ -24,7 +24,10 @@ impl<'s, O: Observer> Walk<'s, '_, O> {
         };
         let group: &'s GroupView = group;
         if O::EXPLAINS {
+            // What is looked at only to tell of it is not what the program depends on, and no loop.
+            let looks = self.program.watched.len();
             self.tell_group(group);
+            self.program.watched.truncate(looks);
         }
         let live: SmallVec<[&'s BucketView; 8]> = match group.kind {
             GroupKind::All => group.buckets.iter().collect(),

@@ -78,7 +78,7 @@ impl Default for Memo {
 impl Memo {
     /// Both addresses, the ether type, and the outer tag if there is one.
     #[inline]
-    fn stations(head: &[u8]) -> Option<[u64; 2]> {
+    pub fn stations(head: &[u8]) -> Option<[u64; 2]> {
         let bytes: &[u8; ethernet::Header::SIZE + vlan::Header::SIZE] = head.first_chunk()?;
         let [a, b] = [0, 8].map(|at: usize| bytes[at..].first_chunk().copied().unwrap_or_default());
         let (a, b) = (u64::from_be_bytes(a), u64::from_be_bytes(b));
@@ -96,7 +96,7 @@ impl Memo {
     }
     /// Where such a frame went. Also makes ready to remember it.
     #[inline]
-    fn recall(
+    pub fn recall(
         &mut self,
         cx: Context<'_>,
         at: &Place<'_>,
@@ -235,7 +235,7 @@ impl<P: Pool> Executor<P> {
         let from = (in_port, reserved);
         let may_recall = is_last && ways.egress.is_none() && !O::EXPLAINS;
         if may_recall && let Some(port) = self.memo.recall(cx, at, from, frame.head()) {
-            self.emit(cx, at, port, ways.tunnel, u32::MAX, frame, o);
+            self.output(cx, at, port, ways.tunnel, u32::MAX, frame, o);
             return None;
         }
         let Some(headers) = headers(frame.head()) else {

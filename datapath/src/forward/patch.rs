@@ -372,49 +372,98 @@ fn fold(value: u64) -> u16 {
     ((sum >> 16) + (sum & 0xffff)) as u16
 }
 
+/// A frame for which a program has begun.
+pub(super) struct Begun<'p, F> {
+    pub frame: F,
+    /// What is left to do.
+    pub steps: &'p [Step],
+    is_patched: bool,
+}
+
 impl<P: Pool> Executor<P> {
     /// Runs a program: what it begins with at once, if that is possible, then what is left of its steps.
-    #[inline(always)]
+    #[inline]
     pub(super) fn run_patched<O: Observer>(
         &mut self,
         cx: Context<'_>,
         at: &mut Place<'_>,
         program: &Program,
-        mut frame: P::Frame,
+        frame: P::Frame,
         o: &mut O,
     ) {
+        if let Some(begun) = self.begin(cx, at, program, frame, o) {
+            self.finish(cx, at, program, begun, o);
+        }
+    }
+    /// What a program begins with: meters, then its patch. `None`: the frame was dropped.
+    #[inline(always)]
+    pub(super) fn begin<'p, O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        at: &Place<'_>,
+        program: &'p Program,
+        mut frame: P::Frame,
+        o: &mut O,
+    ) -> Option<Begun<'p, P::Frame>> {
         let (patch, mut steps) = (&program.patch, program.steps.as_slice());
         while let [Step::Meter { meter, then: None }, rest @ ..] = steps {
-            match self.metered(cx, meter, frame, o) {
-                Some(kept) => frame = kept,
-                None => return,
-            }
+            frame = self.metered(cx, meter, frame, o)?;
             steps = rest;
         }
-        let mut layout = at.layout;
+        let mut is_patched = false;
         if patch.len > 0 {
             match patch.apply(&mut frame, &at.layout) {
                 Outcome::Done => {
-                    steps = &steps[patch.len..];
-                    layout.tags = layout.tags + patch.tags.added as u8 - patch.tags.removed as u8;
-                    shift_layout(&mut layout, patch.tags.growth() as i16);
+                    steps = steps.get(patch.len..).unwrap_or_default();
+                    is_patched = true;
                 }
-                Outcome::NoRoom => return self.drop(frame, DropReason::NoMemory, o),
+                Outcome::NoRoom => {
+                    self.drop(frame, DropReason::NoMemory, o);
+                    return None;
+                }
                 Outcome::Unfit => {}
             }
         }
+        Some(Begun {
+            frame,
+            steps,
+            is_patched,
+        })
+    }
+    /// What comes behind that.
+    #[inline]
+    pub(super) fn finish<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        at: &mut Place<'_>,
+        program: &Program,
+        begun: Begun<'_, P::Frame>,
+        o: &mut O,
+    ) {
+        let Begun {
+            frame,
+            steps,
+            is_patched,
+        } = begun;
+        if let [
+            Step::Output {
+                port,
+                tunnel,
+                max_size,
+                ..
+            },
+        ] = steps
+        {
+            return self.output(cx, at, *port, tunnel, *max_size, frame, o);
+        }
+        if is_patched {
+            let tags = &program.patch.tags;
+            at.layout.tags = at.layout.tags + tags.added as u8 - tags.removed as u8;
+            shift_layout(&mut at.layout, tags.growth() as i16);
+        }
         match steps {
-            [
-                Step::Output {
-                    port,
-                    tunnel,
-                    max_size,
-                    ..
-                },
-            ] => return self.emit(cx, at, *port, tunnel, *max_size, frame, o),
             [Step::Select(select), branches @ ..] if branches.len() == select.len => {
-                at.layout = layout;
-                return self.select(cx, at, select, branches, frame, o);
+                self.select(cx, at, select, branches, frame, o);
             }
             [
                 Step::Normal {
@@ -426,14 +475,10 @@ impl<P: Pool> Executor<P> {
             ] => {
                 let (from, egress) = ((*in_port, *reserved), then.as_deref());
                 let ways = Ways { tunnel, egress };
-                at.layout = layout;
                 self.normal(cx, at, from, ways, frame, true, o);
-                return;
             }
-            _ => {}
+            _ => self.run(cx, at, steps, frame, o),
         }
-        at.layout = layout;
-        self.run(cx, at, steps, frame, o);
     }
 }
 

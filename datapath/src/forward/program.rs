@@ -35,6 +35,8 @@ pub struct Program {
     pub spare: u8,
     /// What its first steps come down to.
     pub patch: Patch,
+    /// It is kept, has steps, and counts and drops as these say.
+    pub is_simple: bool,
 }
 
 impl Default for Program {
@@ -47,6 +49,7 @@ impl Default for Program {
             bpdu: bpdu::Kind::None,
             spare: 0,
             patch: Patch::default(),
+            is_simple: false,
         }
     }
 }
@@ -55,6 +58,9 @@ impl Program {
     /// Makes it ready to be kept: its first packet's headers are there.
     pub fn seal(&mut self, layout: &Layout) {
         self.patch.make(&self.steps, layout);
+        self.is_simple = !self.steps.is_empty()
+            && self.bpdu == bpdu::Kind::None
+            && self.drop != DropReason::TtlExpired;
     }
     /// Bytes of memory that it takes.
     pub fn memory(&self) -> usize {
@@ -86,6 +92,7 @@ impl Program {
         self.bpdu = bpdu::Kind::None;
         self.spare = 0;
         self.patch.clear();
+        self.is_simple = false;
     }
 }
 

@@ -361,7 +361,7 @@ impl<P: Pool> Executor<P> {
                     max_size,
                     ..
                 },
-            ] => self.emit(cx, at, *port, tunnel, *max_size, frame, o),
+            ] => self.output(cx, at, *port, tunnel, *max_size, frame, o),
             part => self.run(cx, at, part, frame, o),
         }
     }

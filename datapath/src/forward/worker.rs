@@ -1,6 +1,7 @@
 //! A worker: owns its queues, its cache and its rings; handles what arrives, to completion.
 //! The rim calls [`Worker::poll`] in a loop with the time, and [`Worker::idle`] before it sleeps.
 
+mod alike;
 mod burst;
 mod fresh;
 mod inject;
@@ -610,7 +611,7 @@ impl<P: Pool> Core<P> {
     }
     /// Handles continuations until there are none.
     fn settle<O: Observer>(&mut self, cx: Context<'_>, o: &mut O) {
-        while !self.executor.pending.is_empty() || self.executor.keep_first(cx, o) {
+        while !self.executor.pending.is_empty() {
             std::mem::swap(&mut self.going_on, &mut self.executor.pending);
             let mut items = std::mem::take(&mut self.going_on);
             items.reverse();

@@ -187,11 +187,7 @@ impl Daemon {
     fn interface_status(&self, port: &super::ports::LivePort) -> Datum {
         match (&port.config.kind, port.live, &port.device) {
             (Kind::Tunnel(_), Some((id, _)), _) => strings(self.underlay.status(id).pairs),
-            (_, _, Some(device)) => strings([
-                ("driver_name", device.driver().to_owned()),
-                // A device may have fewer than were asked for.
-                ("n_rxq", device.rx_len().to_string()),
-            ]),
+            (_, _, Some(device)) => strings([("driver_name", device.driver().to_owned())]),
             _ => Datum::empty_map(),
         }
     }

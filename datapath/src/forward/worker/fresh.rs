@@ -35,7 +35,10 @@ impl<P: Pool> Core<P> {
         let mut rest = frames.drain(..);
         let mut at = 0;
         while at < len {
-            let left = self.leave(cx, at..len, &mut rest);
+            let mut left = self.leave(cx, at..len, &mut rest);
+            if left == 0 && from.depth == 0 && words == NO_WORDS {
+                left = self.run_alike(cx, &there, in_port, at..len, &mut rest, o);
+            }
             at += left;
             if left == 0
                 && let Some(frame) = rest.next()
