@@ -219,8 +219,10 @@ pub struct MatchWord {
 }
 
 /// Which bits of a key matter, and what they have to be. Empty: every packet matches.
+///
+/// Four words, which is what tells connections apart, are part of it: a switch has millions of these.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Match(Vec<MatchWord>);
+pub struct Match(smallvec::SmallVec<[MatchWord; 4]>);
 
 impl Match {
     /// The words, ascending by number.
