@@ -189,6 +189,10 @@ impl Check<'_> {
                 decapsulate(self.seen.to_mut());
                 Ok(())
             }
+            // As in Open vSwitch, also where the match is of later fragments, which have no FIN.
+            Action::FinTimeout { .. } if self.seen.get(Field::IpProto.place()) == (6, 0xff) => {
+                Ok(())
+            }
             Action::FinTimeout { .. } => self.soft(Prereq::Tcp),
             Action::Learn(learn) => self.learn_flow(learn),
             Action::Conjunction {
@@ -601,6 +605,29 @@ mod tests {
             check(&[port], &ip(), Version::V10),
             Err(OfError::MatchInconsistent)
         );
+    }
+
+    /// A match of later fragments has no ports to ask for, but is of TCP all the same.
+    #[test]
+    fn timeouts_on_fin_need_tcp() {
+        let fin = [Action::FinTimeout {
+            idle_secs: 1,
+            hard_secs: 1,
+        }];
+        let mut matching = ip();
+        for (field, value, want) in [
+            (Field::IpFrag, 0, Err(OfError::MatchInconsistent)),
+            (Field::IpProto, 17, Err(OfError::MatchInconsistent)),
+            (Field::IpProto, 6, Ok(())),
+            (Field::IpFrag, 3, Ok(())),
+        ] {
+            matching.set(field.place(), value, u128::MAX);
+            assert_eq!(
+                check(&fin, &matching, Version::V13),
+                want,
+                "{field:?} {value}"
+            );
+        }
     }
 
     #[test]
