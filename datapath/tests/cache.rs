@@ -282,7 +282,9 @@ fn group((id, kind, buckets): &(u32, usize, Vec<Bucket>)) -> GroupDesc {
             } else {
                 PortNo(*port)
             },
-            watch_group: if *group == 0 {
+            // Groups that watch each other in a circle, inside of groups that forward in a circle (control lets nobody make these):
+            // which of both is noticed first is open.
+            watch_group: if *group <= *id {
                 GroupId::ANY
             } else {
                 GroupId(*group)
