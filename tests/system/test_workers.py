@@ -234,5 +234,6 @@ def test_show_workers(lan):
     assert "worker 0" in text and "p1" in text
     [worker] = json.loads(lan.ofctl("--json", "show-workers").stdout)["workers"]
     assert worker["packets"] > 0 and worker["cache_hits"] + worker["cache_misses"] > 0
+    assert worker["lookups"] >= worker["cache_misses"] and worker["classifier_steps"] > 0
     assert sum(worker["bursts_by_packets"].values()) == worker["bursts"]
     assert {(queue["port"], queue["queue"]) for queue in worker["queues"]} == {("br0", 0), ("p1", 0), ("p2", 0)}

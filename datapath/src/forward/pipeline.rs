@@ -360,6 +360,7 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
             true => view.rules.lookup(&self.key),
             false => view.rules.lookup_bare(&self.key),
         };
+        self.program.probes += view.rules.probes(rule) as u32;
         let found = rule.map(|rule| rule.id);
         let visit = Visit::of_lookup((table, view.generation), found, &self.key, self.arrived);
         self.program.visits.push(visit);

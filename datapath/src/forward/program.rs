@@ -27,6 +27,8 @@ pub struct Program {
     pub visits: Vec<Visit>,
     /// What it depends on without a lookup: tables, groups.
     pub watched: Vec<Visit>,
+    /// Tables of hashes that these lookups looked into.
+    pub probes: u32,
     /// Why the packet is dropped, if no step sends it.
     pub drop: DropReason,
     /// The BPDU that `bpdu(count)` counts.
@@ -45,6 +47,7 @@ impl Default for Program {
             steps: Vec::new(),
             visits: Vec::new(),
             watched: Vec::new(),
+            probes: 0,
             drop: DropReason::Action,
             bpdu: bpdu::Kind::None,
             spare: 0,
@@ -87,6 +90,7 @@ impl Program {
     pub fn clear(&mut self) {
         self.steps.clear();
         self.visits.clear();
+        self.probes = 0;
         self.watched.clear();
         self.drop = DropReason::Action;
         self.bpdu = bpdu::Kind::None;

@@ -137,6 +137,8 @@ pub struct WorkerStats {
     pub bursts: [AtomicU64; BURST_CLASSES],
     /// Tables that were looked up as the cache knew no program.
     pub lookups: AtomicU64,
+    /// Tables of hashes that the classifiers looked into for that.
+    pub probes: AtomicU64,
     /// How its time goes.
     pub time: LoopStats,
     /// Tunnel packets of no tunnel (another remote end, key or session) that were left to the host.
@@ -195,6 +197,7 @@ impl WorkerStats {
             worker: std::array::from_fn(|_| AtomicU64::new(0)),
             bursts: std::array::from_fn(|_| AtomicU64::new(0)),
             lookups: AtomicU64::new(0),
+            probes: AtomicU64::new(0),
             time: LoopStats::default(),
             unclaimed: AtomicU64::new(0),
             effects: std::array::from_fn(|_| AtomicU64::new(0)),
@@ -215,6 +218,12 @@ impl WorkerStats {
         let class = (packets.max(1).ilog2() as usize).min(BURST_CLASSES - 1);
         let counter = &self.bursts[class];
         counter.store(counter.load(Relaxed) + 1, Relaxed);
+    }
+    /// Counts what a walk looked up.
+    pub fn looked_up(&self, tables: u64, probes: u64) {
+        for (counter, amount) in [(&self.lookups, tables), (&self.probes, probes)] {
+            counter.store(counter.load(Relaxed) + amount, Relaxed);
+        }
     }
     /// Frames handed to ports so far.
     pub fn sent(&self) -> u64 {

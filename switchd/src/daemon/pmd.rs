@@ -198,11 +198,12 @@ impl Daemon {
         line(
             "cache",
             format!(
-                "{} hits, {} misses ({:.1} %), {:.2} tables looked up per miss",
+                "{} hits, {} misses ({:.1} %), {:.2} tables looked up per miss, {:.2} classifier steps each",
                 t.hits,
                 t.misses,
                 percent(t.misses, t.hits + t.misses),
-                ratio(t.lookups, t.misses)
+                ratio(t.lookups, t.misses),
+                ratio(t.probes, t.lookups)
             ),
         );
         for queue in &view.queues {
@@ -252,6 +253,7 @@ impl Daemon {
             "cache_hits": t.hits,
             "cache_misses": t.misses,
             "lookups": t.lookups,
+            "classifier_steps": t.probes,
             "queues": queues.collect::<Vec<_>>(),
         })
     }
@@ -308,7 +310,7 @@ fn stats_text(view: &WorkerView, hz: u64) -> String {
     line("megaflow hits", t.misses.to_string());
     line(
         "avg. subtable lookups per megaflow hit",
-        format!("{:.2}", ratio(t.lookups, t.misses)),
+        format!("{:.2}", ratio(t.probes, t.misses)),
     );
     line("miss with success upcall", "0".into());
     line("miss with failed upcall", "0".into());
@@ -408,7 +410,7 @@ fn perf_text(view: &WorkerView, hz: u64, brief: bool) -> String {
             format!(
                 "({:5.1} %, {:.2} subtbl lookups/hit)",
                 percent(t.misses, passes),
-                ratio(t.lookups, t.misses)
+                ratio(t.probes, t.misses)
             ),
         );
         line("- Upcalls:", 0, "(  0.0 %, 0.0 us/upcall)".into());

@@ -387,9 +387,8 @@ impl<P: Pool> Core<P> {
         let misses = &self.executor.stats.worker[3];
         misses.store(misses.load(Relaxed) + 1, Relaxed);
         walk(cx, &self.key, at, then, &mut self.scratch, o);
-        let lookups = &self.executor.stats.lookups;
-        let visited = self.scratch.visits.len() as u64;
-        lookups.store(lookups.load(Relaxed) + visited, Relaxed);
+        let (stats, program) = (&self.executor.stats, &self.scratch);
+        stats.looked_up(program.visits.len() as u64, program.probes.into());
         self.scratch.seal(&at.layout);
         // The entry that is replaced may be that of the run.
         credit_entry(&self.cache, &mut self.run, &self.executor.stats, cx.now);
