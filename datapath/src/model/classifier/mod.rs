@@ -475,6 +475,15 @@ impl Classifier {
         }
         resolve(parts, key, ordinary).or(best)
     }
+    /// How many tables of hashes a search looks into to find this, give or take one: those that could have a better rule,
+    /// and one that has this.
+    pub fn probes(&self, found: Option<&Arc<Rule>>) -> usize {
+        let Some(rule) = found else {
+            return self.order.len();
+        };
+        let could_beat = |(highest, _): &(Reverse<u16>, u32)| highest.0 > rule.priority;
+        (self.order.partition_point(could_beat) + 1).min(self.order.len())
+    }
     /// All rules, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Rule>> + Clone {
         let parts = self.parts.iter().flat_map(|parts| &parts.tables);
