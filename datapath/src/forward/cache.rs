@@ -133,15 +133,30 @@ impl PlainRow {
             masks: view.plan.plain,
         }
     }
-    /// As [`pack`] for a packet of these words. A row of its own shape, always one line: without a look at what is where.
+    /// What of these words matters.
     #[inline(always)]
-    pub fn pack(&self, [a, b, c, d]: &PlainWords, line: &mut Line) -> u64 {
-        let [ka, kb, kc, kd, ..] = KEYS;
+    pub fn masked(&self, [a, b, c, d]: &PlainWords) -> PlainWords {
         let [ma, mb, mc, md] = &self.masks;
-        let (a, b, c, d) = (a & ma, b & mb, c & mc, d & md);
-        *line = Line([self.context, self.in_port, a, b, c, d, 0, 0]);
+        [a & ma, b & mb, c & mc, d & md]
+    }
+    /// The row for these words, which are masked: of a shape of its own, always one line.
+    #[inline(always)]
+    pub fn lay(&self, [a, b, c, d]: &PlainWords, line: &mut Line) {
+        *line = Line([self.context, self.in_port, *a, *b, *c, *d, 0, 0]);
+    }
+    /// Of that row.
+    #[inline(always)]
+    pub fn hash(&self, [a, b, c, d]: &PlainWords) -> u64 {
+        let [ka, kb, kc, kd, ..] = KEYS;
         let (one, two) = (fold(a ^ ka, b ^ kb), fold(c ^ kc, d ^ kd));
         settle(self.hash ^ one ^ two.rotate_left(11))
+    }
+    /// Both; as [`pack`] for a packet of these words, without a look at what is where.
+    #[inline(always)]
+    pub fn pack(&self, words: &PlainWords, line: &mut Line) -> u64 {
+        let words = self.masked(words);
+        self.lay(&words, line);
+        self.hash(&words)
     }
 }
 

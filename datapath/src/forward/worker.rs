@@ -135,6 +135,8 @@ struct Core<P: Pool> {
     /// What the rules look at in each packet of the batch that is not plain: [`Cache::stride`] lines for each.
     rows: Vec<Line>,
     seen: Box<[Seen; BURST]>,
+    /// Packets come as flows do, several of one in a row.
+    repeats: bool,
     run: Run,
 }
 
@@ -197,6 +199,7 @@ impl<P: Pool> Worker<P> {
                 key: Box::default(),
                 rows: Vec::new(),
                 seen: Box::new([Seen::default(); BURST]),
+                repeats: false,
                 run: Run::default(),
             },
             packet_outs: [0; 2],
