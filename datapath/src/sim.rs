@@ -12,7 +12,7 @@ use crate::model::id::PortId;
 use crate::model::id::RuleId;
 use crate::model::mac::MacTable;
 use crate::model::port::{PortKind, PortView, VlanMode};
-use crate::model::publish::Publisher;
+use crate::model::publish::{Publisher, Reader};
 use crate::model::rule::Rule;
 use crate::model::snapshot::{BridgeConfig, Change, Miss};
 use crate::model::stats::{QueueStats, Stats};
@@ -297,6 +297,10 @@ impl Sim {
     /// The current state.
     pub fn snapshot(&self) -> Arc<crate::model::Snapshot> {
         self.publisher.current()
+    }
+    /// For a worker that is not the simulation's own.
+    pub fn reader(&self) -> Reader {
+        self.publisher.reader()
     }
     /// Adds a bridge with ordinary settings.
     pub fn add_bridge(&mut self, name: &str) -> BridgeId {

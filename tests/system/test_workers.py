@@ -63,6 +63,7 @@ def test_a_port_changes_its_number_of_queues(two):
     add_queues(two, "dp0", 1)
     two.vsctl("set", "Interface", "dp0", "options:n_rxq=3", "options:n_rxq_desc=512", "options:n_txq_desc=512")
     assert {queue for name, queue in queues(two) if name == "dp0"} == {0, 1, 2}
+    assert two.vsctl("get", "Interface", "dp0", "status:n_rxq").stdout.strip() == '"3"'
     two.vsctl("set", "Interface", "dp0", "options:n_rxq=0")
     assert {queue for name, queue in queues(two) if name == "dp0"} == {0}
 

@@ -4,7 +4,7 @@
 //! is that port's as well: a handful of words are compared, and what differs between packets (sizes, TTL, the header's checksum) is
 //! checked. A burst of one tunnel's packets is opened as a whole.
 //! Validity: for one published version; the long way finds out again.
-//! What does not come here: IPv6, fragments, UDP and GRE checksums, options and extensions, tunnels with a state.
+//! What does not come here: IPv6, fragments, UDP and GRE checksums, options and extensions, sequence numbers, parts.
 
 use super::execute::{Context, Executor, Nesting, TunnelWords};
 use super::trace::Observer;
@@ -12,15 +12,16 @@ use super::underlay::{fill_words, take_congestion};
 use crate::edge::{BURST, Frame, Pool};
 use crate::model::id::PortId;
 use crate::model::port::PortView;
-use crate::model::tunnel::{Encap, Layer, Tunnel};
+use crate::model::tunnel::{Encap, Layer, Tunnel, TunnelState};
 use crate::model::tunnel_stats::TunnelCounter;
 use crate::model::{BridgeId, Snapshot};
-use crate::tunnel::Tunnelled;
+use crate::tunnel::{Tunnelled, l2tpv3};
 use ofp::key::word;
 use ofp::message::port_config;
 use ofp::types::PortNo;
 use packet::gpw::Part;
 use packet::{Wire, ethernet, ethertype, gre, ipproto, ipv4, udp};
+use std::sync::Arc;
 
 /// Tunnels that are remembered.
 const KNOWN_LEN: usize = 64;
@@ -28,18 +29,20 @@ const L3: usize = ethernet::Header::SIZE;
 const L4: usize = L3 + ipv4::Header::SIZE;
 /// Outer headers with a frame inside are so long at least: GRE's without a key.
 const LEAST: usize = L4 + 4 + ethernet::Header::SIZE;
+/// Instead of a protocol of IP: the tunnel's header is directly behind Ethernet's. (0 is that of IPv6's hop-by-hop options.)
+const NO_PROTOCOL: u8 = 0;
 /// Ether type, version and size of an IPv4 header without options.
 const PLAIN: u32 = (ethertype::IPV4 as u32) << 8 | 0x45;
 
 /// What the packets of one tunnel have in common.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Glance {
     /// The port by which they reach the host.
     by: PortId,
     /// That of the tunnel.
     to: PortId,
-    /// Destination, in the upper 48 bits.
-    mac: u64,
+    /// Addresses, ether type, and the two bytes behind it: all of them are compared over Ethernet, of IP the destination alone.
+    link: [u64; 2],
     /// Source and destination.
     addresses: u64,
     protocol: u8,
@@ -47,8 +50,10 @@ struct Glance {
     port: u64,
     /// Where the tunnel's own header is, and its bits that are compared.
     at: usize,
-    header: u64,
-    mask: u64,
+    header: [u64; 2],
+    mask: [u64; 2],
+    /// L2TPv3: while the peer's packets have no numbers.
+    state: Option<Arc<TunnelState>>,
     /// Where the frame inside is.
     start: usize,
     words: TunnelWords,
@@ -87,6 +92,13 @@ fn at(head: &[u8; LEAST], place: usize) -> u64 {
     bytes.map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
+/// Sixteen bytes from there on.
+#[inline(always)]
+fn header_at(head: &[u8], place: usize) -> Option<[u64; 2]> {
+    let bytes = u128::from_be_bytes(*head.get(place..)?.first_chunk()?);
+    Some([(bytes >> 64) as u64, bytes as u64])
+}
+
 /// Whether the sum of an IPv4 header without options is right: of its bytes as they come, three words.
 #[inline(always)]
 fn is_right(words: [u64; 3]) -> bool {
@@ -107,43 +119,61 @@ impl Glance {
         found: &Tunnelled,
         head: &[u8],
     ) -> Option<Glance> {
-        let head: &[u8; LEAST] = head.first_chunk()?;
-        let protocol = head[L3 + 9];
+        let whole = head;
+        let head: &[u8; LEAST] = whole.first_chunk()?;
+        let is_link = found.lookup.local.is_none();
+        let protocol = match is_link {
+            true => NO_PROTOCOL,
+            false => head[L3 + 9],
+        };
         let (at_header, port) = match protocol {
+            NO_PROTOCOL => (L3, 0),
             ipproto::UDP => (L4 + udp::Header::SIZE, at(head, L4) >> 32 & 0xffff),
-            ipproto::GRE => (L4, 0),
+            ipproto::GRE | ipproto::L2TP => (L4, 0),
             _ => return None,
+        };
+        let bits = |bytes: usize| match bytes {
+            0 => 0,
+            bytes => u64::MAX << (64 - 8 * bytes.min(8)),
         };
         let size = found.start.checked_sub(at_header)?;
         let mask = match size {
-            4 => u64::MAX << 32,
-            8 => u64::MAX,
+            0..=16 => [bits(size), bits(size.saturating_sub(8))],
             _ => return None,
         };
-        let header = at(head, at_header);
-        let has_sum = protocol == ipproto::GRE && header >> 48 & u64::from(gre::CHECKSUM) != 0;
-        let is_plain = found.is_plain
+        let header = header_at(whole, at_header)?;
+        let has_sum = protocol == ipproto::GRE && header[0] >> 48 & u64::from(gre::CHECKSUM) != 0;
+        let is_simple = match &tunnel.config.encap {
+            Encap::Vxlan { .. } | Encap::Gre { .. } | Encap::Geneve => found.is_plain,
+            Encap::L2tpv3(settings) => {
+                !settings.receive_sequence
+                    && settings.service_vid.is_none()
+                    && !l2tpv3::has_numbers(&tunnel.state)
+            }
+            Encap::Gpw { .. } => is_link,
+        };
+        let is_usual = is_link || at(head, L3 - 6) >> 8 & 0xff_ffff == u64::from(PLAIN);
+        let is_plain = is_simple
+            && is_usual
             && found.part == Part::Whole
             && found.payload == ethertype::TEB
             && found.header == at_header
-            && tunnel.config.layer == Layer::Ethernet
-            && matches!(
-                tunnel.config.encap,
-                Encap::Vxlan { .. } | Encap::Gre { .. } | Encap::Geneve
-            );
+            && tunnel.config.layer == Layer::Ethernet;
+        let state = matches!(tunnel.config.encap, Encap::L2tpv3(_)).then(|| tunnel.state.clone());
         let mut words = TunnelWords::default();
         fill_words(&mut words, found);
         let is_open = to.config & (port_config::NO_RECV | port_config::PORT_DOWN) == 0;
         (is_plain && is_open && !has_sum).then_some(Glance {
             by: by.id,
             to: to.id,
-            mac: by.mac.to_u64() << 16,
+            link: [at(head, 0), at(head, 8)],
             addresses: at(head, L3 + 12),
             protocol,
             port,
             at: at_header,
-            header: header & mask,
+            header,
             mask,
+            state,
             start: found.start,
             words,
         })
@@ -153,20 +183,22 @@ impl Glance {
     fn see<F: Frame>(&self, frame: &F) -> Option<Seen> {
         let (whole, size) = (frame.head(), frame.size());
         let head: &[u8; LEAST] = whole.first_chunk()?;
+        if self.protocol == NO_PROTOCOL {
+            let is_same = [at(head, 0), at(head, 8)] == self.link;
+            return (is_same && self.is_usual(frame, size)).then_some(Seen {
+                end: size,
+                ..Seen::default()
+            });
+        }
         let (types, sizes) = (at(head, L3 - 6), at(head, L3 + 2));
         let (addresses, transport) = (at(head, L3 + 12), at(head, L4));
         let ip_end = L3 + (sizes >> 48) as usize;
-        let header = match self.protocol {
-            ipproto::UDP => whole
-                .get(self.at..)?
-                .first_chunk()
-                .map_or(0, |b| u64::from_be_bytes(*b)),
-            _ => transport,
-        };
+        let header = header_at(whole, self.at)?;
         // One jump: next to all packets are those that they seem to be.
-        let differs = (at(head, 0) ^ self.mac) >> 16
+        let differs = (at(head, 0) ^ self.link[0]) >> 16
             | addresses ^ self.addresses
-            | (header ^ self.header) & self.mask
+            | (header[0] ^ self.header[0]) & self.mask[0]
+            | (header[1] ^ self.header[1]) & self.mask[1]
             | (types >> 8 & 0xff_ffff) ^ u64::from(PLAIN)
             | sizes & 0x3fff_0000
             | (sizes & 0xff) ^ u64::from(self.protocol);
@@ -181,14 +213,11 @@ impl Glance {
         };
         let last = at(head, L3 + 12) as u32;
         let sum = [at(head, L3), at(head, L3 + 8), u64::from(last)];
-        let ether_type = whole.get(self.start + 12..self.start + 14)?;
         if differs != 0
             || ip_end > size
             || end > ip_end
-            || self.start + ethernet::Header::SIZE > end
             || !is_right(sum)
-            || !frame.offload().is_finished()
-            || ethertype::is_vlan(u16::from_be_bytes([ether_type[0], ether_type[1]]))
+            || !self.is_usual(frame, end)
         {
             return None;
         }
@@ -197,6 +226,19 @@ impl Glance {
             tos: types as u8,
             ttl: (sizes >> 8) as u8,
         })
+    }
+    /// Whether the frame inside, which ends there, has a header without tags, and nothing is to be done to it.
+    #[inline(always)]
+    fn is_usual<F: Frame>(&self, frame: &F, end: usize) -> bool {
+        let ether_type = frame.head().get(self.start + 12..self.start + 14);
+        let is_tagged = |bytes: &[u8]| {
+            let ether_type = bytes.first_chunk().map_or(0, |b| u16::from_be_bytes(*b));
+            ethertype::is_vlan(ether_type)
+        };
+        self.start + ethernet::Header::SIZE <= end
+            && ether_type.is_some_and(|bytes| !is_tagged(bytes))
+            && frame.offload().is_finished()
+            && !self.state.as_deref().is_some_and(l2tpv3::has_numbers)
     }
     /// The tunnel words of such a packet.
     fn words(&self, seen: Seen) -> TunnelWords {
@@ -223,10 +265,16 @@ impl Glances {
             let bytes = head.get(place..).and_then(|bytes| bytes.first_chunk());
             bytes.map_or(0, |bytes| u64::from_be_bytes(*bytes))
         };
-        let transport = word(L4);
+        let (transport, types) = (word(L4), word(L3 - 6));
+        if types >> 16 & 0xffff == u64::from(ethertype::GPW) {
+            return (types.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize % KNOWN_LEN;
+        }
         let key = match head.get(L3 + 9) {
             Some(&ipproto::UDP) => word(L4 + udp::Header::SIZE + 4) >> 32,
-            _ if transport >> 48 & u64::from(gre::KEY) != 0 => transport & 0xffff_ffff,
+            Some(&ipproto::GRE) if transport >> 48 & u64::from(gre::KEY) != 0 => {
+                transport & 0xffff_ffff
+            }
+            Some(&ipproto::L2TP) => transport >> 32,
             _ => 0,
         };
         let hash = word(L3 + 12) ^ key.rotate_left(24);

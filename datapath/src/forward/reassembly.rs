@@ -9,7 +9,7 @@ use super::execute::{Context, Executor, Item, NO_WORDS, Place, TunnelWords};
 use super::mail::{Mail, Then, What};
 use super::trace::Observer;
 use crate::edge::{Frame, Pool};
-use crate::fragment::{Counts, Fragment, Limits, Reassembler, Secret};
+use crate::fragment::{Counts, Fragment, Limits, Outcome, Reassembler, Secret};
 use crate::model::port::PortView;
 use crate::model::{BridgeId, DropReason};
 use packet::{Wire, ethernet, ethertype, ipproto, ipv4, ipv6, vlan};
@@ -35,6 +35,16 @@ pub(super) struct Reassembly<F> {
     rejected: Counts,
     /// Whether the counters are ahead of what was published.
     is_ahead: bool,
+    /// The first fragment of a packet, whose rest most often is what comes next. Until then, or until the burst ends, it
+    /// is not in the table.
+    first: Option<First<F>>,
+}
+
+/// A fragment, and how its packet goes on.
+struct First<F> {
+    fragment: Fragment,
+    then: Then,
+    frame: F,
 }
 
 impl<F: Frame> Reassembly<F> {
@@ -45,6 +55,7 @@ impl<F: Frame> Reassembly<F> {
             table: Reassembler::new(secret, Limits::for_workers(workers)),
             rejected: Counts::default(),
             is_ahead: false,
+            first: None,
         }
     }
 }
@@ -148,8 +159,55 @@ impl<P: Pool> Executor<P> {
         frame: P::Frame,
         o: &mut O,
     ) {
+        let reassembly = &mut self.reassembly;
+        if let Some(first) = reassembly.first.take() {
+            let table = &mut reassembly.table;
+            if table.is_pair(&first.fragment, fragment) {
+                let (begin, end) = ((first.frame, &first.fragment), (frame, fragment));
+                let whole = table.join_pair(&mut self.pool, begin, end);
+                return self.inserted(cx, whole, then, o);
+            }
+            self.keep(cx, &first.fragment, first.then, first.frame, o);
+        }
+        if O::EXPLAINS || !fragment.begins() {
+            return self.keep(cx, fragment, then, frame, o);
+        }
+        self.reassembly.first = Some(First {
+            fragment: *fragment,
+            then,
+            frame,
+        });
+    }
+    /// Puts the first fragment that waits for the next one into the table; `false`: there is none.
+    #[inline]
+    pub fn keep_first<O: Observer>(&mut self, cx: Context<'_>, o: &mut O) -> bool {
+        let Some(first) = self.reassembly.first.take() else {
+            return false;
+        };
+        self.keep(cx, &first.fragment, first.then, first.frame, o);
+        true
+    }
+    /// Puts a fragment into the table.
+    fn keep<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        fragment: &Fragment,
+        then: Then,
+        frame: P::Frame,
+        o: &mut O,
+    ) {
         let table = &mut self.reassembly.table;
         let result = table.insert(&mut self.pool, cx.now, frame, fragment);
+        self.inserted(cx, result, then, o);
+    }
+    /// A packet goes on that was put together.
+    fn inserted<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        result: Result<P::Frame, Outcome>,
+        then: Then,
+        o: &mut O,
+    ) {
         self.count_lost(o);
         let frame = match result {
             Ok(frame) => frame,
@@ -198,6 +256,8 @@ impl<P: Pool> Executor<P> {
     }
     /// Lets go of all frames that are held, or on their way to this worker.
     pub fn let_go(&mut self) {
+        let first = self.reassembly.first.take();
+        self.trash.extend(first.map(|first| first.frame));
         self.reassembly.table.clear(&mut self.pool);
         let late = std::iter::from_fn(|| self.mailbox.receive());
         self.trash.extend(late.map(|mail| mail.frame));
@@ -227,9 +287,10 @@ impl<P: Pool> Executor<P> {
             }
             _ => return false,
         };
+        self.known.refresh(cx.snapshot);
         link.dst == port.mac
             && PROTOCOLS.contains(&protocol)
-            && cx.snapshot.tunnels.may_come_from(src)
+            && self.known.may_come_from(cx.snapshot, src)
             && self.known.is_ours(cx.snapshot, port.bridge, &dst)
     }
 }

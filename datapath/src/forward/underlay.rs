@@ -41,15 +41,18 @@ pub(super) struct Known {
     /// Of the snapshot that all this is true for.
     version: u64,
     ours: Option<(BridgeId, IpAddr)>,
+    /// Who may be the other end of a tunnel.
+    peer: Option<IpAddr>,
     ports: Vec<Option<(Received, PortId)>>,
 }
 
 impl Known {
     #[inline]
-    fn refresh(&mut self, snapshot: &Snapshot) {
+    pub fn refresh(&mut self, snapshot: &Snapshot) {
         if self.version != snapshot.version {
             self.version = snapshot.version;
             self.ours = None;
+            self.peer = None;
             self.ports.clear();
             self.ports.resize(KNOWN_LEN, None);
         }
@@ -69,6 +72,17 @@ impl Known {
             self.ours = Some(address);
         }
         is_ours
+    }
+    #[inline]
+    pub fn may_come_from(&mut self, snapshot: &Snapshot, ip: IpAddr) -> bool {
+        if self.peer == Some(ip) {
+            return true;
+        }
+        let may = snapshot.tunnels.may_come_from(ip);
+        if may {
+            self.peer = Some(ip);
+        }
+        may
     }
     #[inline(always)]
     fn port(&mut self, snapshot: &Snapshot, received: &Received) -> Option<PortId> {
@@ -365,9 +379,14 @@ impl<P: Pool> Executor<P> {
         frame: P::Frame,
         o: &mut O,
     ) {
-        let Some(frame) = self.open_for_host(cx, nesting, port, false, frame, o) else {
-            return;
-        };
+        let mut frame = frame;
+        // A fragment is not opened, and most are IPv4's.
+        if O::EXPLAINS || !is_part(frame.head()) {
+            match self.open_for_host(cx, nesting, port, false, frame, o) {
+                Some(other) => frame = other,
+                None => return,
+            }
+        }
         if !self.is_tunnel_part(cx, port, frame.head()) {
             return self.transmit(port, frame, o);
         }
@@ -567,6 +586,17 @@ impl<P: Pool> Executor<P> {
         let words = self.words.len() as u32 - 1;
         nesting.tunnels = nesting.tunnels.saturating_sub(1);
         self.go_on(nesting, to.bridge, to.number, words, frame, o);
+    }
+}
+
+/// Whether a frame without tags has a fragment of an IPv4 packet in it.
+#[inline]
+fn is_part(head: &[u8]) -> bool {
+    match head.get(12..22) {
+        Some(&[8, 0, first, .., high, low]) => {
+            first >> 4 == 4 && u16::from_be_bytes([high, low]) & 0x3fff != 0
+        }
+        _ => false,
     }
 }
 

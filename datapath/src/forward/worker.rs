@@ -614,7 +614,7 @@ impl<P: Pool> Core<P> {
     }
     /// Handles continuations until there are none.
     fn settle<O: Observer>(&mut self, cx: Context<'_>, o: &mut O) {
-        while !self.executor.pending.is_empty() {
+        while !self.executor.pending.is_empty() || self.executor.keep_first(cx, o) {
             std::mem::swap(&mut self.going_on, &mut self.executor.pending);
             let mut items = std::mem::take(&mut self.going_on);
             items.reverse();

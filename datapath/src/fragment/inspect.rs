@@ -99,6 +99,12 @@ impl Fragment {
         &self.key
     }
 
+    /// Whether it is the first one of several.
+    #[inline]
+    pub fn begins(&self) -> bool {
+        self.layout.offset == 0 && self.layout.more
+    }
+
     /// RFC 6946 section 2: a fragment that is the whole packet.
     pub(super) fn is_atomic(&self) -> bool {
         self.layout.offset == 0 && !self.layout.more

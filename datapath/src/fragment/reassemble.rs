@@ -148,6 +148,44 @@ impl<F: Frame> Reassembler<F> {
         result
     }
 
+    /// Whether these two are a whole packet, in order, of which nothing else is here: neither has to be held.
+    #[inline]
+    pub fn is_pair(&self, first: &Fragment, last: &Fragment) -> bool {
+        let is_alone = || {
+            let hash = first.key.hash(&self.secret);
+            self.store.total.datagrams == 0 || self.store.find(&first.key, hash).is_none()
+        };
+        first.begins()
+            && !last.layout.more
+            && last.layout.offset == first.range().end
+            && first.key == last.key
+            && is_alone()
+    }
+    /// Puts two fragments together that are a pair, as if they had been held.
+    pub fn join_pair<P: Pool<Frame = F>>(
+        &mut self,
+        pool: &mut P,
+        (mut first, begin): (F, &Fragment),
+        (mut last, end): (F, &Fragment),
+    ) -> Result<F, Outcome> {
+        first.trim(begin.layout.end);
+        last.trim(end.layout.end);
+        let seen = 1 << begin.ecn | 1 << end.ecn;
+        let joined = match last.pull(end.layout.payload) {
+            true => join(&mut first, &begin.layout, begin.ecn, end.range().end, seen),
+            false => Err(Outcome::Malformed),
+        };
+        self.parts.push(first);
+        self.parts.push(last);
+        let whole = joined.and_then(|()| pool.join(&mut self.parts).ok_or(Outcome::NoMemory));
+        self.trash.append(&mut self.parts);
+        self.counts.add(Outcome::Held);
+        self.counts
+            .add(whole.as_ref().err().copied().unwrap_or(Outcome::Completed));
+        self.empty_trash(pool);
+        whole
+    }
+
     /// Lets go of what waited too long, at most [`EXPIRE_MAX`] datagrams; returns how many there were.
     pub fn expire<P: Pool<Frame = F>>(&mut self, pool: &mut P, now: Time) -> usize {
         let mut len = 0;

@@ -53,10 +53,15 @@ pub fn patch(header: &mut [u8], tunnel: &Tunnel, words: &Words, _: &Inside) {
         TunnelKey::Flow => words[0],
     };
     // Numbers are sent while the peer's packets have some, as Linux does it, or always.
-    let is_numbered = settings.sublayer == Sublayer::Default
-        && (settings.send_sequence || state.received.load(Relaxed) & PEER_NUMBERS != 0);
+    let is_numbered =
+        settings.sublayer == Sublayer::Default && (settings.send_sequence || has_numbers(state));
     let number = is_numbered.then(|| state.sequence.fetch_add(1, Relaxed));
     sent(settings, session).emit(number, header);
+}
+
+/// Whether the peer's last packet had a number.
+pub fn has_numbers(state: &TunnelState) -> bool {
+    state.received.load(Relaxed) & PEER_NUMBERS != 0
 }
 
 fn reason(error: Error) -> DropReason {

@@ -187,7 +187,11 @@ impl Daemon {
     fn interface_status(&self, port: &super::ports::LivePort) -> Datum {
         match (&port.config.kind, port.live, &port.device) {
             (Kind::Tunnel(_), Some((id, _)), _) => strings(self.underlay.status(id).pairs),
-            (_, _, Some(device)) => strings([("driver_name", device.driver().to_owned())]),
+            (_, _, Some(device)) => strings([
+                ("driver_name", device.driver().to_owned()),
+                // A device may have fewer than were asked for.
+                ("n_rxq", device.rx_len().to_string()),
+            ]),
             _ => Datum::empty_map(),
         }
     }
