@@ -400,11 +400,7 @@ impl Classifier {
         best: Option<&'a Arc<Rule>>,
     ) -> Option<&'a Arc<Rule>> {
         let mut found = SmallVec::new();
-        parts.all(key, |rule| {
-            if best.is_none_or(|best| best.priority < rule.priority) {
-                found.push(rule);
-            }
-        });
+        parts.all(key, above(best), |rule| found.push(rule));
         resolve(found, key, |key| self.lookup_ordinary(key)).or(best)
     }
     #[inline]
@@ -437,11 +433,17 @@ impl Classifier {
             || (hash_of_key(&self.masks[usize::from(entry.mask)].words, key) >> 16) as u16
                 == entry.check
     }
-    /// All ordinary rules that match.
-    fn all<'a>(&'a self, key: &Key, mut f: impl FnMut(&'a Arc<Rule>)) {
-        for &(_, number) in &self.order {
-            self.tables[number as usize].each_of_key(key, |entry| {
-                if entry.rule.matching.matches(key) {
+    /// All ordinary rules that match, and have at least this priority.
+    fn all<'a>(&'a self, key: &Key, bar: u32, mut f: impl FnMut(&'a Arc<Rule>)) {
+        let has_better = |(highest, _): &&(Reverse<u16>, u32)| u32::from(highest.0) >= bar;
+        for &(_, number) in self.order.iter().take_while(has_better) {
+            let table = &self.tables[number as usize];
+            let is_own = table.foreign == 0;
+            table.each_of_key(key, |entry| {
+                if u32::from(entry.priority) >= bar
+                    && (is_own || self.may_match(entry, key))
+                    && entry.rule.matching.matches(key)
+                {
                     f(&entry.rule);
                 }
             });
@@ -453,7 +455,7 @@ impl Classifier {
     pub fn lookup_bare(&self, key: &Key) -> Option<&Arc<Rule>> {
         let ordinary = |key: &Key| {
             let mut best: Option<&Arc<Rule>> = None;
-            self.all(key, |rule| {
+            self.all(key, 0, |rule| {
                 if !rule.matching.implies_ethernet()
                     && best.is_none_or(|best| best.priority < rule.priority)
                 {
@@ -465,10 +467,8 @@ impl Classifier {
         let best = ordinary(key);
         let mut parts = SmallVec::new();
         if let Some(all) = &self.parts {
-            all.all(key, |rule| {
-                if !rule.matching.implies_ethernet()
-                    && best.is_none_or(|best| best.priority < rule.priority)
-                {
+            all.all(key, above(best), |rule| {
+                if !rule.matching.implies_ethernet() {
                     parts.push(rule);
                 }
             });
@@ -490,6 +490,11 @@ impl Classifier {
         let tables = self.tables.iter().chain(parts);
         tables.flat_map(Table::rules)
     }
+}
+
+/// The least priority that is better than this rule's.
+fn above(best: Option<&Arc<Rule>>) -> u32 {
+    best.map_or(0, |best| u32::from(best.priority) + 1)
 }
 
 /// Puts a value where there is room; its number.
