@@ -23,8 +23,9 @@ const WAYS: usize = 8;
 /// 261 with these.
 pub const ENTRIES: usize = 32_768;
 
-/// Bytes that the programs may take: 4 KiB for each of [`ENTRIES`], of which most need a few hundred.
-const MAX_MEMORY: usize = 128 << 20;
+/// Bytes that the programs may take, for each entry, of which most need a few hundred. A smaller cache has the room of one with
+/// [`ENTRIES`].
+const PROGRAM_ROOM: usize = 4096;
 
 /// Words that are hashed and compared at once: a line of memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -278,6 +279,7 @@ pub struct Cache {
     next_victim: usize,
     /// Bytes that the programs take.
     memory: usize,
+    max_memory: usize,
     /// How often it began anew: what was found before is not there any more.
     pub cleared: u64,
 }
@@ -328,6 +330,7 @@ impl Cache {
             room: entries.min(WAYS),
             next_victim: 0,
             memory: 0,
+            max_memory: entries.max(ENTRIES) * PROGRAM_ROOM,
             cleared: 0,
         }
     }
@@ -413,7 +416,7 @@ impl Cache {
         let head = Head::new(query, program);
         if head.port == NO_PORT {
             self.memory += program.memory();
-            if self.memory > MAX_MEMORY {
+            if self.memory > self.max_memory {
                 self.cleared += 1;
                 self.tags.fill(Tags::default());
                 self.programs.fill_with(Program::default);
@@ -513,7 +516,7 @@ mod tests {
             let index = cache.insert(&query, &mut program);
             assert_eq!(cache.find(&query), Some(index));
             assert_eq!(cache.entry(index).1.steps.len(), 16_384);
-            assert!(cache.memory <= MAX_MEMORY);
+            assert!(cache.memory <= 128 << 20);
         }
         let held = cache.programs.iter().map(Program::memory);
         assert_eq!(held.sum::<usize>(), cache.memory);

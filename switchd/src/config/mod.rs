@@ -32,7 +32,7 @@ pub struct Config {
     pub tls: Option<tls::Files>,
 }
 
-/// Bound of `flow-cache-entries`: some 300 MB for each worker.
+/// Bound of `flow-cache-entries`: some 300 MB for each worker, and what long programs take.
 const CACHE_ENTRIES_MAX: usize = 1 << 20;
 
 /// Settings of the whole switch.
