@@ -129,5 +129,9 @@ fn a_full_ring_drops_and_counts() {
     // Each packet is 188 fragments: those that are not held were dropped, and counted.
     let held = bed.sim.outstanding();
     assert_eq!(full + lost + held as u64, 20 * 188);
+    // And so are these when the workers end.
+    bed.sim.stop();
+    assert_eq!(bed.sim.stats.held(), [0; 3]);
+    assert_eq!(bed.sim.stats.drops(DropReason::Reassembly), 20 * 188 - full);
     bed.stop();
 }

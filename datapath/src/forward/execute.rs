@@ -215,9 +215,9 @@ impl<P: Pool> Executor<P> {
             arrivals: FxHashMap::default(),
         }
     }
-    /// Lets go of all frames that wait for something.
+    /// Lets go of all frames that wait for something. They are counted as dropped.
     pub fn let_go_of_held(&mut self) {
-        self.trash.extend(self.waiting.take());
+        self.wait_no_longer();
         self.let_go();
         self.forget_parts();
     }
@@ -229,6 +229,7 @@ impl<P: Pool> Executor<P> {
         }
         self.dirty.clear();
         self.let_go_of_held();
+        self.publish_outcomes();
         self.pool.free(&mut self.trash);
     }
     /// Counts a drop and keeps the frame for freeing.

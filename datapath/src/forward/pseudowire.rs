@@ -198,12 +198,14 @@ impl<P: Pool> Executor<P> {
             parts: Reassembler::new(mode),
         };
         let wire = self.pseudowires.wires.entry(port).or_insert_with(new);
+        let mut lost = 0;
         if !Arc::ptr_eq(&wire.state, &tunnel.state) {
-            wire.parts.clear(&mut self.pool);
+            lost = wire.parts.clear(&mut self.pool);
             *wire = new();
         }
         let result = wire.parts.insert(&mut self.pool, now, part, frame);
         let counts = wire.parts.take_counts();
+        self.lose_parts(port, lost, o);
         self.count_parts(port, &counts, o);
         result
             .inspect_err(|outcome| o.note(format_args!("part: {}", outcome.text())))
@@ -218,10 +220,14 @@ impl<P: Pool> Executor<P> {
                 lost += times * frames;
             }
         }
+        self.lose_parts(port, lost, o);
+    }
+    /// Counts parts that are lost.
+    pub fn lose_parts<O: Observer>(&mut self, port: PortId, lost: u64, o: &mut O) {
         if lost != 0 {
             self.stats.ports.add(port.0 as usize, 4, lost);
             o.drop(DropReason::TunnelPart);
-            (0..lost).for_each(|_| self.stats.dropped(DropReason::TunnelPart));
+            self.stats.dropped_all(DropReason::TunnelPart, lost);
         }
     }
     /// Lets go of parts that waited too long, and of those of pseudowires that are gone. Called once per poll.
@@ -236,7 +242,8 @@ impl<P: Pool> Executor<P> {
             let port = cx.snapshot.port(*id);
             let tunnel = port.and_then(|port| port.kind.tunnel());
             if !tunnel.is_some_and(|tunnel| Arc::ptr_eq(&tunnel.state, &wire.state)) {
-                wire.parts.clear(&mut self.pool);
+                let lost = wire.parts.clear(&mut self.pool);
+                self.lose_parts(*id, lost, o);
                 return false;
             }
             if wire.parts.expire(&mut self.pool, cx.now) > 0 {
@@ -246,10 +253,11 @@ impl<P: Pool> Executor<P> {
         });
         self.pseudowires.wires = wires;
     }
-    /// Lets go of all parts.
+    /// Lets go of all parts, and counts them.
     pub fn forget_parts(&mut self) {
-        for (_, mut wire) in self.pseudowires.wires.drain() {
-            wire.parts.clear(&mut self.pool);
+        for (port, mut wire) in std::mem::take(&mut self.pseudowires.wires) {
+            let lost = wire.parts.clear(&mut self.pool);
+            self.lose_parts(port, lost, &mut ());
         }
     }
 }

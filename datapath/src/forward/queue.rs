@@ -34,7 +34,10 @@ impl<P: Pool> Executor<P> {
     }
     pub fn remove_queue(&mut self, port: PortId) {
         if let Some(queue) = self.queues.get_mut(port.0 as usize).and_then(Option::take) {
-            self.trash.extend(queue.frames);
+            for frame in queue.frames {
+                self.stats.ports.add(port.0 as usize, 5, 1);
+                self.drop(frame, DropReason::PortDown, &mut ());
+            }
         }
         self.dirty.retain(|dirty| *dirty != port);
         // What is held may be in the device's own buffers, which go with it.

@@ -33,6 +33,8 @@ pub(super) struct Reassembly<F> {
     table: Reassembler<F>,
     /// Of those that cannot be fragments.
     rejected: Counts,
+    /// Of both, what was published.
+    published: Counts,
     /// Whether the counters are ahead of what was published.
     is_ahead: bool,
     /// The first fragment of a packet, whose rest most often is what comes next. Until then, or until the burst ends, it
@@ -54,6 +56,7 @@ impl<F: Frame> Reassembly<F> {
             secret,
             table: Reassembler::new(secret, Limits::for_workers(workers)),
             rejected: Counts::default(),
+            published: Counts::default(),
             is_ahead: false,
             first: None,
         }
@@ -246,21 +249,31 @@ impl<P: Pool> Executor<P> {
         let Reassembly {
             table,
             rejected,
+            published,
             is_ahead,
             ..
         } = &mut self.reassembly;
         if std::mem::take(is_ahead) {
-            self.stats
-                .set_fragments([table.counts(), &*rejected], table.held());
+            let counts = table.counts().since(rejected, published);
+            self.stats.add_fragments(&counts, table.held());
+            published.add_all(&counts);
         }
     }
-    /// Lets go of all frames that are held, or on their way to this worker.
+    /// Lets go of all frames that are held, or on their way to this worker, and counts them.
     pub fn let_go(&mut self) {
         let first = self.reassembly.first.take();
         self.trash.extend(first.map(|first| first.frame));
         self.reassembly.table.clear(&mut self.pool);
-        let late = std::iter::from_fn(|| self.mailbox.receive());
-        self.trash.extend(late.map(|mail| mail.frame));
+        self.count_lost(&mut ());
+        while let Some(Mail { frame, what }) = self.mailbox.receive() {
+            match what {
+                What::Fragment { .. } => self.drop(frame, DropReason::Reassembly, &mut ()),
+                What::Part { to, .. } => {
+                    self.lose_parts(to, 1, &mut ());
+                    self.trash.push(frame);
+                }
+            }
+        }
     }
     /// Whether a frame for the host may be a part of a tunnel's packet.
     pub fn is_tunnel_part(&mut self, cx: Context<'_>, port: &PortView, head: &[u8]) -> bool {

@@ -86,16 +86,18 @@ impl<F> Waiting<F> {
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
-    /// All frames that wait.
-    pub fn take(&mut self) -> impl Iterator<Item = F> {
-        let lines = std::mem::take(&mut self.lines);
-        self.len = 0;
-        let frames = lines.into_iter().flat_map(|line| line.frames);
-        frames.map(|(frame, ..)| frame)
-    }
 }
 
 impl<P: Pool> Executor<P> {
+    /// Lets go of all frames that wait, and counts them.
+    pub fn wait_no_longer(&mut self) {
+        self.waiting.len = 0;
+        for line in std::mem::take(&mut self.waiting.lines) {
+            for (frame, ..) in line.frames {
+                self.not_sent(line.port, frame, DropReason::TunnelUnresolved, &mut ());
+            }
+        }
+    }
     /// A frame waits for its tunnel's route, or for that to the ends that its packet names.
     pub fn wait<O: Observer>(
         &mut self,

@@ -169,11 +169,13 @@ impl<F: Frame> Reassembler<F> {
         len
     }
 
-    /// Lets go of everything.
-    pub fn clear<P: Pool<Frame = F>>(&mut self, pool: &mut P) {
+    /// Lets go of everything. Returns the number of frames.
+    pub fn clear<P: Pool<Frame = F>>(&mut self, pool: &mut P) -> u64 {
         let waiting = self.slots.iter_mut().filter_map(Option::take);
         self.trash.extend(waiting.map(|waiting| waiting.frame));
+        let len = self.trash.len() as u64;
         self.empty_trash(pool);
+        len
     }
 
     fn count_one(&mut self, outcome: Outcome) {

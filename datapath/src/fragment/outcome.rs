@@ -64,6 +64,16 @@ impl Counts {
     pub fn add(&mut self, outcome: Outcome) {
         self.0[outcome as usize] += 1;
     }
+    /// What came after `before`, here and in `others`.
+    pub fn since(&self, others: &Counts, before: &Counts) -> Counts {
+        let sum = |at: usize| self.0[at] + others.0[at] - before.0[at];
+        Counts(std::array::from_fn(sum))
+    }
+    /// Puts these to it.
+    pub fn add_all(&mut self, others: &Counts) {
+        let both = self.0.iter_mut().zip(others.0);
+        both.for_each(|(count, other)| *count += other);
+    }
     /// How often it happened.
     pub fn get(&self, outcome: Outcome) -> u64 {
         self.0[outcome as usize]

@@ -273,14 +273,14 @@ impl WorkerStats {
         let counter = &self.drops[reason as usize];
         counter.store(counter.load(Relaxed) + len, Relaxed);
     }
-    /// What became of fragments so far, the sum of these; and what is held: datagrams, fragments, bytes.
-    pub fn set_fragments(&self, counts: [&Counts; 2], held: [usize; 3]) {
+    /// What became of fragments since it was told last; and what is held: datagrams, fragments, bytes.
+    // Added, as the one before may have counted here, too: counters outlive their worker.
+    pub fn add_fragments(&self, counts: &Counts, held: [usize; 3]) {
         for (place, now) in self.held.iter().zip(held) {
             place.store(now as u64, Relaxed);
         }
         for (counter, (outcome, ..)) in self.fragments.iter().zip(OUTCOMES) {
-            let sum = counts.iter().map(|counts| counts.get(*outcome)).sum();
-            counter.store(sum, Relaxed);
+            counter.store(counter.load(Relaxed) + counts.get(*outcome), Relaxed);
         }
     }
 }
@@ -503,5 +503,22 @@ impl Stats {
                 .for_each(|(s, c)| *s += c.load(Relaxed))
         });
         sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fragments_of_the_next_worker_are_added() {
+        let stats = Stats::default();
+        let slab = stats.register_worker();
+        let mut counts = Counts::default();
+        counts.add(Outcome::Completed);
+        slab.add_fragments(&counts, [1, 2, 3]);
+        slab.add_fragments(&counts, [0; 3]);
+        assert_eq!(stats.fragments(Outcome::Completed), 2);
+        assert_eq!(stats.held(), [0; 3]);
     }
 }
