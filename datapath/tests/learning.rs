@@ -12,8 +12,8 @@ use datapath::model::{BridgeId, PortId, VlanMode};
 use datapath::sim::{SimFrame, SimPool};
 use datapath::time::Time;
 use flow::frametext;
-use ofp::message::{Body, FlowModCommand, Message, PacketOut};
-use ofp::text::{PortMap, read_actions, read_flow_mod};
+use ofp::message::{Body, FlowModCommand, Message, MeterCommand, PacketOut};
+use ofp::text::{PortMap, read_actions, read_flow_mod, read_meter_mod};
 use ofp::types::{PortNo, Version, Xid};
 use packet::MacAddr;
 use std::collections::VecDeque;
@@ -224,6 +224,31 @@ fn a_barrier_covers_what_packet_outs_taught() {
         wanted[host as usize - 1] = 1;
         assert_eq!(control.sent(), wanted, "host {host}");
     }
+}
+
+/// No rule looks at packets; one that is added is about packets that begin, whatever register the last one ended with.
+#[test]
+fn what_a_packet_ends_with_is_not_what_the_next_begins_with() {
+    let (mut control, mut worker) = switch();
+    let meter = "meter=1,kbps,bands=type=dscp_remark,rate=1000000000,prec_level=1";
+    let meter = read_meter_mod(meter, MeterCommand::Add).expect("a meter");
+    control.say(Body::MeterMod(Box::new(meter)));
+    control.flow("table=0,actions=load:7->NXM_NX_REG0[],resubmit(,1)");
+    control.flow("table=1,priority=9,reg0=7,actions=meter:1,resubmit(,2)");
+    control.flow("table=2,reg0=7,actions=output:2");
+    control.flow("table=2,priority=1,reg0=0,actions=drop");
+    control.round();
+    for _ in 0..3 {
+        control.receive(1, &frame(1, 2));
+        worker.poll(control.now);
+        assert_eq!(control.sent(), [0, 1, 0]);
+    }
+    control.flow("table=0,priority=40000,reg0=0,actions=output:3");
+    worker.idle();
+    control.round();
+    control.receive(1, &frame(1, 2));
+    worker.poll(control.now);
+    assert_eq!(control.sent(), [0, 0, 1]);
 }
 
 #[test]

@@ -162,6 +162,13 @@ impl Slot {
             false => 0,
         }
     }
+    /// Whether a frame is too large for the tunnel's path, and not only for the device; and in one piece.
+    #[inline(never)]
+    fn has_to_split<F: Frame>(&self, frame: &F) -> bool {
+        let size = frame.size();
+        let room = self.outer.room(&self.tunnel.config, &Default::default());
+        size > room && frame.head().len() == size
+    }
     /// The same, 0 if its way is not known.
     #[inline(always)]
     fn room_now(&self, snapshot: &Snapshot) -> usize {
@@ -184,9 +191,12 @@ impl Slot {
             way.run.add(packets, outer);
         }
         let Run { packets, bytes } = std::mem::take(&mut way.run);
-        credit(stats, way.bridge, &way.program, packets, bytes, way.used);
-        let hits = &stats.worker[2];
-        hits.store(hits.load(Relaxed) + packets, Relaxed);
+        // Without a packet its program may be long gone, and its rules' places others'.
+        if packets > 0 {
+            credit(stats, way.bridge, &way.program, packets, bytes, way.used);
+            let hits = &stats.worker[2];
+            hits.store(hits.load(Relaxed) + packets, Relaxed);
+        }
     }
 }
 
@@ -254,7 +264,7 @@ impl<P: Pool> Executor<P> {
         if O::EXPLAINS
             || nesting.tunnels > 0
             || room == 0
-            || size > room && (size > slot.way.split_room || frame.head().len() < size)
+            || size > room && (size > slot.way.split_room || !slot.has_to_split(&frame))
             || self.sending.is_some()
             || self.bpdu != bpdu::Kind::None
             || !frame.offload().is_finished()

@@ -39,7 +39,7 @@ pub(super) fn in_port_word(in_port: PortNo) -> u64 {
     u64::from(in_port.0) << 32 | u64::from(PortNo::UNSET.0)
 }
 
-/// Fills the words in front of the packet's own.
+/// Fills the words in front of the packet's own: registers, metadata and options are 0, whatever packet the key was for before.
 #[inline]
 pub(super) fn begin(key: &mut Key, in_port: PortNo, words: Option<&TunnelWords>) {
     key.0[word::IN_PORT] = in_port_word(in_port);
@@ -47,6 +47,7 @@ pub(super) fn begin(key: &mut Key, in_port: PortNo, words: Option<&TunnelWords>)
         Some(words) => key.0[word::TUN_ID..word::METADATA].copy_from_slice(words),
         None => key.0[word::TUN_ID..word::METADATA].fill(0),
     }
+    key.0[word::METADATA..word::ETH_DST].fill(0);
 }
 
 /// ovs-ofctl(8), "set-frags normal": "the transport ports of all fragments are 0". TCP flags and extension headers stay.

@@ -392,6 +392,9 @@ impl<P: Pool> Worker<P> {
                 self.core.refresh(snapshot);
                 self.core.packet_out(cx, &packet, o);
                 self.core.settle(cx, o);
+                // The next snapshot may be of another version: this one's rules are credited while it is held.
+                let executor = &mut self.core.executor;
+                executor.prepared.credit(&executor.stats);
                 self.packet_outs[0] = self.packet_outs[0].max(packet.number);
             }
             Command::CacheEntries(entries) => self.core.set_cache_entries(entries),

@@ -55,10 +55,17 @@ pub fn offers(program: &str, name: &str, line: &str, words: &[&str]) {
         std::fs::write(directory.join(file), text.stdout).unwrap();
     }
     let here = directory.to_str().unwrap();
-    let zsh = said("zsh", &["-f", "-c", ZSH, "zsh", here, line], &directory).map(|text| {
-        let hits = text.lines().filter_map(|line| line.split("HIT:").nth(1));
-        hits.map(|hit| hit.trim().to_owned()).collect::<Vec<_>>()
-    });
+    let zsh = || {
+        said("zsh", &["-f", "-c", ZSH, "zsh", here, line], &directory).map(|text| {
+            let hits = text.lines().filter_map(|line| line.split("HIT:").nth(1));
+            hits.map(|hit| hit.trim().to_owned()).collect::<Vec<_>>()
+        })
+    };
+    // What is typed while its editor takes the terminal over may be lost: then it says nothing at all.
+    let zsh = (0..10)
+        .map(|_| zsh())
+        .find(|hits| hits.as_ref().is_none_or(|hits| !hits.is_empty()))
+        .unwrap_or(Some(Vec::new()));
     let ask = format!("source {name}.fish; complete -C '{line}'");
     let fish = said("fish", &["--no-config", "-c", &ask], &directory).map(|text| {
         let hits = text.lines().filter_map(|line| line.split('\t').next());

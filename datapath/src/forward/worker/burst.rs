@@ -95,7 +95,6 @@ pub(super) fn fill_key<P: Pool>(
     came: Brought<'_>,
     frame: &P::Frame,
 ) -> Layout {
-    key.0[word::METADATA..word::ETH_DST].fill(0);
     begin(key, came.in_port, executor.words.get(came.words as usize));
     if let Some(options) = executor.options_of(came.words) {
         key.0[Overlay::OPTIONS].copy_from_slice(options);
