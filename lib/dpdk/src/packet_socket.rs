@@ -145,6 +145,10 @@ impl PacketSocket {
         if ether_type.is_none() {
             make_promiscuous(&sockets[0], index, name)?;
         }
+        // Before Linux 6.13 only sockets of a device that is up may share it.
+        if queues > 1 {
+            netdev.set_up(true)?;
+        }
         let ether_type = ether_type.unwrap_or(libc::ETH_P_ALL as u16);
         for socket in &sockets {
             if queues > 1 {
