@@ -169,8 +169,9 @@ fn remove_runtime_directory() {
     }
 }
 
-/// The highest CPU that this thread may run on; the EAL's own thread only starts things.
-fn last_cpu() -> usize {
+/// The highest CPU that the calling thread may run on. The EAL's own thread gets it, which only starts things, and a worker if
+/// nobody says which.
+pub fn last_cpu() -> usize {
     // SAFETY: cpu_set_t is plain bytes, and sched_getaffinity fills at most its size.
     let set = unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();

@@ -46,6 +46,10 @@ impl Daemon {
         let old = std::mem::replace(&mut self.config, config);
         self.remove_ports();
         self.remove_bridges();
+        // A port is opened with a transmit queue for each worker.
+        if old.global.worker_cpus != self.config.global.worker_cpus {
+            self.set_cpus();
+        }
         let new = self.config.clone();
         for bridge in new.bridges.values() {
             self.set_bridge(bridge);
@@ -200,9 +204,6 @@ impl Daemon {
             self.workers.set_cache_entries(new.cache_entries());
         }
         self.workers.set_rules(new.rules, new.auto);
-        if old.worker_cpus != new.worker_cpus {
-            self.set_cpus();
-        }
         self.workers.settle();
     }
 
@@ -233,9 +234,8 @@ impl Daemon {
     }
 }
 
-/// The CPUs that workers get: those of the mask that there are; without a mask the last one.
+/// The CPUs that workers get: those of the mask that there are; without a mask the last one on which we may run.
 pub fn worker_cpus(mask: &[usize]) -> Vec<usize> {
-    let last = std::thread::available_parallelism().map_or(1, usize::from) - 1;
     let online = online_cpus();
     let (there, missing): (Vec<usize>, Vec<usize>) = mask
         .iter()
@@ -244,7 +244,7 @@ pub fn worker_cpus(mask: &[usize]) -> Vec<usize> {
         tracing::warn!(?missing, "pmd-cpu-mask names CPUs that there are not");
     }
     match there.is_empty() {
-        true => vec![last],
+        true => vec![dpdk::eal::last_cpu()],
         false => there,
     }
 }

@@ -134,6 +134,7 @@ impl Daemon {
         if let Some(device) = &mut port.device
             && let Err(error) = self.workers.add_port(id, device.as_mut())
         {
+            self.workers.set_affinity(id, &BTreeMap::new());
             self.switch.remove_port(id, &mut self.outputs);
             return Err(error);
         }
