@@ -12,9 +12,12 @@ use tokio_util::codec::FramedRead;
 /// Name and arguments of each command.
 pub const COMMANDS: &[(&str, &str)] = &[
     ("coverage/show", ""),
-    ("dpif-netdev/pmd-perf-show", "[-nh] [-pmd core] [dp]"),
+    (
+        "dpif-netdev/pmd-perf-show",
+        "[-nh] [-it len] [-ms len] [-pmd core] [dp]",
+    ),
     ("dpif-netdev/pmd-rxq-rebalance", "[dp]"),
-    ("dpif-netdev/pmd-rxq-show", "[-pmd core] [dp]"),
+    ("dpif-netdev/pmd-rxq-show", "[-pmd core] [-secs secs] [dp]"),
     ("dpif-netdev/pmd-stats-clear", "[-pmd core] [dp]"),
     ("dpif-netdev/pmd-stats-show", "[-pmd core] [dp]"),
     ("exit", "[--cleanup]"),

@@ -404,7 +404,9 @@ impl Workers {
         let now = dpdk::cycles();
         if self.auto.is_on && self.looked.elapsed() >= self.auto.interval {
             self.looked = Instant::now();
-            let loads: Vec<u64> = (0..self.len()).map(|worker| self.percent(worker)).collect();
+            let loads: Vec<u64> = (0..self.len())
+                .map(|worker| self.percent(worker, u64::MAX))
+                .collect();
             let places: Vec<usize> = self.queues.iter().map(|queue| queue.worker).collect();
             if assign::is_worth_it(self.auto, self.rules, &loads, &self.items(), &places) {
                 self.rebalance();
@@ -498,16 +500,16 @@ impl Workers {
         let others = || self.queues[..queue].iter();
         let of = |worker: usize| {
             let len = others().filter(|other| other.worker == worker).count();
-            (self.percent(worker), len)
+            (self.percent(worker, u64::MAX), len)
         };
         let loads: Vec<(u64, usize)> = (0..self.len()).map(of).collect();
         assign::place(&open, &loads)
     }
-    /// How much of its time a worker was busy in the last minute.
-    fn percent(&self, worker: usize) -> u64 {
+    /// How much of its time a worker was busy, about so many ticks long; of the last minute at most.
+    fn percent(&self, worker: usize, span: u64) -> u64 {
         let handle = &self.handles[worker];
         let busy = handle.stats.time.busy_nanos.load(Relaxed);
-        let (ticks, nanos) = handle.busy.recent(dpdk::cycles(), busy);
+        let (ticks, nanos) = handle.busy.within(span, dpdk::cycles(), busy);
         let span = u128::from(ticks) * 1_000_000_000 / u128::from(self.hz().max(1));
         (u128::from(nanos) * 100 / span.max(1)).min(100) as u64
     }
@@ -527,6 +529,7 @@ pub struct Totals {
     pub lookups: u64,
     pub probes: u64,
     pub sent: u64,
+    pub batches: u64,
     pub classes: [u64; datapath::model::stats::BURST_CLASSES],
     pub polls: u64,
     pub busy_polls: u64,
@@ -549,6 +552,7 @@ impl Totals {
             lookups: stats.lookups.load(Relaxed),
             probes: stats.probes.load(Relaxed),
             sent: stats.sent(),
+            batches: stats.batches.load(Relaxed),
             classes: std::array::from_fn(|n| stats.bursts[n].load(Relaxed)),
             polls: time.polls.load(Relaxed),
             busy_polls: time.busy_polls.load(Relaxed),
@@ -567,6 +571,7 @@ impl Totals {
             lookups: self.lookups - then.lookups,
             probes: self.probes - then.probes,
             sent: self.sent - then.sent,
+            batches: self.batches - then.batches,
             classes: std::array::from_fn(|n| self.classes[n] - then.classes[n]),
             polls: self.polls - then.polls,
             busy_polls: self.busy_polls - then.busy_polls,
@@ -590,7 +595,7 @@ pub struct WorkerView {
     pub totals: Totals,
     /// How long ago that was.
     pub age: Duration,
-    /// Busy in the last minute, in percent.
+    /// Busy in that time, in percent.
     pub percent: u64,
     /// Its queues.
     pub queues: Vec<QueueView>,
@@ -604,7 +609,7 @@ pub struct QueueView {
     pub index: usize,
     /// Whether its worker was told by the configuration.
     pub pinned: bool,
-    /// Of its worker's time in the last minute.
+    /// Of its worker's time, in percent.
     pub percent: u64,
     /// Received so far.
     pub packets: u64,
@@ -618,8 +623,9 @@ impl Workers {
         let ticks = dpdk::cycles().wrapping_sub(ticks);
         (u128::from(ticks) * 1_000_000_000 / then.elapsed().as_nanos().max(1)) as u64
     }
-    /// All workers, or the one on a CPU.
-    pub fn views(&self, cpu: Option<usize>) -> Vec<WorkerView> {
+    /// All workers, or the one on a CPU, with the loads of about so many seconds, a minute at most.
+    pub fn views(&self, cpu: Option<usize>, secs: u64) -> Vec<WorkerView> {
+        let span = secs.saturating_mul(self.hz());
         let isolated = assign::isolated(self.rules, self.len(), &self.items());
         let handles = self.handles.iter().enumerate();
         let handles = handles.filter(|(_, handle)| cpu.is_none_or(|cpu| cpu == handle.cpu));
@@ -630,12 +636,12 @@ impl Workers {
                 isolated: isolated[index],
                 totals: Totals::read(&handle.stats).since(&handle.baseline),
                 age: handle.cleared.elapsed(),
-                percent: self.percent(index),
-                queues: self.queue_views(index),
+                percent: self.percent(index, span),
+                queues: self.queue_views(index, span),
             })
             .collect()
     }
-    fn queue_views(&self, worker: usize) -> Vec<QueueView> {
+    fn queue_views(&self, worker: usize, span: u64) -> Vec<QueueView> {
         let now = dpdk::cycles();
         let queues = self.queues.iter().filter(|queue| queue.worker == worker);
         queues
@@ -643,7 +649,9 @@ impl Workers {
                 port: queue.port,
                 index: queue.index,
                 pinned: queue.cpu.is_some_and(|cpu| self.worker_on(cpu).is_some()),
-                percent: queue.ticks.percent(now, queue.counters.ticks.load(Relaxed)),
+                percent: queue
+                    .ticks
+                    .percent(span, now, queue.counters.ticks.load(Relaxed)),
                 packets: queue.counters.packets.load(Relaxed),
             })
             .collect()

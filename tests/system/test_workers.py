@@ -86,7 +86,6 @@ def test_a_pinned_queue_has_its_worker_for_itself(two):
 
 @pytest.mark.parametrize("words, said", [
     (["Open_vSwitch", ".", "other_config:pmd-rxq-assign=fair"], "cycles, roundrobin or group"),
-    (["Open_vSwitch", ".", "other_config:pmd-rxq-isolate=false"], "group"),
     (["Open_vSwitch", ".", "other_config:pmd-auto-lb=perhaps"], "true or false"),
     (["Open_vSwitch", ".", "other_config:pmd-auto-lb-load-threshold=101"], "0 to 100"),
     (["Open_vSwitch", ".", "other_config:pmd-auto-lb-improvement-threshold=-1"], "0 to 100"),
@@ -103,6 +102,15 @@ def test_bad_values_are_refused(two, words, said):
     for tool in (two.vsctl, two.stock_vsctl):
         done = tool("set", *words, check=False)
         assert done.returncode != 0 and said in done.stderr, done.stderr
+
+
+def test_isolation_is_switched_off_in_any_order(two):
+    add_queues(two, "dp0", 2, "other_config:pmd-rxq-affinity=1:1")
+    done = two.vsctl("set", "Open_vSwitch", ".", "other_config:pmd-rxq-isolate=false")
+    assert "pmd-rxq-isolate" in done.stderr
+    assert queues(two)["dp0", 1] == (1, True)
+    two.vsctl("set", "Open_vSwitch", ".", "other_config:pmd-rxq-assign=group")
+    assert queues(two)["dp0", 1] == (1, False)
 
 
 def test_workers_come_and_go_at_run_time(lan):
@@ -220,6 +228,11 @@ def test_stock_commands_show_what_workers_do(lan):
                  "Datapath passes:", "packets/batch"):
         assert line in perf, perf
     assert "packets/batch" not in appctl(lan, "dpif-netdev/pmd-perf-show", "-nh").stdout
+    assert float(stats["avg. packets per output batch"]) >= 1
+    assert perf.count("no history") == 0
+    assert "-it: " in appctl(lan, "dpif-netdev/pmd-perf-show", "-it", "10", "-ms", "0").stdout
+    shown = appctl(lan, "dpif-netdev/pmd-rxq-show", "-secs", "12").stdout
+    assert shown.startswith("Displaying last 20 seconds pmd usage %\n")
     appctl(lan, "dpif-netdev/pmd-stats-clear")
     stats = appctl(lan, "dpif-netdev/pmd-stats-show").stdout
     assert int(re.search("packets received: (\\d+)", stats)[1]) < 1000

@@ -9,6 +9,7 @@ use crate::model::DropReason;
 use crate::model::id::PortId;
 use crate::model::port::{PortKind, PortView};
 use packet::{Wire as _, bpdu, ethernet};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// A port's queue is flushed when it is this long, and at the end of the burst.
 const FLUSH_LEN: usize = 64;
@@ -63,6 +64,8 @@ impl<P: Pool> Executor<P> {
             let packets = queue.frames.len() as u64;
             let bytes = std::mem::take(&mut queue.bytes);
             self.stats.ports.add_from(index, 2, [packets, bytes]);
+            let batches = &self.stats.batches;
+            batches.store(batches.load(Relaxed) + 1, Relaxed);
             queue.tx.tx(&mut queue.frames);
         }
     }

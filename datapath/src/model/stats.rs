@@ -135,6 +135,8 @@ pub struct WorkerStats {
     pub worker: [AtomicU64; 4],
     /// Bursts by their size: class `n` holds those of 2^n packets and more.
     pub bursts: [AtomicU64; BURST_CLASSES],
+    /// Times that frames were handed to a port.
+    pub batches: AtomicU64,
     /// Tables that were looked up as the cache knew no program.
     pub lookups: AtomicU64,
     /// Tables of hashes that the classifiers looked into for that.
@@ -196,6 +198,7 @@ impl WorkerStats {
             held: std::array::from_fn(|_| AtomicU64::new(0)),
             worker: std::array::from_fn(|_| AtomicU64::new(0)),
             bursts: std::array::from_fn(|_| AtomicU64::new(0)),
+            batches: AtomicU64::new(0),
             lookups: AtomicU64::new(0),
             probes: AtomicU64::new(0),
             time: LoopStats::default(),

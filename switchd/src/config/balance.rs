@@ -12,7 +12,7 @@ const CPUS: usize = 128;
 /// Most queues of a port.
 pub const QUEUES_MAX: u64 = 64;
 
-/// `pmd-rxq-assign` and `pmd-rxq-isolate`.
+/// `pmd-rxq-assign` and `pmd-rxq-isolate`. The latter is only heard with the assignment `group`: the two may be set one after the other.
 pub fn rules(options: &mut Map<'_>, problems: &mut Vec<Problem>) -> Rules {
     let policy = options.parse("pmd-rxq-assign", problems, |word| {
         let row = POLICIES.iter().find(|(name, _)| *name == word);
@@ -21,14 +21,7 @@ pub fn rules(options: &mut Map<'_>, problems: &mut Vec<Problem>) -> Rules {
     });
     let policy = policy.unwrap_or_default();
     let isolate = options.bool("pmd-rxq-isolate", problems).unwrap_or(true);
-    if !isolate && policy != Policy::Group {
-        options.wrong(
-            "pmd-rxq-isolate",
-            "false",
-            "possible without pmd-rxq-assign=group",
-            problems,
-        );
-    }
+    let isolate = isolate || policy != Policy::Group;
     Rules { policy, isolate }
 }
 

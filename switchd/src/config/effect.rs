@@ -137,7 +137,21 @@ pub fn without_effect(db: &Database) -> Vec<String> {
             }
         }
     }
+    found.extend(isolation_without_effect(db));
     found.into_iter().collect()
+}
+
+/// `pmd-rxq-isolate=false` is only heard with `pmd-rxq-assign=group`.
+fn isolation_without_effect(db: &Database) -> Option<String> {
+    let row = db.singleton("Open_vSwitch")?.1;
+    let has = |key: &str, value: &str| {
+        let mut pairs = row.get("other_config").into_iter().flat_map(Datum::pairs);
+        pairs.any(|(k, v)| k.as_str() == Some(key) && v.as_str() == Some(value))
+    };
+    let is_moot = has("pmd-rxq-isolate", "false") && !has("pmd-rxq-assign", "group");
+    is_moot.then(|| {
+        "Open_vSwitch.other_config:pmd-rxq-isolate (pmd-rxq-assign is not group)".to_owned()
+    })
 }
 
 /// Whether a column holds something else than its default.

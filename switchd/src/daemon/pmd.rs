@@ -3,6 +3,7 @@
 //! whose tables were walked.
 
 use super::Daemon;
+use crate::unixctl::COMMANDS;
 use crate::workers::{QueueView, Totals, WorkerView};
 use datapath::model::PortId;
 use datapath::model::stats::BURST_CLASSES;
@@ -21,7 +22,15 @@ struct Asked {
     cpu: Option<usize>,
     /// Without histograms.
     brief: bool,
+    /// How far back loads are told.
+    secs: Option<u64>,
+    /// Options that ask for histories of polls, which nobody keeps.
+    histories: Vec<&'static str>,
 }
+
+/// Loads are told of a minute at most, and in steps of as many seconds as there are between readings.
+const SECS_MAX: u64 = 60;
+const SECS_STEP: u64 = 10;
 
 impl Asked {
     fn read(command: &str, args: &[String]) -> Result<Asked, String> {
@@ -34,10 +43,23 @@ impl Asked {
                     asked.cpu = Some(cpu.ok_or("-pmd takes the number of a CPU")?);
                 }
                 "-nh" if command == "pmd-perf-show" => asked.brief = true,
+                "-secs" if command == "pmd-rxq-show" => {
+                    let secs = words.next().and_then(|word| word.parse::<u64>().ok());
+                    let secs = secs.filter(|secs| *secs > 0);
+                    asked.secs = Some(secs.ok_or("-secs takes a number of seconds")?);
+                }
+                "-it" | "-ms" if command == "pmd-perf-show" => {
+                    let option = if word == "-it" { "-it" } else { "-ms" };
+                    let len = words.next().and_then(|word| word.parse::<u32>().ok());
+                    if len.ok_or_else(|| format!("{option} takes a number"))? > 0 {
+                        asked.histories.push(option);
+                    }
+                }
                 dp if DATAPATHS.contains(&dp) => {}
                 other => {
                     return Err(format!(
-                        "\"dpif-netdev/{command}\" does not know {other:?}: it takes -pmd CPU and {}",
+                        "\"dpif-netdev/{command}\" does not know {other:?}: it takes {} (the datapath: {})",
+                        words_of(command),
                         DATAPATHS[1]
                     ));
                 }
@@ -45,6 +67,13 @@ impl Asked {
         }
         Ok(asked)
     }
+}
+
+/// What a command takes, as `list-commands` says it.
+fn words_of(command: &str) -> &'static str {
+    let is = |name: &str| name.strip_prefix("dpif-netdev/") == Some(command);
+    let row = COMMANDS.iter().find(|(name, _)| is(name));
+    row.map_or("", |(_, words)| words)
 }
 
 impl Daemon {
@@ -63,7 +92,9 @@ impl Daemon {
     }
 
     fn asked_views(&self, asked: &Asked) -> Result<Vec<WorkerView>, String> {
-        let views = self.workers.views(asked.cpu);
+        let views = self
+            .workers
+            .views(asked.cpu, asked.secs.unwrap_or(SECS_MAX));
         match asked.cpu {
             Some(cpu) if views.is_empty() => Err(format!("there is no worker on CPU {cpu}")),
             _ => Ok(views),
@@ -87,8 +118,11 @@ impl Daemon {
 
     /// `dpif-netdev/pmd-rxq-show`
     pub fn pmd_rxq_show(&self, args: &[String]) -> Result<String, String> {
-        let asked = Asked::read("pmd-rxq-show", args)?;
-        let mut text = "Displaying last 60 seconds pmd usage %\n".to_owned();
+        let mut asked = Asked::read("pmd-rxq-show", args)?;
+        let secs = asked.secs.unwrap_or(SECS_MAX).min(SECS_MAX);
+        let secs = secs.next_multiple_of(SECS_STEP);
+        asked.secs = Some(secs);
+        let mut text = format!("Displaying last {secs} seconds pmd usage %\n");
         for view in self.asked_views(&asked)? {
             let _ = writeln!(text, "{}:\n  isolated : {}", title(&view), view.isolated);
             let mut queues: Vec<(String, &QueueView)> = Vec::new();
@@ -126,17 +160,19 @@ impl Daemon {
         let asked = Asked::read("pmd-perf-show", args)?;
         let hz = self.workers.hz();
         let views = self.asked_views(&asked)?;
-        Ok(views
-            .iter()
-            .map(|view| perf_text(view, hz, asked.brief))
-            .collect())
+        let notes = asked.histories.iter();
+        let mut text: String = notes
+            .map(|option| format!("{option}: polls are counted, but no history of them is kept\n"))
+            .collect();
+        text.extend(views.iter().map(|view| perf_text(view, hz, asked.brief)));
+        Ok(text)
     }
 }
 
 impl Daemon {
     /// `worker/show [--json]`
     pub fn worker_show(&self, args: &[String]) -> Result<String, String> {
-        let views = self.workers.views(None);
+        let views = self.workers.views(None, SECS_MAX);
         match args {
             [] => Ok(views.iter().map(|view| self.worker_text(view)).collect()),
             [word] if word == "--json" => {
@@ -278,7 +314,7 @@ fn cycles(nanos: u64, hz: u64) -> u64 {
 }
 
 fn percent(part: u64, whole: u64) -> f64 {
-    ratio(100 * part, whole)
+    100.0 * ratio(part, whole)
 }
 
 fn ratio(part: u64, whole: u64) -> f64 {
@@ -314,6 +350,10 @@ fn stats_text(view: &WorkerView, hz: u64) -> String {
     );
     line("miss with success upcall", "0".into());
     line("miss with failed upcall", "0".into());
+    line(
+        "avg. packets per output batch",
+        format!("{:.2}", ratio(t.sent, t.batches)),
+    );
     line(
         "idle cycles",
         format!("{idle} ({:.2}%)", percent(idle, idle + busy)),
@@ -365,7 +405,7 @@ fn perf_text(view: &WorkerView, hz: u64, brief: bool) -> String {
     );
     line(
         "- idle iterations:",
-        t.polls - t.busy_polls,
+        t.polls.saturating_sub(t.busy_polls),
         format!("({:5.1} % of used cycles)", percent(idle, used)),
     );
     line(
@@ -461,12 +501,34 @@ mod tests {
             read(&["-nh", "-pmd", "3", "ovs-netdev"]),
             Ok(Asked {
                 cpu: Some(3),
-                brief: true
+                brief: true,
+                ..Asked::default()
             })
         );
+        let histories = read(&["-it", "5", "-ms", "0"]).map(|asked| asked.histories);
+        assert_eq!(histories, Ok(vec!["-it"]));
+        for wrong in [
+            &["-pmd"][..],
+            &["-pmd", "x"],
+            &["-it"],
+            &["-ms", "-1"],
+            &["-secs", "5"],
+        ] {
+            assert!(read(wrong).is_err(), "{wrong:?}");
+        }
+        let rxq = |args: &[&str]| {
+            let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+            Asked::read("pmd-rxq-show", &args)
+        };
+        assert_eq!(rxq(&["-secs", "5"]).map(|asked| asked.secs), Ok(Some(5)));
         assert!(
-            read(&["-pmd"]).is_err() && read(&["-pmd", "x"]).is_err() && read(&["-it"]).is_err()
+            rxq(&["-nh"]).is_err() && rxq(&["-secs", "0"]).is_err() && rxq(&["-secs"]).is_err()
         );
-        assert!(Asked::read("pmd-rxq-show", &["-nh".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn large_counts_are_percentages() {
+        assert_eq!(percent(u64::MAX / 2, u64::MAX), 50.0);
+        assert_eq!(percent(0, 0), 0.0);
     }
 }
