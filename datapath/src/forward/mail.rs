@@ -122,10 +122,10 @@ impl<F: Frame> Mailbox<F> {
             Some(mail)
         })
     }
-    /// The ring to another worker, if it has room.
+    /// The ring to another worker, if it has room, and that has not ended.
     fn ring(&mut self, to: usize) -> Option<&mut rtrb::Producer<Mail<F>>> {
         let ring = self.to.get_mut(to)?.as_mut()?;
-        (!ring.is_full()).then_some(ring)
+        (!ring.is_full() && !ring.is_abandoned()).then_some(ring)
     }
 }
 

@@ -59,7 +59,7 @@ drop_reasons! {
     FragmentMalformed  "fragment_malformed"    "larger than the MTU, and its IP header contradicts itself";
     FragmentMtu        "fragment_mtu"          "the headers that each fragment repeats leave no room for payload";
     Reassembly         "reassembly"            "a fragment that was refused, or whose others did not come (see fragment_...)";
-    MailFull           "mail_full"             "the queue to the worker that has the packet's other fragments is full";
+    MailFull           "mail_full"             "the queue to the worker that has the packet's other fragments is full, or that worker has ended";
     Bpdu               "bpdu"                  "a BPDU, and the rule's actions drop those";
     Recirculation      "output_to_ingress"     "output to the ingress port was not asked for explicitly";
 }
