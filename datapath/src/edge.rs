@@ -36,6 +36,12 @@ pub trait Frame: Send + Sized + 'static {
     fn offload(&self) -> Offload;
     /// Replaces the record of what is to be done.
     fn set_offload(&mut self, offload: Offload);
+    /// Copies the bytes of another frame behind those of this one, if there is room in its only segment and they are so few that
+    /// nothing else is better. `false`: that is not so, and both are unchanged.
+    #[inline]
+    fn absorb(&mut self, _part: &Self) -> bool {
+        false
+    }
     /// Hints that the head will be read soon.
     #[inline]
     fn prefetch(&self) {}

@@ -26,6 +26,9 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::sync::{Arc, Mutex};
 
+/// Bytes that a frame takes behind its own.
+const ABSORBED_MAX: usize = 256;
+
 /// A frame in memory: one buffer, and one more segment if it is longer than that.
 #[derive(Clone, Debug)]
 pub struct SimFrame {
@@ -88,6 +91,13 @@ impl Frame for SimFrame {
     }
     fn set_offload(&mut self, offload: Offload) {
         self.offload = offload;
+    }
+    fn absorb(&mut self, part: &SimFrame) -> bool {
+        let fits = self.tail.is_empty() && part.size() <= ABSORBED_MAX;
+        if fits {
+            part.for_each_segment(&mut |segment| self.buffer.extend(segment));
+        }
+        fits
     }
 }
 

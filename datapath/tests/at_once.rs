@@ -140,7 +140,11 @@ impl End {
             .map(|row| (row.0, stats.drops(row.0)));
         let drops: Vec<_> = drops.filter(|(_, count)| *count > 0).collect();
         let tunnel = stats.tunnel(self.ports[3]).0;
-        format!("{rules:?}\n{ports:?}\n{tables:?}\n{drops:?}\n{tunnel:?}")
+        let fragments = datapath::fragment::OUTCOMES
+            .iter()
+            .map(|row| stats.fragments(row.0));
+        let fragments: Vec<_> = fragments.chain(stats.held()).collect();
+        format!("{rules:?}\n{ports:?}\n{tables:?}\n{drops:?}\n{tunnel:?}\n{fragments:?}")
     }
 }
 
@@ -218,38 +222,103 @@ fn config(kind: u8, df: bool) -> TunnelConfig {
     }
 }
 
+/// What happens to frames on their way: a bit flips, or one is lost, comes twice, or later than the next one.
+#[derive(Clone, Copy, Debug)]
+enum Accident {
+    Flip(usize, u8),
+    Loss,
+    Duplicate,
+    Swap,
+}
+
+fn accidents() -> impl Strategy<Value = Vec<(prop::sample::Index, Accident)>> {
+    let accident = prop_oneof![
+        4 => (0usize..60, 0u8..8).prop_map(|(at, bit)| Accident::Flip(at, bit)),
+        1 => Just(Accident::Loss),
+        1 => Just(Accident::Duplicate),
+        1 => Just(Accident::Swap),
+    ];
+    prop::collection::vec((any::<prop::sample::Index>(), accident), 0..3)
+}
+
+fn happens(frames: &mut Vec<Vec<u8>>, (index, accident): &(prop::sample::Index, Accident)) {
+    if frames.is_empty() {
+        return;
+    }
+    let index = index.index(frames.len());
+    match *accident {
+        Accident::Flip(at, bit) => {
+            if let Some(byte) = frames[index].get_mut(at) {
+                *byte ^= 1 << bit;
+            }
+        }
+        Accident::Loss => drop(frames.remove(index)),
+        Accident::Duplicate => frames.insert(index, frames[index].clone()),
+        Accident::Swap => {
+            let next = (index + 1) % frames.len();
+            frames.swap(index, next);
+        }
+    }
+}
+
+fn sight() -> impl Strategy<Value = Sight> {
+    prop_oneof![
+        Just(Sight::Nothing),
+        Just(Sight::Addresses),
+        Just(Sight::Tunnel),
+    ]
+}
+
+/// Frames of the usual kind, each of which is two fragments in a tunnel.
+fn large_frames() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let one = (1480..2700usize, 0u8..16).prop_map(|(size, flow)| frame(0, size, flow));
+    prop::collection::vec(one, 1..25)
+}
+
+/// Compares both ways of bursts into a tunnel, and out of it at the other end after what happened to each.
+fn compare(
+    bursts: &[Vec<Vec<u8>>],
+    (config, mtu, sight): (&TunnelConfig, u16, Sight),
+    accidents: &[Vec<(prop::sample::Index, Accident)>],
+) -> Result<(), TestCaseError> {
+    let make = |end| [(); 2].map(|()| End::new(end, config, mtu, sight));
+    let ([mut short, mut long], [mut near, mut far]) = (make(0), make(1));
+    for (burst, accidents) in bursts.iter().zip(accidents.iter().cycle()) {
+        let sent = short.burst(short.host, burst, false);
+        prop_assert_eq!(&sent, &long.burst(long.host, burst, true));
+        let mut received = sent[1].clone();
+        for accident in accidents {
+            happens(&mut received, accident);
+        }
+        for part in received.chunks(20) {
+            let opened = near.burst(near.outside, part, false);
+            prop_assert_eq!(opened, far.burst(far.outside, part, true));
+        }
+    }
+    prop_assert_eq!(short.counters(), long.counters());
+    prop_assert_eq!(near.counters(), far.counters());
+    for end in [&mut short, &mut long, &mut near, &mut far] {
+        end.sim.stop();
+        prop_assert_eq!(end.sim.outstanding(), 0);
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
     fn the_short_way_is_the_long_way(
         bursts in prop::collection::vec(frames(), 1..6), kind in 0u8..5, df: bool, small: bool,
-        sight in prop_oneof![Just(Sight::Nothing), Just(Sight::Addresses), Just(Sight::Tunnel)],
-        flips in prop::collection::vec((any::<prop::sample::Index>(), 0usize..60, 0u8..8), 0..3),
+        sight in sight(), accidents in accidents(),
     ) {
-        let (config, mtu) = (config(kind, df), if small { 1400 } else { 1500 });
-        let make = |end| [(); 2].map(|()| End::new(end, &config, mtu, sight));
-        let ([mut short, mut long], [mut near, mut far]) = (make(0), make(1));
-        for burst in &bursts {
-            let sent = short.burst(short.host, burst, false);
-            prop_assert_eq!(&sent, &long.burst(long.host, burst, true));
-            // The other end gets them, and some that something happened to.
-            let mut received = sent[1].clone();
-            for (index, at, bit) in &flips {
-                let len = received.len();
-                if len > 0 && let Some(byte) = received[index.index(len)].get_mut(*at) {
-                    *byte ^= 1 << bit;
-                }
-            }
-            for part in received.chunks(20) {
-                let opened = near.burst(near.outside, part, false);
-                prop_assert_eq!(opened, far.burst(far.outside, part, true));
-            }
-        }
-        prop_assert_eq!(short.counters(), long.counters());
-        prop_assert_eq!(near.counters(), far.counters());
-        for end in [&mut short, &mut long, &mut near, &mut far] {
-            end.sim.stop();
-            prop_assert_eq!(end.sim.outstanding(), 0);
-        }
+        let mtu = if small { 1400 } else { 1500 };
+        compare(&bursts, (&config(kind, df), mtu, sight), &[accidents])?;
+    }
+    #[test]
+    fn pairs_of_fragments_are_what_they_are_one_by_one(
+        bursts in prop::collection::vec(large_frames(), 2..6), kind in 0u8..4,
+        sight in sight(), accidents in prop::collection::vec(accidents(), 1..6),
+    ) {
+        compare(&bursts, (&config(kind, false), 1500, sight), &accidents)?;
     }
 }

@@ -86,6 +86,12 @@ impl Frame for BenchFrame {
     fn set_offload(&mut self, offload: Offload) {
         self.0.offload = offload;
     }
+    fn absorb(&mut self, part: &BenchFrame) -> bool {
+        let (end, size) = (usize::from(self.0.end), part.size());
+        self.0.bytes[end..end + size].copy_from_slice(part.head());
+        self.0.end += size as u16;
+        true
+    }
 }
 
 /// Buffers that nobody uses.

@@ -4,7 +4,10 @@
 //! is that port's as well: a handful of words are compared, and what differs between packets (sizes, TTL, the header's checksum) is
 //! checked. A burst of one tunnel's packets is opened as a whole.
 //! Validity: for one published version; the long way finds out again.
-//! What does not come here: IPv6, fragments, UDP and GRE checksums, options and extensions, sequence numbers, parts.
+//! Nearly the same is done for packets in two fragments (`pairs`).
+//! What does not come here: IPv6, other fragments, UDP and GRE checksums, options and extensions, sequence numbers, parts.
+
+mod pairs;
 
 use super::execute::{Context, Executor, Nesting, TunnelWords};
 use super::trace::Observer;
@@ -280,6 +283,15 @@ impl Glances {
         let hash = word(L3 + 12) ^ key.rotate_left(24);
         (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize % KNOWN_LEN
     }
+    /// What a packet has to be compared with.
+    #[inline(always)]
+    fn get<F: Frame>(&self, snapshot: &Snapshot, by: PortId, frame: &F) -> Option<&Glance> {
+        if self.version != snapshot.version {
+            return None;
+        }
+        let glance = self.slots.get(Glances::index(frame.head()))?.as_ref()?;
+        (glance.by == by).then_some(glance)
+    }
     /// The tunnel of such a packet, and what is its own, if that is told at a glance.
     #[inline(always)]
     fn find<F: Frame>(
@@ -288,13 +300,7 @@ impl Glances {
         by: PortId,
         frame: &F,
     ) -> Option<(&Glance, Seen)> {
-        if self.version != snapshot.version {
-            return None;
-        }
-        let glance = self.slots.get(Glances::index(frame.head()))?.as_ref()?;
-        if glance.by != by {
-            return None;
-        }
+        let glance = self.get(snapshot, by, frame)?;
         let seen = glance.see(frame)?;
         Some((glance, seen))
     }

@@ -6,7 +6,7 @@
 
 use super::continuation::Continuation;
 use super::execute::{Context, Executor, Item, NO_WORDS, Place, TunnelWords};
-use super::mail::{Mail, Then, What};
+use super::mail::{Mail, Mailbox, Then, What};
 use super::trace::Observer;
 use crate::edge::{Frame, Pool};
 use crate::fragment::{Counts, Fragment, Limits, Outcome, Reassembler, Secret};
@@ -61,6 +61,17 @@ impl<F: Frame> Reassembly<F> {
             first: None,
         }
     }
+    /// Those that are held.
+    pub fn table(&mut self) -> &mut Reassembler<F> {
+        &mut self.table
+    }
+    /// Whether a fragment is this worker's, and nothing of its packet is held.
+    pub fn is_new(&self, mailbox: &Mailbox<F>, fragment: &Fragment) -> bool {
+        let key = fragment.key();
+        let workers = mailbox.workers();
+        let is_ours = workers == 1 || key.owner(&self.secret, workers) == mailbox.index();
+        is_ours && !self.table.holds(key)
+    }
 }
 
 /// Where fragments may meet: by purpose, bridge, VLAN (and whether a tag says so), and the key of the tunnel that they came
@@ -69,6 +80,11 @@ fn zone(purpose: Purpose, bridge: BridgeId, (vlan, vid): (u16, u16), tun_id: u64
     let kind = (purpose as u32) << 1 | u32::from(vid != 0);
     let place = kind << 28 | u32::from(bridge.0) << 12 | u32::from(vlan);
     u64::from(place) << 32 | tun_id & 0xffff_ffff
+}
+
+/// The same for what is about to reach the host without a tag.
+pub(super) fn host_zone(bridge: BridgeId) -> u64 {
+    zone(Purpose::Host, bridge, (0, 0), 0)
 }
 
 /// The id in a frame's outer VLAN tag; 0: it has none.
@@ -172,7 +188,9 @@ impl<P: Pool> Executor<P> {
             }
             self.keep(cx, &first.fragment, first.then, first.frame, o);
         }
-        if O::EXPLAINS || !fragment.begins() {
+        // It may be the one that was missing.
+        let is_known = self.reassembly.table.holds(fragment.key());
+        if O::EXPLAINS || !fragment.begins() || is_known {
             return self.keep(cx, fragment, then, frame, o);
         }
         self.reassembly.first = Some(First {
@@ -234,8 +252,12 @@ impl<P: Pool> Executor<P> {
             self.count_lost(o);
         }
     }
+    /// Whether a fragment may be of a packet that this worker knows, or another worker's.
+    pub fn knows_fragments(&self) -> bool {
+        self.reassembly.table.held()[0] > 0 || self.mailbox.workers() > 1
+    }
     /// Counts the frames that the table dropped.
-    fn count_lost<O: Observer>(&mut self, o: &mut O) {
+    pub fn count_lost<O: Observer>(&mut self, o: &mut O) {
         let reassembly = &mut self.reassembly;
         reassembly.is_ahead = true;
         let len = reassembly.table.take_dropped();

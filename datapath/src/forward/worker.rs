@@ -548,6 +548,9 @@ impl<P: Pool> Core<P> {
             }
             Some((port, PortKind::Internal)) if !has_words && !cx.snapshot.tunnels.is_empty() => {
                 opened = executor.open_all(cx, port, frames);
+                if opened.is_none() {
+                    opened = executor.join_all(cx, port, frames);
+                }
                 opened.is_some()
             }
             _ => executor.transmit_all(cx, port, frames, bytes),

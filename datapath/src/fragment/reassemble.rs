@@ -3,7 +3,7 @@
 
 use super::bytes;
 use super::hash::Secret;
-use super::inspect::{Fragment, size_max};
+use super::inspect::{Fragment, Key, size_max};
 use super::layout::Layout;
 use super::outcome::{Counts, Outcome};
 use super::store::{GROUPS, NONE, Piece, Store, Usage};
@@ -148,18 +148,19 @@ impl<F: Frame> Reassembler<F> {
         result
     }
 
+    /// Whether something is held of this datagram, or it is refused.
+    pub fn holds(&self, key: &Key) -> bool {
+        let is_here = || self.store.find(key, key.hash(&self.secret)).is_some();
+        self.store.total.datagrams > 0 && is_here()
+    }
     /// Whether these two are a whole packet, in order, of which nothing else is here: neither has to be held.
     #[inline]
     pub fn is_pair(&self, first: &Fragment, last: &Fragment) -> bool {
-        let is_alone = || {
-            let hash = first.key.hash(&self.secret);
-            self.store.total.datagrams == 0 || self.store.find(&first.key, hash).is_none()
-        };
         first.begins()
             && !last.layout.more
             && last.layout.offset == first.range().end
             && first.key == last.key
-            && is_alone()
+            && !self.holds(&first.key)
     }
     /// Puts two fragments together that are a pair, as if they had been held.
     pub fn join_pair<P: Pool<Frame = F>>(
@@ -183,6 +184,32 @@ impl<F: Frame> Reassembler<F> {
         self.counts
             .add(whole.as_ref().err().copied().unwrap_or(Outcome::Completed));
         self.empty_trash(pool);
+        whole
+    }
+
+    /// The same of two that are cut already: the first one has as many of its headers as are wanted, the second one its payload alone.
+    /// What is used up goes to `done`. `None`: there is no buffer, and both are dropped.
+    pub fn join_cut<P: Pool<Frame = F>>(
+        &mut self,
+        pool: &mut P,
+        [mut first, last]: [F; 2],
+        done: &mut Vec<F>,
+    ) -> Option<F> {
+        let whole = if first.absorb(&last) {
+            done.push(last);
+            Some(first)
+        } else {
+            self.parts.extend([first, last]);
+            let whole = pool.join(&mut self.parts);
+            self.trash.append(&mut self.parts);
+            self.empty_trash(pool);
+            whole
+        };
+        self.counts.add(Outcome::Held);
+        self.counts.add(match whole {
+            Some(_) => Outcome::Completed,
+            None => Outcome::NoMemory,
+        });
         whole
     }
 

@@ -16,7 +16,7 @@ use std::ptr::{self, NonNull};
 use datapath::edge::{Frame, Offload, Segmentation};
 use dpdk_sys as sys;
 
-use crate::mempool::{LARGE_SIZE, Mempools, free_one};
+use crate::mempool::{EXTEND_MAX, LARGE_SIZE, Mempools, free_one};
 use crate::{Error, Result};
 
 /// Says that the `hash` word holds an [`Offload`] record. A receiving driver overwrites `ol_flags`, so
@@ -433,6 +433,16 @@ impl Frame for Mbuf {
         mbuf.ol_flags |= OFFLOAD_FLAG;
         // SAFETY: the 8 bytes of the `hash` union; what a driver wrote there is not used.
         unsafe { ptr::write_unaligned((&raw mut mbuf.__bindgen_anon_2).cast(), pack(offload)) };
+    }
+
+    #[inline]
+    fn absorb(&mut self, part: &Mbuf) -> bool {
+        let is_one = (self.get().nb_segs, part.get().nb_segs) == (1, 1);
+        let fits = is_one && part.size() <= EXTEND_MAX.min(self.tailroom());
+        if fits {
+            self.extend(part);
+        }
+        fits
     }
 
     #[inline]

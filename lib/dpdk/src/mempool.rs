@@ -34,7 +34,7 @@ const LINKED_HEAD_MIN: usize = 8 * HEADROOM;
 const LINKED_SEGMENTS_MAX: usize = 8;
 /// Joined bytes that are copied into the first frame's buffer if they fit there: the usual rest of a full-size frame in a
 /// tunnel. Linking would save 24 cycles here, but costs every port behind it a second descriptor or address.
-const EXTEND_MAX: usize = 256;
+pub(crate) const EXTEND_MAX: usize = 256;
 
 /// `SOCKET_ID_ANY`: memory of whichever NUMA node.
 const ANY_SOCKET: i32 = -1;
