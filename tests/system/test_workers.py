@@ -126,6 +126,29 @@ def test_workers_come_and_go_at_run_time(lan):
     assert len(workers(lan)) == 1 and lan.h1.ping("10.0.0.2", count=3)
 
 
+def test_counters_outlive_their_workers(lan):
+    def count(command, name):
+        return int(re.search(rf"^{name} +(\d+)", appctl(lan, command).stdout, re.M)[1])
+
+    lan.ofctl("add-flow", "br0", "priority=9,in_port=1,ip,actions=reassemble(table=1)")
+    sender = raw_socket(lan.h1, "eth0")
+    lan.vsctl("set", "Open_vSwitch", ".", "other_config:pmd-cpu-mask=0x2")
+    for turn, mask in enumerate(["0x1", "0x3", "0x2"], 1):
+        # The first fragment of a packet, without the others.
+        header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 36, turn, 0x2000, 64, 17, 0, bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2]))
+        total = sum(struct.unpack("!10H", header))
+        checksum = ~(total + (total >> 16)) & 0xffff
+        header = header[:10] + struct.pack("!H", checksum) + header[12:]
+        sender.send(b"\x02\0\0\0\0\2\x02\0\0\0\0\1\x08\0" + header + bytes(16) + bytes(24))
+        until(lambda: count("fragment/show", "held_fragments") == 1, "the fragment is held")
+        assert count("fragment/show", "held") == turn
+        lan.vsctl("set", "Open_vSwitch", ".", f"other_config:pmd-cpu-mask={mask}")
+        assert count("fragment/show", "held_fragments") == 0
+        assert count("fragment/show", "held") == turn
+        assert count("coverage/show", "drop_reassembly") == turn
+    sender.close()
+
+
 class Numbered:
     """Numbered frames from one host to another, some of which are always on their way."""
 
