@@ -282,6 +282,8 @@ pub struct Cache {
     max_memory: usize,
     /// How often it began anew: what was found before is not there any more.
     pub cleared: u64,
+    /// How many programs it was given: an entry's may be another one after each.
+    pub inserted: u64,
 }
 
 /// One set's, eight times two bytes. Way 0 is at the bottom of the second word, way 1 of the first one, and so on in turns.
@@ -332,6 +334,7 @@ impl Cache {
             memory: 0,
             max_memory: entries.max(ENTRIES) * PROGRAM_ROOM,
             cleared: 0,
+            inserted: 0,
         }
     }
     /// Makes room for rows of this many lines. Called when a new version is seen, not per packet.
@@ -413,6 +416,7 @@ impl Cache {
     }
     /// Keeps a program; `program` gets an old one's memory in exchange, unless its head says it all.
     pub fn insert(&mut self, query: &Query<'_>, program: &mut Program) -> usize {
+        self.inserted += 1;
         let head = Head::new(query, program);
         if head.port == NO_PORT {
             self.memory += program.memory();

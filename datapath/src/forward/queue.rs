@@ -181,18 +181,41 @@ impl<P: Pool> Executor<P> {
         let Some(largest) = self.takes_up_to(cx, port) else {
             return false;
         };
-        let fits = |frame: &P::Frame| {
-            let head = frame.head();
-            head.len() >= ethernet::Header::SIZE
-                && frame.size() <= largest as usize
-                && !bpdu::is_addressed(head)
-        };
-        if !frames.iter().all(fits) {
+        if bytes_of_usual(frames, largest).is_none() {
             return false;
         }
-        self.queue_all(port, frames.drain(..), bytes);
+        self.queue_burst(port, frames, bytes);
         true
     }
+    /// [`Executor::queue_all`] of a whole burst: where nothing waits, its vector is the queue's, and nothing is copied.
+    #[inline]
+    pub fn queue_burst(&mut self, port: PortId, frames: &mut Vec<P::Frame>, bytes: u64) {
+        match self.queues.get_mut(port.0 as usize) {
+            Some(Some(queue)) if queue.frames.is_empty() && frames.len() < FLUSH_LEN => {
+                std::mem::swap(&mut queue.frames, frames);
+                queue.bytes += bytes;
+                self.dirty.push(port);
+            }
+            _ => self.queue_all(port, frames.drain(..), bytes),
+        }
+    }
+}
+
+/// Bytes of frames that a port takes which takes up to so many bytes; `None`: one of them is larger, a runt, or goes where BPDUs go.
+// A function of its own has its sums in registers: inlined, they are in memory, 3 cycles per packet.
+#[inline(never)]
+pub(super) fn bytes_of_usual<F: Frame>(frames: &[F], largest: u32) -> Option<u64> {
+    let (mut bytes, mut fit) = (0, true);
+    for frame in frames {
+        let (size, head) = (frame.size(), frame.head());
+        let link: &[u8; ethernet::Header::SIZE] = head.first_chunk()?;
+        fit &= size <= largest as usize;
+        if bpdu::is_addressed(link) {
+            return None;
+        }
+        bytes += size as u64;
+    }
+    fit.then_some(bytes)
 }
 
 /// Bytes of the Ethernet header with its tags.

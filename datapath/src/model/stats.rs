@@ -215,6 +215,14 @@ impl WorkerStats {
             entry[2].store(now.0, Relaxed);
         }
     }
+    /// Counts what a port received in a burst.
+    #[inline]
+    pub fn received(&self, port: PortId, packets: u64, bytes: u64) {
+        for (counter, amount) in self.worker.iter().zip([1, packets]) {
+            counter.store(counter.load(Relaxed) + amount, Relaxed);
+        }
+        self.ports.add_from(port.0 as usize, 0, [packets, bytes]);
+    }
     /// Counts a received burst, which is not empty, by its size.
     #[inline]
     pub fn received_burst(&self, packets: usize) {

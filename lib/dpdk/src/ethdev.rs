@@ -449,10 +449,7 @@ impl Tx<Mbuf> for EthTx {
     #[inline]
     fn tx(&mut self, frames: &mut Vec<Mbuf>) {
         let offloads = self.device.tx_offloads;
-        if frames
-            .iter()
-            .any(|frame| offload::is_needed(frame, offloads))
-        {
+        if offload::is_needed(frames, offloads) {
             let failed = offload::prepare(&mut self.pool, frames, &mut self.scratch, offloads);
             self.counters.errors.add(failed);
         }
@@ -477,6 +474,10 @@ impl Tx<Mbuf> for EthTx {
                 break;
             }
             sent += usize::from(now);
+        }
+        if sent == len {
+            // SAFETY: all are the driver's now, and are forgotten here.
+            return unsafe { frames.set_len(0) };
         }
         // SAFETY: the first `sent` frames are the driver's now, and are forgotten here; the rest moves down.
         unsafe {

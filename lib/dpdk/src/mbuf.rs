@@ -94,6 +94,12 @@ impl Mbuf {
         self.get().nb_segs as usize
     }
 
+    /// Whether something of an [`Offload`] record is left to be done.
+    #[inline]
+    pub(crate) fn has_offload(&self) -> bool {
+        self.get().ol_flags & OFFLOAD_FLAG != 0
+    }
+
     /// Bytes that [`Frame::push`] can still put in front.
     #[inline]
     pub fn headroom(&self) -> usize {
@@ -416,7 +422,7 @@ impl Frame for Mbuf {
     #[inline]
     fn offload(&self) -> Offload {
         let mbuf = self.get();
-        if mbuf.ol_flags & OFFLOAD_FLAG == 0 {
+        if !self.has_offload() {
             return Offload::default();
         }
         // SAFETY: the 8 bytes of the `hash` union, written by `set_offload`.

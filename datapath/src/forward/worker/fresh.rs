@@ -36,10 +36,16 @@ impl<P: Pool> Core<P> {
         };
         let there = Entrance::new(bridge, view);
         let sees_words = words != NO_WORDS && !there.is_flat;
-        match there.is_blind && !sees_words {
-            true => self.look_once(cx, &there, in_port),
+        let all_repeat = match there.is_blind && !sees_words {
+            true => {
+                self.look_once(cx, &there, in_port);
+                false
+            }
             false if self.repeats => self.look_at_all::<true>(cx, &there, (in_port, words)),
             false => self.look_at_all::<false>(cx, &there, (in_port, words)),
+        };
+        if all_repeat && words == NO_WORDS && from.depth == 0 {
+            self.record_look(cx, &there);
         }
         // As the beginning of this burst is, the next one may be: few flows, with bursts of their own, or many.
         self.repeats = self.frames.len() > 1 && self.seen[0].hash == self.seen[1].hash;
@@ -68,13 +74,13 @@ impl<P: Pool> Core<P> {
         self.frames = frames;
         self.settle_run(cx.now);
     }
-    /// Fills the rows of all, and finds their entries. `REPEATS`: it asks of each packet first whether it is as the one before.
+    /// Fills the rows of all, and finds their entries. Returns whether several were seen to be alike, and no other. `REPEATS`: it asks of each packet first whether it is as the one before.
     fn look_at_all<const REPEATS: bool>(
         &mut self,
         cx: Context<'_>,
         there: &Entrance<'_>,
         (in_port, tunnel): (PortNo, u32),
-    ) {
+    ) -> bool {
         let sees_words = tunnel != NO_WORDS && !there.is_flat;
         let Core {
             executor,
@@ -151,6 +157,7 @@ impl<P: Pool> Core<P> {
             entry = found.map_or(NO_ENTRY, |entry| entry as u32);
             seen.entry = entry;
         }
+        repeats != 0 && repeats.count_ones() as usize + 1 == frames.len()
     }
     /// The same where no rule looks at packets: all have the same row.
     fn look_once(&mut self, cx: Context<'_>, there: &Entrance<'_>, in_port: PortNo) {

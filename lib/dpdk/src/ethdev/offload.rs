@@ -12,11 +12,13 @@ use crate::mempool::{MbufPool, free_one};
 /// More VLAN tags than this are left to software.
 const MAX_TAGS: usize = 2;
 
-/// Whether a frame cannot go out as it is.
+/// Whether one of these frames cannot go out as it is. Without a jump for each.
 #[inline]
-pub(super) fn is_needed(frame: &Mbuf, offloads: u64) -> bool {
+pub(super) fn is_needed(frames: &[Mbuf], offloads: u64) -> bool {
     let can_chain = offloads & sys::RTE_ETH_TX_OFFLOAD_MULTI_SEGS != 0;
-    !frame.offload().is_finished() || (frame.segments_len() > 1 && !can_chain)
+    let is_unfinished = |found, frame: &Mbuf| found | frame.has_offload();
+    let is_chained = |found, frame: &Mbuf| found | (frame.segments_len() > 1);
+    frames.iter().fold(false, is_unfinished) || !can_chain && frames.iter().fold(false, is_chained)
 }
 
 /// Makes all frames such that the device takes them. Returns how many could not be, and are dropped.

@@ -1,0 +1,211 @@
+//! Bursts that come one after the other, alike or nearly: what becomes of them is the same in a switch that remembers where the
+//! last one went and in one that keeps nothing at all.
+
+use datapath::edge::Offload;
+use datapath::model::id::{BridgeId, PortId};
+use datapath::model::port::{PortKind, PortView};
+use datapath::model::snapshot::Change;
+use datapath::model::{Rule, RuleId};
+use datapath::sim::{Options, Sim};
+use flow::frametext;
+use ofp::message::{FlowModCommand, port_config};
+use ofp::text::{PortMap, read_flow_mod};
+use ofp::types::{PortNo, TableId};
+use proptest::prelude::*;
+use std::sync::Arc;
+
+/// Frames that differ in what makes one leave where the others do not.
+const FRAMES: &[&str] = &[
+    "eth(dst=..02,src=..01) ipv4(10.0.0.1->10.0.0.2,ttl=64) udp(5->7) \"hi\"",
+    "eth(dst=..02,src=..01) ipv4(10.0.0.1->10.0.0.2,ttl=64) udp(5->7) fill=90",
+    "eth(dst=..02,src=..01) ipv4(10.0.0.1->10.0.0.2,ttl=64) udp(5->7) fill=1600",
+    "eth(dst=..02,src=..01) ipv4(10.0.0.1->10.0.1.2,ttl=64) udp(5->7) \"hi\"",
+    "eth(dst=..02,src=..01) ipv4(10.0.0.1->10.0.0.2,ttl=64) icmp() \"hi\"",
+    "eth(dst=..02,src=..01) vlan(vid=5) ipv4(10.0.0.1->10.0.0.2,ttl=64) udp(5->7) \"hi\"",
+    "eth(dst=01:80:c2:00:00:00,src=..01) ipv4(10.0.0.1->10.0.0.2,ttl=64) udp(5->7) \"hi\"",
+    "eth(dst=..02,src=..01) arp(10.0.0.1->10.0.0.2,sha=..01)",
+];
+const RULES: &[&str] = &[
+    "output:2",
+    "in_port=1,actions=output:2",
+    "ip,nw_dst=10.0.0.0/24,actions=output:2",
+    "udp,tp_dst=7,nw_dst=10.0.0.2,actions=output:2",
+    "ip,nw_dst=10.0.1.0/24,actions=output:3",
+    "dl_vlan=5,actions=output:3",
+    "in_port=1,actions=output:3",
+    "ip,actions=dec_ttl,output:2",
+];
+
+#[derive(Clone, Debug)]
+enum Happening {
+    /// Bursts, each of so many of one frame, and one of another one at its end.
+    Bursts(usize, usize, Option<usize>, usize),
+    Runt,
+    Add(usize),
+    Clear,
+    Mtu(u16),
+    Receives(bool),
+    Close,
+}
+
+fn happenings() -> impl Strategy<Value = Vec<Happening>> {
+    let (frame, other) = (0..FRAMES.len(), prop::option::of(0..FRAMES.len()));
+    let happening = prop_oneof![
+        12 => (1..5usize, frame, other, 1..40usize).prop_map(|(count, frame, other, len)| Happening::Bursts(count, frame, other, len)),
+        1 => Just(Happening::Runt),
+        3 => (0..RULES.len()).prop_map(Happening::Add),
+        1 => Just(Happening::Clear),
+        1 => prop::sample::select(vec![60u16, 1500, 9000, 0]).prop_map(Happening::Mtu),
+        1 => any::<bool>().prop_map(Happening::Receives),
+        1 => Just(Happening::Close),
+    ];
+    prop::collection::vec(happening, 5..40)
+}
+
+struct Bed {
+    sim: Sim,
+    bridge: BridgeId,
+    ports: Vec<PortId>,
+    rules: Vec<(RuleId, Option<Arc<Rule>>)>,
+    came: Vec<(usize, Vec<u8>)>,
+}
+
+impl Bed {
+    fn new(cache_entries: usize) -> Bed {
+        let mut sim = Sim::new(Options {
+            cache_entries,
+            ..Options::default()
+        });
+        let bridge = sim.add_bridge("br0");
+        let mut bed = Bed {
+            sim,
+            bridge,
+            ports: Vec::new(),
+            rules: Vec::new(),
+            came: Vec::new(),
+        };
+        for number in 1..=3 {
+            let view = bed.sim.port_view(bridge, PortNo(number), PortKind::Device);
+            let id = bed.sim.set_port(view);
+            bed.ports.push(id);
+        }
+        bed
+    }
+    fn set(&mut self, index: usize, change: impl FnOnce(&mut PortView)) {
+        let snapshot = self.sim.snapshot();
+        let mut view = snapshot
+            .port(self.ports[index])
+            .expect("was added")
+            .as_ref()
+            .clone();
+        drop(snapshot);
+        change(&mut view);
+        self.sim.change(Change::SetPort(Arc::new(view)));
+    }
+    fn burst<'a>(&mut self, frames: impl Iterator<Item = &'a [u8]>) {
+        for frame in frames {
+            self.sim.send(self.ports[0], frame, Offload::default());
+        }
+        // A burst has 32 frames at most.
+        (0..2).for_each(|_| self.sim.poll(&mut ()));
+        for (index, port) in self.ports.iter().enumerate() {
+            self.came
+                .extend(self.sim.take(*port).into_iter().map(|frame| (index, frame)));
+        }
+    }
+    fn happens(&mut self, happening: &Happening, priority: u16) {
+        match happening {
+            Happening::Bursts(count, frame, other, len) => {
+                let read = |index: usize| frametext::read(FRAMES[index]).expect("a frame");
+                let (frame, other) = (read(*frame), other.map(read));
+                for _ in 0..*count {
+                    let all = std::iter::repeat_n(&*frame, *len);
+                    self.burst(all.chain(other.as_deref()));
+                }
+            }
+            Happening::Runt => self.burst([&[2, 0, 0, 0, 0, 1, 2, 3][..]].into_iter()),
+            Happening::Add(index) => {
+                let text = match RULES[*index].contains("actions") {
+                    true => format!("priority={priority},{}", RULES[*index]),
+                    false => format!("priority={priority},actions={}", RULES[*index]),
+                };
+                let flow = read_flow_mod(&text, Some(FlowModCommand::Add), &PortMap::default());
+                let flow = flow.unwrap_or_else(|error| panic!("{text}: {error:?}"));
+                let mut rule = Rule {
+                    id: RuleId(0),
+                    table: flow.table,
+                    priority: flow.priority,
+                    matching: flow.matching,
+                    actions: flow.actions.into(),
+                    cookie: flow.cookie,
+                };
+                rule.id = self.sim.add_rule(self.bridge, rule.clone());
+                self.rules.push((rule.id, Some(Arc::new(rule))));
+            }
+            Happening::Clear => {
+                for (_, rule) in &mut self.rules {
+                    if let Some(rule) = rule.take() {
+                        self.sim.change(Change::RemoveRule(self.bridge, rule));
+                    }
+                }
+            }
+            Happening::Mtu(mtu) => self.set(1, |view| view.mtu = *mtu),
+            Happening::Receives(receives) => self.set(0, |view| {
+                view.config = if *receives { 0 } else { port_config::NO_RECV };
+            }),
+            Happening::Close => {
+                // The worker's queue goes before all see that the port is gone, and comes again with it.
+                self.sim.close_port(self.ports[1]);
+                self.burst(std::iter::repeat_n(
+                    &*frametext::read(FRAMES[0]).expect("a frame"),
+                    3,
+                ));
+                self.set(1, |_| {});
+                let view = self
+                    .sim
+                    .snapshot()
+                    .port(self.ports[1])
+                    .expect("is there")
+                    .as_ref()
+                    .clone();
+                self.sim.set_port(view);
+            }
+        }
+    }
+    fn counted(&self) -> String {
+        let rules = self.rules.iter().map(|(id, _)| self.sim.stats.rule(*id));
+        let rules: Vec<_> = rules.map(|totals| (totals.packets, totals.bytes)).collect();
+        let ports: Vec<_> = self
+            .ports
+            .iter()
+            .map(|port| self.sim.stats.port(*port))
+            .collect();
+        let table = self.sim.stats.table(self.bridge, TableId(0));
+        format!("{rules:?} {ports:?} {table:?}")
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn as_without_memory(first in 0..RULES.len(), happenings in happenings()) {
+        let mut beds = [256, 1, 0].map(Bed::new);
+        let all = [Happening::Add(first)].into_iter().chain(happenings);
+        for (happening, priority) in all.zip(1..) {
+            for bed in &mut beds {
+                bed.happens(&happening, priority);
+            }
+            let [one, others @ ..] = &mut beds;
+            for other in others {
+                prop_assert_eq!(&one.came, &other.came, "{:?}", happening);
+                prop_assert_eq!(one.counted(), other.counted(), "{:?}", happening);
+                other.came.clear();
+            }
+            one.came.clear();
+        }
+        for bed in &mut beds {
+            bed.sim.stop();
+            prop_assert_eq!(bed.sim.outstanding(), 0);
+        }
+    }
+}
