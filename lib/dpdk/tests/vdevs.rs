@@ -407,6 +407,8 @@ fn memif_between_two_ends() {
     // DPDK's interrupt thread tells the other end that one has gone; both must not go at once.
     drop((tx, client));
     until(|| !server.state().link_up);
+    // It says so before it has cleaned up.
+    std::thread::sleep(std::time::Duration::from_millis(500));
     drop((rx, server));
     let _ = std::fs::remove_file(socket);
 }
