@@ -442,7 +442,10 @@ impl<P: Pool> Worker<P> {
 impl<P: Pool> Core<P> {
     /// Begins a new cache; between bursts, so that nothing of the old one is in use.
     fn set_cache_entries(&mut self, entries: usize) {
+        // What was found in the old one is nothing in the new one: it goes on counting, so that nobody takes them for the same.
+        let inserted = self.cache.inserted + 1;
         self.cache = Cache::new(entries);
+        self.cache.inserted = inserted;
         self.run = Run::default();
         // No published version: it is made to fit with the next burst.
         self.version = 0;
