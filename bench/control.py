@@ -116,10 +116,12 @@ def answered(controller):
 def churn(loaded):
     single = batches(lambda mods: b"".join(mods) + openflow.BARRIER)
     before = loaded.idle()
+    bundles = batches(lambda mods: bundle(1, mods))
     phases = {
         "paced": loaded.stream(single, answered, PACE),
+        "paced_bundle": loaded.stream(bundles, Controller.wait_committed, PACE),
         "single": loaded.stream(single, answered),
-        "bundle": loaded.stream(batches(lambda mods: bundle(1, mods)), Controller.wait_committed),
+        "bundle": loaded.stream(bundles, Controller.wait_committed),
     }
     quiet = (before["cycles"] + loaded.idle()["cycles"]) / 2
     figures = {"mpps": loaded.hz / quiet / 1e6}
@@ -208,6 +210,7 @@ STUDIES = [
     Study("churn", "flow_mods a second while a worker forwards the row `exact-8k` at full load", loaded(churn), [
         Figure("mpps", "Mpps forwarded, undisturbed", "{:.2f}"),
         *churn_figures("paced", f"one at a time, at most {PACE:,}/s", least(0.98 * PACE, "{:,.0f}"), most(0.1, "{:.0%}")),
+        *churn_figures("paced_bundle", f"in bundles of {BATCH:,}, at most {PACE:,}/s", least(0.98 * PACE, "{:,.0f}"), most(0.1, "{:.0%}")),
         *churn_figures("single", "one at a time", least(PACE)),
         *churn_figures("bundle", f"in bundles of {BATCH:,}", least(PACE)),
     ]),
