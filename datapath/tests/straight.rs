@@ -34,6 +34,10 @@ const RULES: &[&str] = &[
     "dl_vlan=5,actions=output:3",
     "in_port=1,actions=output:3",
     "ip,actions=dec_ttl,output:2",
+    "ip,actions=load:1->NXM_NX_REG0[],resubmit(,1)",
+    "actions=load:1->NXM_NX_REG0[],resubmit(,1)",
+    "table=1,reg0=1,actions=output:2",
+    "table=1,udp,tp_dst=7,actions=output:3",
 ];
 
 #[derive(Clone, Debug)]
@@ -174,14 +178,14 @@ impl Bed {
     }
     fn counted(&self) -> String {
         let rules = self.rules.iter().map(|(id, _)| self.sim.stats.rule(*id));
-        let rules: Vec<_> = rules.map(|totals| (totals.packets, totals.bytes)).collect();
+        let rules: Vec<_> = rules.collect();
         let ports: Vec<_> = self
             .ports
             .iter()
             .map(|port| self.sim.stats.port(*port))
             .collect();
-        let table = self.sim.stats.table(self.bridge, TableId(0));
-        format!("{rules:?} {ports:?} {table:?}")
+        let tables = [0, 1].map(|table| self.sim.stats.table(self.bridge, TableId(table)));
+        format!("{rules:?} {ports:?} {tables:?}")
     }
 }
 

@@ -7,7 +7,7 @@
 //! Why it cannot hurt: a packet that is not in it is walked through the tables by this worker itself. Programs
 //! of many steps do not make it large: when they take too much memory, it begins anew.
 
-use super::program::{Program, Step, Visit};
+use super::program::{Overlay, Program, Step, Visit, only_output};
 use crate::model::id::{PortId, RuleId};
 use crate::model::plan::{INGRESS, ROW};
 use crate::model::stats::{bridge_of, table_index};
@@ -178,15 +178,8 @@ fn is_same_line(Line(ours): &Line, Line(theirs): &Line) -> bool {
 /// The port, the table's counters and the rule of a program that is what most are: one rule of one table, looked up with the key
 /// that the packet arrived with, outputs the packet as it is.
 fn output_of(bridge: BridgeId, program: &Program) -> Option<(PortId, usize, RuleId)> {
+    let (port, tunnel) = only_output(&program.steps)?;
     let (
-        [
-            Step::Output {
-                port,
-                tunnel,
-                max_size: u32::MAX,
-                ..
-            },
-        ],
         [
             Visit {
                 table,
@@ -196,17 +189,13 @@ fn output_of(bridge: BridgeId, program: &Program) -> Option<(PortId, usize, Rule
             },
         ],
         [],
-    ) = (
-        program.steps.as_slice(),
-        program.visits.as_slice(),
-        program.watched.as_slice(),
-    )
+    ) = (program.visits.as_slice(), program.watched.as_slice())
     else {
         return None;
     };
     let is_whole = tunnel.is_empty() && program.spare == 0 && program.bpdu == bpdu::Kind::None;
     let is_lookup = *table != TableId::ALL && others.is_empty();
-    (is_whole && is_lookup).then_some((*port, table_index(bridge, *table), *rule))
+    (is_whole && is_lookup).then_some((port, table_index(bridge, *table), *rule))
 }
 
 /// Says that a program is not one output. No port has this number.
@@ -450,6 +439,14 @@ impl Cache {
     #[inline]
     pub fn entry(&self, index: usize) -> (BridgeId, &Program) {
         (bridge_of(self.heads[index].table), &self.programs[index])
+    }
+    /// See [`only_output`].
+    #[inline]
+    pub fn output(&self, index: usize) -> Option<(PortId, &Overlay)> {
+        match self.heads.get(index)?.port {
+            NO_PORT => only_output(&self.programs.get(index)?.steps),
+            port => Some((PortId(port), &Overlay::NOTHING)),
+        }
     }
     /// What is to be known first of an entry, if there is one of this number.
     #[inline(always)]

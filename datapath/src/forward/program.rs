@@ -275,6 +275,22 @@ pub enum Step {
     },
 }
 
+/// The port by which frames leave as they are, if that is all that steps do, and what it would write to a tunnel.
+#[inline]
+pub fn only_output(steps: &[Step]) -> Option<(PortId, &Overlay)> {
+    match steps {
+        [
+            Step::Output {
+                port,
+                tunnel,
+                max_size: u32::MAX,
+                ..
+            },
+        ] => Some((*port, tunnel)),
+        _ => None,
+    }
+}
+
 /// What actions wrote to the key's tunnel words: laid over those that the packet came with. Free if that is nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overlay(Option<Arc<Match>>);

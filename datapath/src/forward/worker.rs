@@ -17,7 +17,7 @@ use super::execute::{Context, Executor, Item, NO_WORDS, Nesting, Place};
 use super::glance::Opened;
 use super::mail::{Mailbox, Then};
 use super::pipeline::Walk;
-use super::program::{Overlay, Program, Step};
+use super::program::{Overlay, Program, Step, only_output};
 use super::pseudowire::arrives_by;
 use super::queue;
 use super::reassembly::Purpose;
@@ -579,20 +579,8 @@ impl<P: Pool> Core<P> {
         let Some(entry) = self.cache.find(&query) else {
             return false;
         };
-        let nothing = &Overlay::NOTHING;
-        let (port, tunnel) = match (self.cache.head(entry).port, self.cache.entry(entry)) {
-            (NO_PORT, (_, program)) => match program.steps.as_slice() {
-                [
-                    Step::Output {
-                        port,
-                        tunnel,
-                        max_size: u32::MAX,
-                        ..
-                    },
-                ] => (*port, tunnel),
-                _ => return false,
-            },
-            (port, _) => (PortId(port), nothing),
+        let Some((port, tunnel)) = self.cache.output(entry) else {
+            return false;
         };
         let packets = self.frames.len() as u64;
         let (executor, frames) = (&mut self.executor, &mut self.frames);

@@ -128,14 +128,9 @@ fn way<P: Pool>(
     cx: Context<'_>,
     program: &Program,
 ) -> Option<(PortId, u32)> {
-    match program.steps.last() {
-        Some(Step::Output {
-            port,
-            max_size: u32::MAX,
-            ..
-        }) => Some((*port, executor.takes_up_to(cx, *port)?)),
-        _ => None,
-    }
+    let last = program.steps.len().checked_sub(1)?;
+    let (port, _) = only_output(&program.steps[last..])?;
+    Some((port, executor.takes_up_to(cx, port)?))
 }
 
 /// Where packets of a program go that leave as they are; of NORMAL's, those between the stations of the first one.
@@ -149,13 +144,6 @@ fn fate<P: Pool>(
 ) -> Option<Fate> {
     let (port, stations) = match program.steps.as_slice() {
         [
-            Step::Output {
-                port,
-                max_size: u32::MAX,
-                ..
-            },
-        ] => (*port, None),
-        [
             Step::Normal {
                 in_port,
                 reserved,
@@ -166,7 +154,7 @@ fn fate<P: Pool>(
             let port = executor.memo.recall(cx, at, (*in_port, *reserved), head)?;
             (port, Some(Memo::stations(head)?))
         }
-        _ => return None,
+        steps => (only_output(steps)?.0, None),
     };
     let largest = executor.takes_up_to(cx, port)?;
     Some(Fate {

@@ -4,7 +4,7 @@
 //!
 //! What is remembered is true for one published version, and as long as no program is kept anew and no queue goes.
 
-use super::burst::{Entrance, NO_ENTRY, Seen};
+use super::burst::{Entrance, Seen};
 use super::*;
 use flow::extract::PlainWords;
 
@@ -55,7 +55,7 @@ impl Look {
 }
 
 impl<P: Pool> Core<P> {
-    /// Remembers that a burst ran one program, if this is one output.
+    /// Remembers that a burst ran one program, which is one output.
     pub(super) fn record(&mut self, cx: Context<'_>, entry: usize, port: PortId) {
         self.straight = Some(Straight {
             version: cx.snapshot.version,
@@ -76,11 +76,10 @@ impl<P: Pool> Core<P> {
         else {
             return;
         };
-        let port = match self.cache.get(entry) {
-            Some(head) if entry != NO_ENTRY && head.port != NO_PORT => head.port,
-            _ => return,
+        let Some((port, _)) = self.cache.output(entry as usize) else {
+            return;
         };
-        self.record(cx, entry as usize, PortId(port));
+        self.record(cx, entry as usize, port);
         if let Some(straight) = &mut self.straight {
             straight.look = Some(Look {
                 masks: there.view.plan.plain,
@@ -90,7 +89,8 @@ impl<P: Pool> Core<P> {
         }
     }
     /// Sends what a port received where its last burst went. `false`: it may not go there, and nothing was done.
-    /// Measured with real devices: 13 of 66 cycles per packet less where a rule looks at packets, 3 of 49 where none does.
+    /// Measured with real devices: 13 of 66 cycles per packet less where a rule looks at packets, 3 of 49 where none does. Where
+    /// packets go through seven tables: 108 of 276 instructions less.
     #[inline]
     pub(super) fn go_straight(&mut self, cx: Context<'_>, id: PortId, last: &Straight) -> bool {
         if last.version != cx.snapshot.version || last.inserted != self.cache.inserted {
