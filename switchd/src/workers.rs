@@ -3,6 +3,7 @@
 //! by it, and only then the new one gets it, so flows stay in order.
 
 pub mod assign;
+mod linger;
 mod load;
 mod run;
 

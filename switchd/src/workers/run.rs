@@ -1,6 +1,7 @@
 //! A worker's thread: the loop around `forward::worker::Worker`, its sleep, and what is counted of its time.
 
 use super::Context;
+use super::linger::Linger;
 use crate::clock::Clock;
 use datapath::edge::BURST;
 use datapath::forward::worker::{Team, Worker};
@@ -79,6 +80,7 @@ pub fn start(
             control,
             wakers,
             sleep_max,
+            linger: Linger::default(),
             watched: (0, 0),
         }
         .run();
@@ -161,6 +163,7 @@ struct Loop {
     /// All workers'.
     wakers: Arc<[Waker]>,
     sleep_max: Arc<AtomicU64>,
+    linger: Linger,
     /// How many descriptors are in `poll`, and the worker's version of them.
     watched: (usize, u64),
 }
@@ -207,6 +210,7 @@ impl Loop {
             // An empty poll ends a row of full ones: its time is nothing beside theirs.
             let busy = polls - u64::from(frames == 0);
             count(&self.stats.time, [polls, busy], now.since(before));
+            self.linger.earn(handled);
             (polls, handled) = (0, 0);
             if frames > 0 {
                 idle = 0;
@@ -218,6 +222,11 @@ impl Loop {
                 std::hint::spin_loop();
                 continue;
             }
+            if self.lingers(now.since(before)) {
+                // The pauses begin short.
+                idle = SPINS;
+                continue;
+            }
             if self.sleep(Duration::from_micros(
                 u64::from(idle - SPINS).min(sleep_max),
             )) {
@@ -227,6 +236,11 @@ impl Loop {
             add(&self.stats.time.sleeps, 1);
             add(&self.stats.time.slept_nanos, now.since(before).0);
         }
+    }
+    /// Whether it goes on polling after so long a poll for nothing. Frames that come by descriptors wake it soon enough, and who sends
+    /// them may need the CPU.
+    fn lingers(&mut self, span: Time) -> bool {
+        self.linger.spend(span) && !self.worker.all_have_fds()
     }
     /// Sleeps until something may be there: `pause` if there are queues that must be polled. Returns whether a descriptor
     /// is ready.
