@@ -537,7 +537,7 @@ proptest! {
     #![proptest_config(cases(200))]
     #[test]
     fn cached_is_walked_is_linear(first in prop::collection::vec(rules(), 1..10), events in events()) {
-        let mut world = World::new(&[256, 8, 1, 0]);
+        let mut world = World::new(&[256, 16, 8, 1, 0]);
         for event in first.into_iter().map(Happening::Add).chain(events) {
             world.happens(&event)?;
         }
@@ -587,7 +587,7 @@ proptest! {
     #![proptest_config(cases(100))]
     #[test]
     fn conjunctions_are_cached(parts in conjunctive(), packets in prop::collection::vec(packets(), 1..40)) {
-        let mut world = World::new(&[256, 8, 1, 0]);
+        let mut world = World::new(&[256, 16, 8, 1, 0]);
         let mut rules: Vec<Rule> = Vec::new();
         for (priority, matching, (id, clause, n_clauses)) in parts {
             let mut rule = rule(priority * 100, 0, MATCHES[matching], "drop");
@@ -611,6 +611,60 @@ proptest! {
         }
         world.end()?;
     }
+}
+
+/// Sends one packet of each of these flows, and says how many of them the cache knew.
+fn hits_of(bed: &mut Bed, flows: std::ops::Range<u32>) -> usize {
+    let hits = |bed: &Bed| bed.sim.stats.workers()[2];
+    let before = hits(bed);
+    let mut frame =
+        frametext::read("eth(dst=..02,src=..01) ipv4(10.0.0.1->10.0.0.2) udp(8->7) \"hi\"")
+            .expect("a frame");
+    let all: Vec<u32> = flows.collect();
+    for burst in all.chunks(32) {
+        let packets: Vec<_> = burst
+            .iter()
+            .map(|flow| {
+                frame[30..34].copy_from_slice(&flow.to_be_bytes());
+                (0, frame.clone())
+            })
+            .collect();
+        let answers = bed.answer(&packets, &mut ());
+        assert_eq!(answers.len(), packets.len());
+        assert!(answers.iter().all(|answer| answer.starts_with("1 ")));
+    }
+    (hits(bed) - before) as usize
+}
+
+#[test]
+fn a_cache_that_is_too_small_steps_aside_and_comes_back() {
+    const ENTRIES: u32 = 1024;
+    let mut bed = Bed::new(ENTRIES as usize);
+    bed.add_rule(&rule(2, 0, ",ip,nw_dst=192.168.0.1", "drop"));
+    bed.add_rule(&rule(1, 0, "", "output:2"));
+    // In turns: with each of them kept, none would be there when its turn comes again.
+    let many = 0..3 * ENTRIES;
+    let rounds: Vec<usize> = (0..16).map(|_| hits_of(&mut bed, many.clone())).collect();
+    assert!(rounds[15] > many.len() / 5, "{rounds:?}");
+    // Fewer, but others: all of them are kept, though the cache was full.
+    let few = 1 << 20..(1 << 20) + ENTRIES / 2;
+    let rounds: Vec<usize> = (0..32).map(|_| hits_of(&mut bed, few.clone())).collect();
+    assert!(
+        rounds[0] == 0 && rounds[31] > few.len() * 19 / 20,
+        "{rounds:?}"
+    );
+    // Flows of few packets, of which there are ever new ones.
+    let hits = |bed: &mut Bed, new: u32| (0..4).map(|_| hits_of(bed, new..new + 64)).sum::<usize>();
+    let rounds: Vec<usize> = (0..64)
+        .map(|n| hits(&mut bed, (2 << 20) + 64 * n))
+        .collect();
+    assert!(
+        rounds[32..].iter().sum::<usize>() > 32 * 64 * 5 / 2,
+        "{rounds:?}"
+    );
+    let [_, packets, hits, misses] = bed.sim.stats.workers();
+    assert_eq!(hits + misses, packets);
+    assert_eq!(bed.counters()[0], (packets, packets));
 }
 
 /// Bytes that begin like a frame of some kind.

@@ -4,9 +4,11 @@
 //! words, and half a line with all that is to be known of most programs; a program itself is kept only of the others.
 //! Validity: an entry is good while its bridge's plan, settings and ports are as they were, and what changed in the
 //! tables that its program visited is about other packets. It is checked once per published version, when it is used.
-//! Why it cannot hurt: a packet that is not in it is walked through the tables by this worker itself. Programs
+//! Why it cannot hurt: a packet that is not in it is walked through the tables by this worker itself. Where entries would be
+//! replaced in vain, hardly any is (`duel`). Programs
 //! of many steps do not make it large: when they take too much memory, it begins anew.
 
+use super::duel::Duel;
 use super::program::{Overlay, Program, Step, Visit, only_output};
 use crate::model::id::{PortId, RuleId};
 use crate::model::plan::{INGRESS, ROW};
@@ -266,6 +268,7 @@ pub struct Cache {
     /// Ways of a set that are used: all, unless it is a cache of fewer.
     room: usize,
     next_victim: usize,
+    duel: Duel,
     /// Bytes that the programs take.
     memory: usize,
     max_memory: usize,
@@ -284,16 +287,12 @@ impl Tags {
     const fn place(way: usize) -> (usize, usize) {
         (1 - way % 2, way / 2 * 16)
     }
-    fn get(&self, way: usize) -> u16 {
-        let (word, shift) = Self::place(way);
-        (self.0[word] >> shift) as u16
-    }
     fn set(&mut self, way: usize, tag: u16) {
         let (word, shift) = Self::place(way);
         let word = &mut self.0[word];
         *word = *word & !(0xffff << shift) | u64::from(tag) << shift;
     }
-    /// The ways with this tag, a byte each; a way above one of these may be there too.
+    /// The ways with this tag, a byte each, way 0 lowest; a way above one of these may be there too.
     #[inline(always)]
     fn ways(&self, tag: u16) -> u64 {
         const ONES: u64 = 0x0001_0001_0001_0001;
@@ -320,6 +319,7 @@ impl Cache {
             stride: 0,
             room: entries.min(WAYS),
             next_victim: 0,
+            duel: Duel::default(),
             memory: 0,
             max_memory: entries.max(ENTRIES) * PROGRAM_ROOM,
             cleared: 0,
@@ -403,6 +403,19 @@ impl Cache {
         }
         None
     }
+    /// Whether the program of a packet that was not found is worth a place. Ask once for each.
+    pub fn admits(&mut self, hash: u64) -> bool {
+        let set = self.set_of(hash);
+        self.room > 0 && (self.free_way(hash).is_some() || self.duel.replaces(set))
+    }
+    /// The way that something new takes without loss: an empty one, or that of what it replaces.
+    fn free_way(&self, hash: u64) -> Option<usize> {
+        let tags = &self.tags[self.set_of(hash)];
+        let free = tags.ways(0) | tags.ways(Self::tag_of(hash));
+        // Of no ways, beyond all of them.
+        let first = free.trailing_zeros() as usize / 8;
+        (first < self.room).then_some(first)
+    }
     /// Keeps a program; `program` gets an old one's memory in exchange, unless its head says it all.
     pub fn insert(&mut self, query: &Query<'_>, program: &mut Program) -> usize {
         self.inserted += 1;
@@ -417,14 +430,12 @@ impl Cache {
             }
         }
         let (set, wanted) = (self.set_of(query.hash), Self::tag_of(query.hash));
-        let tags = &mut self.tags[set];
-        let stale = |way: &usize| tags.get(*way) == 0 || tags.get(*way) == wanted;
-        let way = (0..self.room).find(stale).unwrap_or_else(|| {
+        let way = self.free_way(query.hash).unwrap_or_else(|| {
             self.next_victim = (self.next_victim + 1) % self.room.max(1);
             self.next_victim
         });
         if way < self.room {
-            tags.set(way, wanted);
+            self.tags[set].set(way, wanted);
         }
         let index = set * WAYS + way;
         self.rows[index * self.stride..][..query.row.len()].copy_from_slice(query.row);

@@ -7,6 +7,7 @@ mod bpdu;
 pub mod cache;
 pub mod continuation;
 mod direct;
+mod duel;
 mod egress;
 mod enter;
 mod execute;

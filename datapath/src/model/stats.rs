@@ -141,6 +141,8 @@ pub struct WorkerStats {
     pub lookups: AtomicU64,
     /// Tables of hashes that the classifiers looked into for that.
     pub probes: AtomicU64,
+    /// Cache misses of which nothing was kept, as it would have taken the place of what is as good.
+    pub unkept: AtomicU64,
     /// How its time goes.
     pub time: LoopStats,
     /// Tunnel packets of no tunnel (another remote end, key or session) that were left to the host.
@@ -201,6 +203,7 @@ impl WorkerStats {
             batches: AtomicU64::new(0),
             lookups: AtomicU64::new(0),
             probes: AtomicU64::new(0),
+            unkept: AtomicU64::new(0),
             time: LoopStats::default(),
             unclaimed: AtomicU64::new(0),
             effects: std::array::from_fn(|_| AtomicU64::new(0)),

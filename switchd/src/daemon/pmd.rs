@@ -234,10 +234,11 @@ impl Daemon {
         line(
             "cache",
             format!(
-                "{} hits, {} misses ({:.1} %), {:.2} tables looked up per miss, {:.2} classifier steps each",
+                "{} hits, {} misses ({:.1} %), {} of them not kept, {:.2} tables looked up per miss, {:.2} classifier steps each",
                 t.hits,
                 t.misses,
                 percent(t.misses, t.hits + t.misses),
+                t.unkept,
                 ratio(t.lookups, t.misses),
                 ratio(t.probes, t.lookups)
             ),
@@ -288,6 +289,7 @@ impl Daemon {
             "bursts_by_packets": classes.collect::<serde_json::Map<_, _>>(),
             "cache_hits": t.hits,
             "cache_misses": t.misses,
+            "cache_not_kept": t.unkept,
             "lookups": t.lookups,
             "classifier_steps": t.probes,
             "queues": queues.collect::<Vec<_>>(),

@@ -356,7 +356,7 @@ impl<P: Pool> Core<P> {
         fill_key(key, executor, at.view, plan, came, frame);
     }
     /// The entry of a packet whose program was not found with the others of its burst: because it is not there, or
-    /// because the cache has changed since.
+    /// because the cache has changed since. `None`: its program is in `scratch`, and is not kept.
     #[inline(never)]
     fn find_or_walk<O: Observer>(
         &mut self,
@@ -366,7 +366,7 @@ impl<P: Pool> Core<P> {
         then: Option<&Arc<Continuation>>,
         frame: &P::Frame,
         o: &mut O,
-    ) -> usize {
+    ) -> Option<usize> {
         let stride = self.cache.stride();
         let plan = Entrance::new(at.bridge, at.view).plan;
         self.fill_key(&plan, at, then, frame);
@@ -381,13 +381,18 @@ impl<P: Pool> Core<P> {
         };
         if let Some(entry) = self.cache.find(&query) {
             self.run.hits += 1;
-            return entry;
+            return Some(entry);
         }
         let misses = &self.executor.stats.worker[3];
         misses.store(misses.load(Relaxed) + 1, Relaxed);
         walk(cx, &self.key, at, then, &mut self.scratch, o);
         let (stats, program) = (&self.executor.stats, &self.scratch);
         stats.looked_up(program.visits.len() as u64, program.probes.into());
+        // Where no rule looks at packets, those after this one are said to be as this one's entry.
+        if !is_blind(at.view) && !self.cache.admits(query.hash) {
+            stats.unkept.store(stats.unkept.load(Relaxed) + 1, Relaxed);
+            return None;
+        }
         self.scratch.seal(&at.layout);
         // The entry that is replaced may be that of the run.
         credit_entry(&self.cache, &mut self.run, &self.executor.stats, cx.now);
@@ -400,7 +405,7 @@ impl<P: Pool> Core<P> {
                 seen.entry = NO_ENTRY;
             }
         }
-        entry
+        Some(entry)
     }
     /// Runs the program that was found in the cache, or is found now.
     #[inline(always)]
@@ -418,7 +423,10 @@ impl<P: Pool> Core<P> {
                 self.run.hits += 1;
                 self.run.entry
             }
-            (_, NO_ENTRY) => self.find_or_walk(cx, index, at, then, &frame, o),
+            (_, NO_ENTRY) => match self.find_or_walk(cx, index, at, then, &frame, o) {
+                Some(entry) => entry,
+                None => return self.run_scratch(cx, at, frame, o),
+            },
             (_, entry) => {
                 self.run.hits += 1;
                 entry as usize
