@@ -4,6 +4,7 @@ mod args;
 mod clock;
 mod config;
 mod daemon;
+mod home;
 mod kernel;
 mod pmtu;
 mod rundir;
@@ -99,6 +100,7 @@ fn raise_file_limit() {
 
 fn start(args: Args) -> Result<(), String> {
     raise_file_limit();
+    let home = home::Home::read();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -133,6 +135,7 @@ fn start(args: Args) -> Result<(), String> {
         database: (database, log),
         pools,
         dpdk,
+        home,
         signals,
     };
     runtime.block_on(Daemon::run(start))

@@ -216,6 +216,11 @@ impl Workers {
     pub fn cpus(&self) -> Vec<usize> {
         self.handles.iter().map(|handle| handle.cpu).collect()
     }
+    /// The kernel's numbers of their threads, if it tells them.
+    pub fn threads(&self) -> Option<Vec<i32>> {
+        let running = self.handles.iter().filter_map(|h| h.running.as_ref());
+        running.map(|running| running.number).collect()
+    }
     /// Longest sleep of an idle worker; 0: never sleep.
     pub fn set_sleep_max(&self, micros: u64) {
         self.sleep_max_micros.store(micros, Relaxed);

@@ -1,10 +1,12 @@
 """Workers and receive queues: which CPU polls which, at run time, as Open vSwitch's settings and commands say it."""
 
 import json
+import os
 import re
 import socket
 import struct
 import threading
+from pathlib import Path
 
 import pytest
 from lab import run, until
@@ -124,6 +126,35 @@ def test_workers_come_and_go_at_run_time(lan):
         lan.ofctl("packet-out", "br0", "in_port=NONE,packet=ffffffffffff02000000000188b5,actions=normal")
     lan.vsctl("remove", "Open_vSwitch", ".", "other_config", "pmd-cpu-mask")
     assert len(workers(lan)) == 1 and lan.h1.ping("10.0.0.2", count=3)
+
+
+def cpus_of_threads(switch):
+    """Where the workers may run, and where all other threads of the daemon."""
+    def cpus(task):
+        words = re.search(r"^Cpus_allowed_list:\s*(\S+)", (task / "status").read_text(), re.M)[1].split(",")
+        ends = [(word.split("-")[0], word.split("-")[-1]) for word in words]
+        return {cpu for first, last in ends for cpu in range(int(first), int(last) + 1)}
+
+    tasks = list(Path(f"/proc/{switch.pid()}/task").iterdir())
+    are_workers = {task: (task / "comm").read_text().startswith("worker-") for task in tasks}
+    found = [[cpus(task) for task in tasks if are_workers[task] == kind] for kind in (True, False)]
+    assert len(found[1]) > 1, "DPDK has a thread of its own, too"
+    return sorted(found[0], key=min), found[1]
+
+
+def test_other_threads_leave_workers_their_cpus(lan):
+    ours = os.sched_getaffinity(0)
+    masks = [None, {0}, {1}, {0, 1}, {1}, None]
+    for taken in masks:
+        if taken:
+            mask = sum(1 << cpu for cpu in taken)
+            lan.vsctl("set", "Open_vSwitch", ".", f"other_config:pmd-cpu-mask={mask:#x}")
+        else:
+            lan.vsctl("remove", "Open_vSwitch", ".", "other_config", "pmd-cpu-mask")
+            taken = {max(ours)}
+        workers, others = cpus_of_threads(lan)
+        assert workers == [{cpu} for cpu in sorted(taken)]
+        assert all(cpus == (ours - taken or ours) for cpus in others), (taken, others)
 
 
 def test_counters_outlive_their_workers(lan):

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use dpdk_sys as sys;
 
-use crate::{Error, Result, mbuf};
+use crate::{Error, Result, affinity, mbuf};
 
 /// What the operator may decide about the EAL.
 #[derive(Clone, Debug)]
@@ -133,7 +133,9 @@ fn start(options: &EalOptions) -> Result<String> {
 
 fn start_here(options: &EalOptions) -> Result<String> {
     redirect_log();
-    let (args, memory) = arguments(options, free_huge_bytes(), last_cpu(), std::process::id());
+    // This thread's only: it starts things, and ends.
+    let cpu = affinity::allowed().last().copied().unwrap_or(0);
+    let (args, memory) = arguments(options, free_huge_bytes(), cpu, std::process::id());
     let strings: Vec<CString> = args
         .iter()
         .map(|arg| CString::new(arg.as_str()))
@@ -167,22 +169,6 @@ fn remove_runtime_directory() {
     if let Ok(directory) = directory.to_str() {
         let _ = std::fs::remove_dir(directory);
     }
-}
-
-/// The highest CPU that the calling thread may run on. The EAL's own thread gets it, which only starts things, and a worker if
-/// nobody says which.
-pub fn last_cpu() -> usize {
-    // SAFETY: cpu_set_t is plain bytes, and sched_getaffinity fills at most its size.
-    let set = unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set);
-        set
-    };
-    // SAFETY: the index stays below CPU_SETSIZE.
-    (0..libc::CPU_SETSIZE as usize)
-        .rev()
-        .find(|&cpu| unsafe { libc::CPU_ISSET(cpu, &set) })
-        .unwrap_or(0)
 }
 
 /// Sends DPDK's log lines to `tracing`, at the level that DPDK gave them.

@@ -5,6 +5,7 @@
 //! never looks at flows; `switchd` is its only user.
 #![allow(unsafe_code)] // This is where the unsafe calls live; each says why it is sound.
 
+pub mod affinity;
 pub mod counters;
 pub mod eal;
 pub mod error_queue;

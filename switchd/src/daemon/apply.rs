@@ -11,6 +11,7 @@ use crate::config::balance::online_cpus;
 use crate::config::bridge::{Bridge, FailMode};
 use crate::config::port::{Kind, Port as PortConfig};
 use crate::config::tunnel::receive_settings;
+use crate::home::Home;
 use crate::workers::Context;
 use datapath::control::{self, BridgeSettings};
 use datapath::model::{BridgeId, VlanMode};
@@ -61,6 +62,8 @@ impl Daemon {
         self.set_controllers();
         self.set_managers();
         self.set_global(&old);
+        // Devices may have brought threads of their own.
+        self.keep_off_workers();
         if self.links_due.is_some() {
             self.follow_links();
         }
@@ -207,9 +210,16 @@ impl Daemon {
         self.workers.settle();
     }
 
+    /// Puts all threads but the workers on CPUs without one.
+    fn keep_off_workers(&self) {
+        if let Some(threads) = self.workers.threads() {
+            self.home.keep_off(&self.workers.cpus(), &threads);
+        }
+    }
+
     /// Workers on other CPUs.
     fn set_cpus(&mut self) {
-        let cpus = worker_cpus(&self.config.global.worker_cpus);
+        let cpus = worker_cpus(&self.config.global.worker_cpus, &self.home);
         if cpus == self.workers.cpus() {
             return;
         }
@@ -234,8 +244,8 @@ impl Daemon {
     }
 }
 
-/// The CPUs that workers get: those of the mask that there are; without a mask the last one on which we may run.
-pub fn worker_cpus(mask: &[usize]) -> Vec<usize> {
+/// The CPUs that workers get: those of the mask that there are; without a mask the last one of ours.
+pub fn worker_cpus(mask: &[usize], home: &Home) -> Vec<usize> {
     let online = online_cpus();
     let (there, missing): (Vec<usize>, Vec<usize>) = mask
         .iter()
@@ -244,7 +254,7 @@ pub fn worker_cpus(mask: &[usize]) -> Vec<usize> {
         tracing::warn!(?missing, "pmd-cpu-mask names CPUs that there are not");
     }
     match there.is_empty() {
-        true => vec![dpdk::eal::last_cpu()],
+        true => vec![home.last()],
         false => there,
     }
 }

@@ -19,6 +19,7 @@ mod trace;
 use crate::args::Args;
 use crate::clock::Clock;
 use crate::config::{Config, Global};
+use crate::home::Home;
 use crate::kernel::{Changes, Kernel, Notifications};
 use crate::pmtu;
 use crate::rundir::RunDir;
@@ -86,6 +87,8 @@ pub struct Daemon {
     args: Args,
     rundir: RunDir,
     clock: Clock,
+    /// Where the workers are not, all others are.
+    home: Home,
     switch: Switch,
     stats: Stats,
     server: Server<Check>,
@@ -142,6 +145,8 @@ pub struct Start {
     pub pools: Arc<Mempools>,
     /// A sentence on DPDK.
     pub dpdk: String,
+    /// The CPUs that were ours.
+    pub home: Home,
     /// Caught since before anything was made that would stay behind.
     pub signals: Signals,
 }
@@ -189,6 +194,7 @@ impl Daemon {
             &stats,
             &start.pools,
             clock,
+            &start.home,
             wake.waker(),
         )?;
         let (kernel, notifications) = Kernel::connect().map_err(|e| format!("netlink: {e}"))?;
@@ -205,6 +211,7 @@ impl Daemon {
             args: start.args,
             rundir: start.rundir,
             clock,
+            home: start.home,
             switch,
             stats,
             server,
@@ -449,9 +456,10 @@ fn start_workers(
     stats: &Stats,
     pools: &Arc<Mempools>,
     clock: Clock,
+    home: &Home,
     control: Waker,
 ) -> Result<Workers, String> {
-    let cpus = apply::worker_cpus(&config.global.worker_cpus);
+    let cpus = apply::worker_cpus(&config.global.worker_cpus, home);
     let context = Context {
         clock,
         publisher: switch.publisher(),

@@ -3,6 +3,7 @@
 use super::Context;
 use super::linger::Linger;
 use crate::clock::Clock;
+use crate::home;
 use datapath::edge::BURST;
 use datapath::forward::worker::{Team, Worker};
 use datapath::model::event::{COMMANDS, Command, EVENTS, Event};
@@ -12,6 +13,7 @@ use dpdk::poll::{Poll, Waker};
 use dpdk::{Mbuf, MbufPool, WorkerThread};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -42,6 +44,8 @@ pub struct Running {
     pub events: rtrb::Consumer<Event>,
     pub waker: Waker,
     pub thread: JoinHandle<()>,
+    /// The kernel's.
+    pub number: Option<i32>,
 }
 
 /// Starts a worker.
@@ -64,8 +68,10 @@ pub fn start(
     let reader = context.publisher.reader();
     let pool = MbufPool::new(context.pools.clone());
     let (clock, control, sleep_max) = (context.clock, context.control.clone(), sleep_max.clone());
+    let (tell, number) = channel();
     let run = move || {
         pin(cpu);
+        let _ = tell.send(home::this_thread());
         go_first();
         let registered = WorkerThread::register();
         if let Err(error) = &registered {
@@ -94,23 +100,15 @@ pub fn start(
         events,
         waker,
         thread,
+        // It is on its CPU then.
+        number: number.recv().ok().flatten(),
     })
 }
 
 /// Keeps the calling thread on one CPU.
-#[expect(
-    unsafe_code,
-    reason = "there is no safe wrapper in the standard library"
-)]
 fn pin(cpu: usize) {
-    // SAFETY: the set is a plain bit array that lives during the call; CPU_SET checks the bound.
-    let result = unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        libc::CPU_SET(cpu, &mut set);
-        libc::sched_setaffinity(0, std::mem::size_of_val(&set), &set)
-    };
-    if result != 0 {
-        tracing::warn!(cpu, "cannot pin a worker to this CPU");
+    if let Err(error) = dpdk::affinity::set(0, &[cpu]) {
+        tracing::warn!(cpu, %error, "cannot pin a worker to this CPU");
     }
 }
 
