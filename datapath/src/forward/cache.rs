@@ -1,7 +1,8 @@
 //! The exact-match cache of one worker: from what a bridge's rules look at in a packet, to its program.
 //!
-//! What: a set-associative table of fixed size. Two bytes of the hash per way, which are compared at once; beside it the masked key
-//! words, and half a line with all that is to be known of most programs; a program itself is kept only of the others.
+//! What: a set-associative table of fixed size. Two bytes of the hash per way, which are compared at once; beside it one line with what
+//! a plain packet looks like and all that is to be known of most programs. The masked key words of other packets have lines of
+//! their own; a program itself is kept only if that is not all.
 //! Validity: an entry is good while its bridge's plan, settings and ports are as they were, and what changed in the
 //! tables that its program visited is about other packets. It is checked once per published version, when it is used.
 //! Why it cannot hurt: a packet that is not in it is walked through the tables by this worker itself. Where entries would be
@@ -143,23 +144,16 @@ impl PlainRow {
         [a & ma, b & mb, c & mc, d & md]
     }
     /// The row for these words, which are masked: of a shape of its own, always one line.
-    #[inline(always)]
-    pub fn lay(&self, [a, b, c, d]: &PlainWords, line: &mut Line) {
-        *line = Line([self.context, self.in_port, *a, *b, *c, *d, 0, 0]);
+    #[inline]
+    pub fn line(&self, [a, b, c, d]: &PlainWords) -> Line {
+        Line([self.context, self.in_port, *a, *b, *c, *d, 0, 0])
     }
-    /// Of that row.
+    /// Of the row for these words, which are masked.
     #[inline(always)]
     pub fn hash(&self, [a, b, c, d]: &PlainWords) -> u64 {
         let [ka, kb, kc, kd, ..] = KEYS;
         let (one, two) = (fold(a ^ ka, b ^ kb), fold(c ^ kc, d ^ kd));
         settle(self.hash ^ one ^ two.rotate_left(11))
-    }
-    /// Both; as [`pack`] for a packet of these words, without a look at what is where.
-    #[inline(always)]
-    pub fn pack(&self, words: &PlainWords, line: &mut Line) -> u64 {
-        let words = self.masked(words);
-        self.lay(&words, line);
-        self.hash(&words)
     }
 }
 
@@ -203,14 +197,22 @@ fn output_of(bridge: BridgeId, program: &Program) -> Option<(PortId, usize, Rule
 /// Says that a program is not one output. No port has this number.
 pub const NO_PORT: u32 = u32::MAX;
 
-/// What is looked at for each packet: half a line.
+/// The one row of a plain packet, if this is one: see [`PlainRow::line`].
+#[inline(always)]
+fn plain_row(row: &[Line]) -> Option<&[u64; ROW]> {
+    row.first()
+        .map(|Line(line)| line)
+        .filter(|line| line[0] & PLAIN != 0)
+}
+
+/// What is looked at for each packet: a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(align(32))]
+#[repr(align(64))]
 pub struct Head {
-    /// The published version that it was last found valid for.
-    checked: u64,
-    /// Its last change.
-    generation: u64,
+    /// The row of a plain packet: its words, context and ingress port. The context of others is 0: their rows are elsewhere.
+    words: PlainWords,
+    context: u64,
+    in_port: u32,
     /// The program is one rule of one table that outputs the packet as it is by this port, and is not kept; or it is something
     /// else: [`NO_PORT`].
     pub port: u32,
@@ -218,21 +220,33 @@ pub struct Head {
     pub table: u32,
     /// The rule.
     pub rule: RuleId,
+    /// The published version that it was last found valid for.
+    checked: u64,
 }
 
+const _: () = assert!(size_of::<Head>() == 64, "one line");
+
 impl Head {
-    /// Whether the table still says the same to a packet with this key.
+    /// Whether the table still says the same to a packet with this key as after this change.
     #[inline(never)]
-    fn is_true(&self, view: &BridgeView, key: &Key) -> bool {
+    fn is_true(&self, generation: u64, view: &BridgeView, key: &Key) -> bool {
         let table = view.tables.get(self.table as usize % 256);
         table.is_some_and(|table| {
             let is_about = |index: u8| key.0[usize::from(index)];
-            table.generation <= self.generation || !table.recent.is_about(self.generation, is_about)
+            table.generation <= generation || !table.recent.is_about(generation, is_about)
         })
     }
+    /// Whether it is a plain packet's with this row.
+    #[inline(always)]
+    fn is_of([context, in_port, words @ .., _, _]: &[u64; ROW], head: &Head) -> bool {
+        let theirs = [*context, in_port >> 32];
+        head.words == *words && [head.context, u64::from(head.in_port)] == theirs
+    }
     const NONE: Head = Head {
+        words: [0; 4],
+        context: 0,
+        in_port: 0,
         checked: 0,
-        generation: 0,
         port: NO_PORT,
         table: 0,
         rule: RuleId(0),
@@ -246,9 +260,12 @@ impl Head {
             )
         };
         let (port, table, rule) = output_of(query.bridge, program).unwrap_or_else(other);
+        let [context, in_port, a, b, c, d, ..] = plain_row(query.row).unwrap_or(&[0; ROW]);
         Head {
+            words: [*a, *b, *c, *d],
+            context: *context,
+            in_port: (in_port >> 32) as u32,
             checked: query.snapshot.version,
-            generation: query.snapshot.generation(),
             port: port.0,
             table: table as u32,
             rule,
@@ -261,8 +278,10 @@ pub struct Cache {
     /// The upper ends of the hashes; 0 is an empty way.
     tags: Box<[Tags]>,
     heads: Box<[Head]>,
+    /// The last change that each was found valid after.
+    generations: Box<[u64]>,
     programs: Box<[Program]>,
-    /// `stride` lines per entry.
+    /// `stride` lines per entry that is not a plain packet's.
     rows: Box<[Line]>,
     stride: usize,
     /// Ways of a set that are used: all, unless it is a cache of fewer.
@@ -314,6 +333,7 @@ impl Cache {
         Cache {
             tags: vec![Tags::default(); sets].into(),
             heads: vec![Head::NONE; sets * WAYS].into(),
+            generations: vec![0; sets * WAYS].into(),
             programs: (0..sets * WAYS).map(|_| Program::default()).collect(),
             rows: Box::default(),
             stride: 0,
@@ -366,42 +386,48 @@ impl Cache {
             let way = ways.trailing_zeros() as usize / 8;
             ways &= ways - 1;
             let index = set * WAYS + way;
-            if !is_same(query.row, &self.rows[index * self.stride..]) {
+            let head = &mut self.heads[index];
+            let is_it = match plain_row(query.row) {
+                Some(row) => Head::is_of(row, head),
+                None => head.context == 0 && is_same(query.row, &self.rows[index * self.stride..]),
+            };
+            if !is_it {
                 continue;
             }
-            let head = &mut self.heads[index];
             if head.checked != query.snapshot.version {
                 let (key, view) = (query.key?, query.view);
-                let is_true = view.generation <= head.generation
+                let generation = &mut self.generations[index];
+                let is_true = view.generation <= *generation
                     && match head.port {
                         NO_PORT => renew_all(&mut self.programs[index], view, key),
-                        _ => head.is_true(view, key),
+                        _ => head.is_true(*generation, view, key),
                     };
                 if !is_true {
                     self.tags[set].set(way, 0);
                     return None;
                 }
                 head.checked = query.snapshot.version;
-                head.generation = query.snapshot.generation();
+                *generation = query.snapshot.generation();
             }
             return Some(index);
         }
         None
     }
-    /// The same for the row of a plain packet, if the entry was checked for this version.
+    /// The one entry that may be a plain packet's, to be looked at by [`Cache::is_plain`]: of any number, if there is none.
     #[inline(always)]
-    pub fn find_plain(&self, row: &Line, hash: u64, mut ways: u64, version: u64) -> Option<usize> {
-        let set = self.set_of(hash);
-        while ways != 0 {
-            let way = ways.trailing_zeros() as usize / 8;
-            ways &= ways - 1;
-            let index = set * WAYS + way;
-            let (other, head) = (self.rows.get(index * self.stride)?, self.heads.get(index)?);
-            if is_same_line(row, other) {
-                return (head.checked == version).then_some(index);
-            }
-        }
-        None
+    pub fn likely(&self, hash: u64) -> u32 {
+        let way = self.ways(hash).trailing_zeros() as usize / 8;
+        (self.set_of(hash) * WAYS + way) as u32
+    }
+    /// Whether this entry is that of a plain packet with these words, which are masked, and was checked for this version.
+    #[inline(always)]
+    pub fn is_plain(&self, entry: u32, row: &PlainRow, words: &PlainWords, version: u64) -> bool {
+        self.get(entry).is_some_and(|head| {
+            let ([a, b, c, d], [e, f, g, h]) = (head.words, words);
+            let differ = a ^ e | b ^ f | c ^ g | d ^ h;
+            let in_port = u64::from(head.in_port) ^ row.in_port >> 32;
+            differ | head.context ^ row.context | in_port | head.checked ^ version == 0
+        })
     }
     /// Whether the program of a packet that was not found is worth a place. Ask once for each.
     pub fn admits(&mut self, hash: u64) -> bool {
@@ -438,8 +464,11 @@ impl Cache {
             self.tags[set].set(way, wanted);
         }
         let index = set * WAYS + way;
-        self.rows[index * self.stride..][..query.row.len()].copy_from_slice(query.row);
+        if head.context == 0 {
+            self.rows[index * self.stride..][..query.row.len()].copy_from_slice(query.row);
+        }
         self.heads[index] = head;
+        self.generations[index] = query.snapshot.generation();
         if head.port == NO_PORT {
             self.memory -= self.programs[index].memory();
             std::mem::swap(&mut self.programs[index], program);

@@ -14,11 +14,12 @@ pub(super) const NO_ENTRY: u32 = u32::MAX;
 /// How packets are parsed whose programs are not cached.
 pub(super) const WHOLE: extract::Plan = extract::Plan::FULL.with_max_tags(VLAN_LIMIT);
 
-/// What is known of a packet of a burst before its turn comes.
+/// What is known of a packet of a burst before its turn comes: a line.
 #[derive(Clone, Copy, Default)]
+#[repr(align(64))]
 pub(super) struct Seen {
     /// What the rules look at, if it is plain.
-    pub line: Line,
+    pub words: extract::PlainWords,
     pub hash: u64,
     pub layout: Layout,
     pub entry: u32,
@@ -27,12 +28,14 @@ pub(super) struct Seen {
     pub is_plain: bool,
 }
 
+const _: () = assert!(size_of::<Seen>() == 64, "one line");
+
 impl Seen {
-    /// The packet's row, which stands at the beginning of `rows` if it is not plain.
+    /// The packet's row, which stands at the beginning of `rows`.
     #[inline(always)]
-    fn row<'r>(&'r self, rows: &'r [Line], view: &BridgeView) -> &'r [Line] {
+    fn row<'r>(&self, rows: &'r [Line], view: &BridgeView) -> &'r [Line] {
         match self.is_plain {
-            true => std::slice::from_ref(&self.line),
+            true => &rows[..1],
             false => &rows[..lines_of(view)],
         }
     }
@@ -187,7 +190,9 @@ impl<P: Pool> Core<P> {
                     {
                         let in_port = in_port_word(item.in_port);
                         let plain = PlainRow::new(there.context, in_port, there.view);
-                        seen.hash = plain.pack(&words, &mut seen.line);
+                        seen.words = plain.masked(&words);
+                        seen.hash = plain.hash(&seen.words);
+                        row[0] = plain.line(&seen.words);
                         seen.layout = extract::PLAIN_LAYOUT;
                         seen.is_plain = true;
                         continue;
@@ -371,6 +376,11 @@ impl<P: Pool> Core<P> {
         let plan = Entrance::new(at.bridge, at.view).plan;
         self.fill_key(&plan, at, then, frame);
         let seen = &self.seen[index];
+        if seen.is_plain {
+            let context = cache::context(at.bridge, 0, at.view);
+            let plain = PlainRow::new(context, in_port_word(at.in_port), at.view);
+            self.rows[index * stride] = plain.line(&seen.words);
+        }
         let query = Query {
             row: seen.row(&self.rows[index * stride..], at.view),
             hash: seen.hash,
@@ -496,10 +506,14 @@ pub(super) fn credit_entry(cache: &Cache, run: &mut Run, stats: &WorkerStats, no
         return credit_program(cache, run.entry, stats, (packets, bytes, now));
     }
     stats.credit(head.rule, packets, bytes, now);
-    // Next to all packets of a burst are looked up in the same table.
-    if head.table != run.table {
+    credit_matches(run, stats, head.table, packets);
+}
+/// Puts lookups of a table that matched aside: next to all packets of a burst are looked up in the same one.
+#[inline(always)]
+pub(super) fn credit_matches(run: &mut Run, stats: &WorkerStats, table: u32, packets: u64) {
+    if table != run.table {
         credit_lookups(run, stats);
-        run.table = head.table;
+        run.table = table;
     }
     run.lookups += packets;
 }

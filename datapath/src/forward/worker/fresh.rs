@@ -4,7 +4,7 @@
 
 use super::burst::{Brought, Came, Entrance, NO_ENTRY, fill_key};
 use super::*;
-use crate::forward::cache::PlainRow;
+use crate::forward::cache::{Head, PlainRow};
 use crate::forward::enter::in_port_word;
 use flow::extract::PlainWords;
 
@@ -75,6 +75,8 @@ impl<P: Pool> Core<P> {
         self.settle_run(cx.now);
     }
     /// Fills the rows of all, and finds their entries. Returns whether several were seen to be alike, and no other. `REPEATS`: it asks of each packet first whether it is as the one before.
+    // Not inlined: it needs all registers.
+    #[inline(never)]
     fn look_at_all<const REPEATS: bool>(
         &mut self,
         cx: Context<'_>,
@@ -105,12 +107,11 @@ impl<P: Pool> Core<P> {
             let size = frame.size();
             if !sees_words && let Some(words) = extract::plain(frame.head(), size, there.needs_l4) {
                 let words = plain.masked(&words);
-                plain.lay(&words, &mut seen.line);
                 match REPEATS && is_repeated(&before, &words) {
                     true => repeats |= 1 << index,
                     false => hash = plain.hash(&words),
                 }
-                (before, seen.hash) = (words, hash);
+                (before, seen.words, seen.hash) = (words, words, hash);
                 seen.layout = extract::PLAIN_LAYOUT;
                 (seen.size, seen.is_plain) = (size as u32, true);
             } else {
@@ -127,34 +128,38 @@ impl<P: Pool> Core<P> {
             }
         }
         let is_repeat = |index: usize| REPEATS && repeats >> index & 1 != 0;
-        let mut all_ways = [0; BURST];
-        for (index, (ways, seen)) in all_ways.iter_mut().zip(&seen[..frames.len()]).enumerate() {
+        let seen = &mut seen[..frames.len()];
+        for (index, seen) in seen.iter_mut().enumerate() {
             if !is_repeat(index) {
-                *ways = cache.ways(seen.hash);
+                seen.entry = cache.likely(seen.hash);
             }
         }
-        let packets = seen[..frames.len()].iter_mut().zip(&all_ways);
         let mut entry = NO_ENTRY;
-        for (index, (seen, &ways)) in packets.enumerate() {
-            if is_repeat(index) {
-                seen.entry = entry;
-                continue;
-            }
-            let found = match seen.is_plain {
-                true => cache.find_plain(&seen.line, seen.hash, ways, cx.snapshot.version),
-                false => {
-                    let query = Query {
-                        row: &rows[index * stride..][..lines_of(there.view)],
-                        hash: seen.hash,
-                        bridge: there.bridge,
-                        view: there.view,
-                        snapshot: cx.snapshot,
-                        key: None,
-                    };
-                    cache.find_in(&query, ways)
+        for (index, seen) in seen.iter_mut().enumerate() {
+            if !is_repeat(index) {
+                let version = cx.snapshot.version;
+                if seen.is_plain && cache.is_plain(seen.entry, &plain, &seen.words, version) {
+                    entry = seen.entry;
+                    continue;
                 }
-            };
-            entry = found.map_or(NO_ENTRY, |entry| entry as u32);
+                let line;
+                let row = match seen.is_plain {
+                    true => {
+                        line = [plain.line(&seen.words)];
+                        &line[..]
+                    }
+                    false => &rows[index * stride..][..lines_of(there.view)],
+                };
+                let query = Query {
+                    row,
+                    hash: seen.hash,
+                    bridge: there.bridge,
+                    view: there.view,
+                    snapshot: cx.snapshot,
+                    key: None,
+                };
+                entry = find_other(cache, &query);
+            }
             seen.entry = entry;
         }
         repeats != 0 && repeats.count_ones() as usize + 1 == frames.len()
@@ -181,12 +186,10 @@ impl<P: Pool> Core<P> {
                 self.rows.copy_within(..stride, index * stride);
             }
         }
-        let all = Seen {
-            hash,
-            entry,
-            ..Seen::default()
-        };
-        self.seen[..len].fill(all);
+        for seen in &mut self.seen[..len] {
+            (seen.hash, seen.entry, seen.layout) = (hash, entry, Layout::default());
+            (seen.size, seen.is_plain) = (0, false);
+        }
     }
     /// Sends as many of these packets as leave one after the other by one port, with nothing special about them; returns how
     /// many.
@@ -213,7 +216,14 @@ impl<P: Pool> Core<P> {
         else {
             return 0;
         };
-        let Some(port) = cache.get(first).map(|head| head.port) else {
+        let (stats, now) = (&executor.stats, cx.now);
+        let Some(&Head {
+            port,
+            table,
+            mut rule,
+            ..
+        }) = cache.get(first)
+        else {
             return 0;
         };
         if port == NO_PORT {
@@ -222,24 +232,40 @@ impl<P: Pool> Core<P> {
         let Some(largest) = executor.takes_up_to(cx, PortId(port)) else {
             return 0;
         };
-        let (mut len, mut bytes) = (0, 0);
+        // Packets of one rule in a row are credited at once, the last ones later: there may be more of them.
+        burst::credit_entry(cache, run, stats, now);
+        let (mut len, mut packets, mut bytes, mut all_bytes) = (0, 0, 0, 0);
         for &Seen { entry, size, .. } in all {
+            let Some(head) = cache.get(entry) else {
+                break;
+            };
             // Packets that are not plain have no size.
             let fits = size.wrapping_sub(1) < largest;
-            if !fits || cache.get(entry).is_none_or(|head| head.port != port) {
+            if !fits || (head.port, head.table) != (port, table) {
                 break;
             }
-            if entry as usize != run.entry {
-                burst::credit_entry(cache, run, &executor.stats, cx.now);
-                run.entry = entry as usize;
+            if head.rule != rule {
+                stats.credit(rule, packets, bytes, now);
+                (rule, packets, bytes) = (head.rule, 0, 0);
             }
-            run.packets += 1;
-            run.bytes += u64::from(size);
+            packets += 1;
             bytes += u64::from(size);
+            all_bytes += u64::from(size);
             len += 1;
         }
+        let Some(&Seen { entry: last, .. }) = all[..len].last() else {
+            return 0;
+        };
+        burst::credit_matches(run, stats, table, len as u64 - packets);
+        (run.entry, run.packets, run.bytes) = (last as usize, packets, bytes);
         run.hits += len as u64;
-        executor.queue_all(PortId(port), frames.take(len), bytes);
+        executor.queue_all(PortId(port), frames.take(len), all_bytes);
         len
     }
+}
+
+/// The entry of a packet that is not a plain one's, or not the first that it may be.
+#[inline(never)]
+fn find_other(cache: &mut Cache, query: &Query<'_>) -> u32 {
+    cache.find(query).map_or(NO_ENTRY, |entry| entry as u32)
 }

@@ -68,7 +68,7 @@ impl<P: Pool> Core<P> {
     /// The same of a burst whose packets were all as the first one, which rules have looked at.
     pub(super) fn record_look(&mut self, cx: Context<'_>, there: &Entrance<'_>) {
         let Seen {
-            line: Line([_, _, a, b, c, d, ..]),
+            words,
             entry,
             is_plain: true,
             ..
@@ -83,7 +83,7 @@ impl<P: Pool> Core<P> {
         if let Some(straight) = &mut self.straight {
             straight.look = Some(Look {
                 masks: there.view.plan.plain,
-                words: [a, b, c, d],
+                words,
                 needs_l4: there.needs_l4,
             });
         }
