@@ -151,8 +151,9 @@ impl PlainRow {
     /// Of the row for these words, which are masked.
     #[inline(always)]
     pub fn hash(&self, [a, b, c, d]: &PlainWords) -> u64 {
-        let [ka, kb, kc, kd, ..] = KEYS;
-        let (one, two) = (fold(a ^ ka, b ^ kb), fold(c ^ kc, d ^ kd));
+        // Two keys, as these have registers.
+        let [ka, kb, ..] = KEYS;
+        let (one, two) = (fold(a ^ ka, b ^ kb), fold(c ^ kb, d ^ ka));
         settle(self.hash ^ one ^ two.rotate_left(11))
     }
 }
@@ -325,6 +326,29 @@ impl Tags {
     }
 }
 
+/// Where the entries of a cache may be.
+#[derive(Clone, Copy)]
+pub struct Sets<'c>(&'c [Tags]);
+
+impl Sets<'_> {
+    #[inline(always)]
+    fn set_of(self, hash: u64) -> usize {
+        hash as usize & (self.0.len() - 1)
+    }
+    /// The ways that may hold it, a byte each. Ask for all packets of a burst, then [`Cache::find_in`]: the memory that
+    /// they need is waited for only once.
+    #[inline(always)]
+    fn ways(self, hash: u64) -> u64 {
+        self.0[self.set_of(hash)].ways(Cache::tag_of(hash))
+    }
+    /// The one entry that may be a plain packet's, to be looked at by [`Cache::is_plain`]: of any number, if there is none.
+    #[inline(always)]
+    pub fn likely(self, hash: u64) -> u32 {
+        let way = self.ways(hash).trailing_zeros() as usize / 8;
+        (self.set_of(hash) * WAYS + way) as u32
+    }
+}
+
 impl Cache {
     /// An empty cache of at least this many entries; of so many, if they are fewer than a set has. With 0 nothing that is
     /// inserted is found.
@@ -361,7 +385,7 @@ impl Cache {
     }
     #[inline]
     fn set_of(&self, hash: u64) -> usize {
-        hash as usize & (self.tags.len() - 1)
+        self.sets().set_of(hash)
     }
     #[inline]
     fn tag_of(hash: u64) -> u16 {
@@ -371,7 +395,7 @@ impl Cache {
     /// they need is waited for only once.
     #[inline(always)]
     pub fn ways(&self, hash: u64) -> u64 {
-        self.tags[self.set_of(hash)].ways(Self::tag_of(hash))
+        self.sets().ways(hash)
     }
     /// The entry of a packet, if there is one and it is still true.
     #[inline]
@@ -413,11 +437,10 @@ impl Cache {
         }
         None
     }
-    /// The one entry that may be a plain packet's, to be looked at by [`Cache::is_plain`]: of any number, if there is none.
-    #[inline(always)]
-    pub fn likely(&self, hash: u64) -> u32 {
-        let way = self.ways(hash).trailing_zeros() as usize / 8;
-        (self.set_of(hash) * WAYS + way) as u32
+    /// Where entries may be.
+    #[inline]
+    pub fn sets(&self) -> Sets<'_> {
+        Sets(&self.tags)
     }
     /// Whether this entry is that of a plain packet with these words, which are masked, and was checked for this version.
     #[inline(always)]

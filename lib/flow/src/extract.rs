@@ -101,32 +101,41 @@ pub struct Layout {
     pub frag: u8,
 }
 
-/// All that [`plain`] packets differ in, without what is the same in all of them:
-/// eth_dst 48 | ttl 8 | proto 8, eth_src 48 | 0 | tos 8, ipv4 src 32 | dst 32, l4 src 16 | dst 16 | tcp flags 16 | 0.
+/// All that [`plain`] packets differ in, as the bytes stand there (the first one lowest), so that nothing has to be turned or put
+/// together: eth_dst 6 | eth_src 2, eth_src 4 | tcp flags 2 | 0 | tos, ttl | proto | noise 2 | ipv4 src 4, dst 4 | l4 src 2 | dst 2.
 pub type PlainWords = [u64; 4];
 
 /// The bits of the words of a plain packet that correspond to these of a key, or to this mask's.
 pub fn plain_words(key: &[u64; WORDS]) -> PlainWords {
-    let [proto, tos, ttl] = [56, 48, 40].map(|shift| key[word::IP] >> shift & 0xff);
-    [
-        key[word::ETH_DST] & !0xffff | ttl << 8 | proto,
-        key[word::ETH_SRC] & !0xffff | tos,
-        key[word::IPV4],
-        key[word::L4] & !0xffff,
-    ]
+    let [dst, src, ip, addresses, l4] =
+        [word::ETH_DST, word::ETH_SRC, word::IP, word::IPV4, word::L4]
+            .map(|index| key[index].to_be_bytes());
+    let mut bytes = [0; 32];
+    bytes[..6].copy_from_slice(&dst[..6]);
+    bytes[6..12].copy_from_slice(&src[..6]);
+    bytes[12..14].copy_from_slice(&l4[4..6]);
+    bytes[15..18].copy_from_slice(&[ip[1], ip[2], ip[0]]);
+    bytes[20..28].copy_from_slice(&addresses);
+    bytes[28..].copy_from_slice(&l4[..4]);
+    let mut words = [0; 4];
+    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+        *word = u64::from_le_bytes(*bytes);
+    }
+    words
 }
 
 /// The words of a key that a plain packet has, as they stand there: `ETH_DST`, `ETH_SRC`, `IPV4`, `IP`, `L4`.
 #[inline(always)]
 pub fn key_words(words: &PlainWords) -> [u64; 5] {
-    let [dst, src, addresses, l4] = *words;
-    let [proto, ttl, tos] = [dst, dst >> 8, src].map(|byte| byte as u8);
+    let [first, second, third, fourth] = *words;
+    let [proto, ttl, tos] = [third >> 8, third, second >> 56].map(|byte| byte as u8);
+    let flags = ((second >> 32) as u16).swap_bytes();
     [
-        dst & !0xffff | u64::from(ethertype::IPV4),
-        src & !0xffff,
-        addresses,
+        first.swap_bytes() & !0xffff | u64::from(ethertype::IPV4),
+        (first >> 48 | second << 16).swap_bytes() & !0xffff,
+        (third >> 32 | fourth << 32).swap_bytes(),
         ip_word(proto, tos, ttl, 0, 0),
-        l4,
+        (fourth >> 32).swap_bytes() | u64::from(flags) << 16,
     ]
 }
 
@@ -153,52 +162,45 @@ pub const PLAIN_LAYOUT: Layout = Layout {
 pub fn plain(head: &[u8], size: usize, with_l4: bool) -> Option<PlainWords> {
     const L3: usize = ethernet::Header::SIZE;
     const L4: usize = L3 + ipv4::Header::SIZE;
-    const VERSION_4_SIZE_5: u32 = (ethertype::IPV4 as u32) << 8 | 0x45;
-    const FRAGMENT: u16 = 0x3fff;
+    /// The EtherType and the first byte behind it, where the second word has them: version 4, 5 words.
+    const SAME: u64 = u64::from_be_bytes([0, 0x45, 0, 8, 0, 0, 0, 0]);
+    /// Fragments, and a bit that has to be 0.
+    const FRAGMENT: u16 = 0x3fff_u16.swap_bytes();
+    const TCP_FLAGS: u16 = tcp::FLAGS_MASK.swap_bytes();
     let bytes: &[u8; L4 + udp::Header::SIZE] = head.first_chunk()?;
     let at = |place: usize| {
         bytes[place..]
             .first_chunk()
-            .map_or(0, |b| u64::from_be_bytes(*b))
+            .map_or(0, |b| u64::from_le_bytes(*b))
     };
-    let [first, second] = [at(0), at(6)];
-    let types = at(8);
-    let begin = at(L3 + 2);
-    let (total, flags) = ((begin >> 48) as usize, (begin >> 16) as u16);
+    let (second, third, fourth) = (at(8) ^ SAME, at(L3 + 8), at(L3 + 16));
+    let total = usize::from(u16::from_be_bytes([bytes[L3 + 2], bytes[L3 + 3]]));
+    let fragment = u16::from_le_bytes([bytes[L3 + 6], bytes[L3 + 7]]);
     let end = L3 + total;
-    if (types as u32) >> 8 != VERSION_4_SIZE_5
-        || flags & FRAGMENT != 0
+    if second >> 32 & 0xff_ffff != 0
+        || fragment & FRAGMENT != 0
         || total < ipv4::Header::SIZE + udp::Header::SIZE
-        || end > size
-        || size - end > MAX_PADDING
+        // If it ends behind the frame, it is huge.
+        || size.wrapping_sub(end) > MAX_PADDING
     {
         return None;
     }
-    let (protocol, ttl_protocol) = (
-        bytes[L3 + 9],
-        u16::from_be_bytes([bytes[L3 + 8], bytes[L3 + 9]]),
-    );
-    let ports = at(L4) >> 32 << 32;
-    let l4 = match protocol {
-        _ if !with_l4 => 0,
-        ipproto::UDP => ports,
+    let (flags, fourth) = match bytes[L3 + 9] {
+        _ if !with_l4 => (0, fourth & 0xffff_ffff),
+        ipproto::UDP => (0, fourth),
         ipproto::TCP => {
             let bytes: &[u8; L4 + tcp::Header::SIZE] = head.first_chunk()?;
-            let flags = u16::from_be_bytes([bytes[L4 + 12], bytes[L4 + 13]]);
-            let (header_size, room) = (usize::from(flags >> 12) * 4, end.min(head.len()) - L4);
+            let flags = u16::from_le_bytes([bytes[L4 + 12], bytes[L4 + 13]]);
+            let header_size = usize::from(bytes[L4 + 12] >> 4) * 4;
+            let room = end.min(head.len()) - L4;
             if header_size < tcp::Header::SIZE || header_size > room {
                 return None;
             }
-            ports | u64::from(flags & tcp::FLAGS_MASK) << 16
+            (u64::from(flags & TCP_FLAGS) << 32, fourth)
         }
         _ => return None,
     };
-    Some([
-        first & !0xffff | u64::from(ttl_protocol),
-        second & !0xffff | types & 0xff,
-        at(L3 + 12),
-        l4,
-    ])
+    Some([at(0), second | flags, third, fourth])
 }
 
 /// Fills the packet's words of `key` (from `ETH_DST` on; the metadata before them is the caller's) as far as
@@ -706,7 +708,9 @@ mod tests {
                 let mut laid = Key::default();
                 lay_plain(&words, &mut laid);
                 prop_assert_eq!(&key, &laid);
-                prop_assert_eq!(plain_words(&key.0), words);
+                let [all, ours] = [&[u64::MAX; WORDS], &key.0].map(plain_words);
+                let theirs: Vec<u64> = all.iter().zip(words).map(|(all, word)| all & word).collect();
+                prop_assert_eq!(&ours[..], theirs);
             } else {
                 // It is not only to be true, but for usual packets, too.
                 let is_usual = !tcp && frame.len() == 62 && frame[..42] == hex(

@@ -84,85 +84,123 @@ impl<P: Pool> Core<P> {
         (in_port, tunnel): (PortNo, u32),
     ) -> bool {
         let sees_words = tunnel != NO_WORDS && !there.is_flat;
-        let Core {
-            executor,
-            cache,
-            frames,
-            key,
-            rows,
-            seen,
-            ..
-        } = self;
+        let (frames, sets) = (&self.frames, self.cache.sets());
         let plain = PlainRow::new(there.context, in_port_word(in_port), there.view);
-        let stride = cache.stride().max(1);
         frames.iter().take(AHEAD).for_each(Frame::prefetch);
         // What the one before was, and which packets are as the one before: these need no look of their own. (One flow: 32
         // cycles per packet instead of 37. With many flows it would cost 5.)
-        let (mut before, mut hash) = (NOTHING, 0);
-        let mut repeats = 0u32;
-        for (index, (frame, seen)) in frames.iter().zip(seen.iter_mut()).enumerate() {
+        let (mut before, mut hash, mut entry) = (NOTHING, 0, NO_ENTRY);
+        let (mut repeats, mut others, mut missed) = (0u32, 0u32, 0u32);
+        for (index, (frame, seen)) in frames.iter().zip(self.seen.iter_mut()).enumerate() {
             if let Some(later) = frames.get(index + AHEAD) {
                 later.prefetch();
             }
             let size = frame.size();
-            if !sees_words && let Some(words) = extract::plain(frame.head(), size, there.needs_l4) {
-                let words = plain.masked(&words);
-                match REPEATS && is_repeated(&before, &words) {
-                    true => repeats |= 1 << index,
-                    false => hash = plain.hash(&words),
-                }
-                (before, seen.words, seen.hash) = (words, words, hash);
-                seen.layout = extract::PLAIN_LAYOUT;
-                (seen.size, seen.is_plain) = (size as u32, true);
-            } else {
-                let came = Brought {
-                    in_port,
-                    words: tunnel,
-                    then: None,
-                };
-                let row = &mut rows[index * stride..][..lines_of(there.view)];
-                seen.layout = fill_key(key, executor, there.view, &there.plan, came, frame);
-                seen.hash = cache::pack(there.context, &there.view.plan.row, &key.0, row);
-                (seen.size, seen.is_plain) = (0, false);
+            let words = match sees_words {
+                true => None,
+                false => extract::plain(frame.head(), size, there.needs_l4),
+            };
+            let Some(words) = words else {
+                others |= 1 << index;
                 before = NOTHING;
-            }
-        }
-        let is_repeat = |index: usize| REPEATS && repeats >> index & 1 != 0;
-        let seen = &mut seen[..frames.len()];
-        for (index, seen) in seen.iter_mut().enumerate() {
-            if !is_repeat(index) {
-                seen.entry = cache.likely(seen.hash);
-            }
-        }
-        let mut entry = NO_ENTRY;
-        for (index, seen) in seen.iter_mut().enumerate() {
-            if !is_repeat(index) {
-                let version = cx.snapshot.version;
-                if seen.is_plain && cache.is_plain(seen.entry, &plain, &seen.words, version) {
-                    entry = seen.entry;
-                    continue;
+                continue;
+            };
+            let words = plain.masked(&words);
+            match REPEATS && is_repeated(&before, &words) {
+                true => repeats |= 1 << index,
+                false => {
+                    hash = plain.hash(&words);
+                    entry = sets.likely(hash);
                 }
-                let line;
-                let row = match seen.is_plain {
-                    true => {
-                        line = [plain.line(&seen.words)];
-                        &line[..]
-                    }
-                    false => &rows[index * stride..][..lines_of(there.view)],
-                };
-                let query = Query {
-                    row,
-                    hash: seen.hash,
-                    bridge: there.bridge,
-                    view: there.view,
-                    snapshot: cx.snapshot,
-                    key: None,
-                };
-                entry = find_other(cache, &query);
             }
-            seen.entry = entry;
+            (before, seen.words, seen.hash) = (words, words, hash);
+            (seen.entry, seen.layout) = (entry, extract::PLAIN_LAYOUT);
+            (seen.size, seen.is_plain) = (size as u32, true);
         }
-        repeats != 0 && repeats.count_ones() as usize + 1 == frames.len()
+        let len = frames.len();
+        if others != 0 {
+            self.look_closer(there, (in_port, tunnel), others);
+        }
+        let (cache, version) = (&self.cache, cx.snapshot.version);
+        for (index, seen) in self.seen[..len].iter().enumerate() {
+            let is_repeat = REPEATS && repeats >> index & 1 != 0;
+            let is_found =
+                seen.is_plain && cache.is_plain(seen.entry, &plain, &seen.words, version);
+            if !is_repeat && !is_found {
+                missed |= 1 << index;
+            }
+        }
+        if missed != 0 {
+            self.find_others(cx, there, &plain, missed);
+        }
+        if REPEATS {
+            for index in 1..len {
+                if repeats >> index & 1 != 0 {
+                    self.seen[index].entry = self.seen[index - 1].entry;
+                }
+            }
+        }
+        repeats != 0 && repeats.count_ones() as usize + 1 == len
+    }
+    /// Fills the rows of those of the packets that are not plain, a bit for each.
+    #[inline(never)]
+    fn look_closer(
+        &mut self,
+        there: &Entrance<'_>,
+        (in_port, words): (PortNo, u32),
+        mut others: u32,
+    ) {
+        let stride = self.cache.stride();
+        while others != 0 {
+            let index = others.trailing_zeros() as usize;
+            others &= others - 1;
+            let (seen, frame) = (&mut self.seen[index], &self.frames[index]);
+            let came = Brought {
+                in_port,
+                words,
+                then: None,
+            };
+            let row = &mut self.rows[index * stride..][..lines_of(there.view)];
+            let (key, executor) = (&mut self.key, &self.executor);
+            seen.layout = fill_key(key, executor, there.view, &there.plan, came, frame);
+            seen.hash = cache::pack(there.context, &there.view.plan.row, &key.0, row);
+            (seen.size, seen.is_plain) = (0, false);
+        }
+    }
+    /// Finds the entries of those of the packets, a bit for each, that are not plain, or not the first plain one that they may
+    /// be.
+    #[inline(never)]
+    fn find_others(
+        &mut self,
+        cx: Context<'_>,
+        there: &Entrance<'_>,
+        plain: &PlainRow,
+        mut missed: u32,
+    ) {
+        let stride = self.cache.stride();
+        while missed != 0 {
+            let index = missed.trailing_zeros() as usize;
+            missed &= missed - 1;
+            let seen = &mut self.seen[index];
+            let row = &mut self.rows[index * stride..][..lines_of(there.view)];
+            let row = match seen.is_plain {
+                true => {
+                    row[0] = plain.line(&seen.words);
+                    &row[..1]
+                }
+                false => row,
+            };
+            let query = Query {
+                row,
+                hash: seen.hash,
+                bridge: there.bridge,
+                view: there.view,
+                snapshot: cx.snapshot,
+                key: None,
+            };
+            let found = self.cache.find(&query);
+            seen.entry = found.map_or(NO_ENTRY, |entry| entry as u32);
+        }
     }
     /// The same where no rule looks at packets: all have the same row.
     fn look_once(&mut self, cx: Context<'_>, there: &Entrance<'_>, in_port: PortNo) {
@@ -241,16 +279,18 @@ impl<P: Pool> Core<P> {
             };
             // Packets that are not plain have no size.
             let fits = size.wrapping_sub(1) < largest;
-            if !fits || (head.port, head.table) != (port, table) {
+            if !fits || head.port != port {
                 break;
             }
+            // What packets meet that a port received is the bridge's first table.
+            debug_assert_eq!(head.table, table);
             if head.rule != rule {
                 stats.credit(rule, packets, bytes, now);
+                all_bytes += bytes;
                 (rule, packets, bytes) = (head.rule, 0, 0);
             }
             packets += 1;
             bytes += u64::from(size);
-            all_bytes += u64::from(size);
             len += 1;
         }
         let Some(&Seen { entry: last, .. }) = all[..len].last() else {
@@ -259,13 +299,7 @@ impl<P: Pool> Core<P> {
         burst::credit_matches(run, stats, table, len as u64 - packets);
         (run.entry, run.packets, run.bytes) = (last as usize, packets, bytes);
         run.hits += len as u64;
-        executor.queue_all(PortId(port), frames.take(len), all_bytes);
+        executor.queue_all(PortId(port), frames.take(len), all_bytes + bytes);
         len
     }
-}
-
-/// The entry of a packet that is not a plain one's, or not the first that it may be.
-#[inline(never)]
-fn find_other(cache: &mut Cache, query: &Query<'_>) -> u32 {
-    cache.find(query).map_or(NO_ENTRY, |entry| entry as u32)
 }
