@@ -2,6 +2,7 @@
 //! that hit them are those of `bench/rulesets.py`; the time is that of one packet, or of a rule that goes and comes back.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use datapath::fragment::Secret;
 use datapath::model::classifier::Classifier;
 use datapath::model::{Rule, RuleId};
 use flow::extract::{self, Depth};
@@ -114,7 +115,7 @@ fn sets() -> Vec<Set> {
 
 fn bench(criterion: &mut Criterion) {
     for Set { name, rules, keys } in sets() {
-        let mut classifier = Classifier::default();
+        let mut classifier = Classifier::new(Secret::new(0));
         rules
             .iter()
             .for_each(|rule| classifier.insert(rule.clone()));

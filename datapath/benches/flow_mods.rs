@@ -3,6 +3,7 @@
 //! reads the published state as a worker does; and dumps them. Rates are per second that the thread runs.
 
 use datapath::control::*;
+use datapath::fragment::Secret;
 use datapath::model::stats::Stats;
 use datapath::time::Time;
 use ofp::action::Action;
@@ -123,7 +124,7 @@ impl Bench {
 fn run(name: &str, len: u32, idle_timeout_secs: u16) {
     let stats = Stats::default();
     let _worker = stats.register_worker();
-    let mut switch = Switch::new(stats);
+    let mut switch = Switch::new(stats, Secret::new(0));
     let now = Time::secs(1000);
     let settings = BridgeSettings {
         has_controllers: true,

@@ -3,6 +3,7 @@
 //! that the thread runs.
 
 use datapath::control::*;
+use datapath::fragment::Secret;
 use datapath::model::stats::Stats;
 use datapath::time::Time;
 use ofp::action::Action;
@@ -125,7 +126,7 @@ impl Bench {
     fn new(len: u32) -> Bench {
         let stats = Stats::default();
         let _worker = stats.register_worker();
-        let mut switch = Switch::new(stats);
+        let mut switch = Switch::new(stats, Secret::new(0));
         let bridge = switch.add_bridge(NOW, "br0", controlled(true));
         let bridge = bridge.expect("valid");
         for (conn, kind) in [(SAYS, ConnKind::Service), (HEARS, ConnKind::Controller)] {

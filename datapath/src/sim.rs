@@ -251,7 +251,7 @@ pub struct Sim {
 impl Sim {
     /// A switch without bridges.
     pub fn new(options: Options) -> Sim {
-        let (stats, publisher) = (Stats::default(), Publisher::default());
+        let (stats, publisher) = (Stats::default(), Publisher::new(Secret::new(0)));
         let outstanding = Outstanding::default();
         let make = |team| {
             let (events_in, events) = rtrb::RingBuffer::new(EVENTS);

@@ -159,7 +159,7 @@ fn publish(publisher: &mut Publisher, known: &Known, version: u64) {
 #[test]
 fn packets_meet_whole_versions() {
     let (mut publisher, stats, known) = (
-        Publisher::default(),
+        Publisher::new(Secret::new(0)),
         Stats::default(),
         Arc::new(Known::default()),
     );

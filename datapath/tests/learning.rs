@@ -63,7 +63,7 @@ fn switch() -> (Control, TestWorker) {
     let stats = Stats::default();
     let (ring, events) = rtrb::RingBuffer::new(EVENTS);
     let (commands, mailbox) = rtrb::RingBuffer::new(COMMANDS);
-    let mut switch = Switch::new(stats.clone());
+    let mut switch = Switch::new(stats.clone(), Secret::new(0));
     let reader = switch.publisher().reader();
     let team = Team::of(1, Secret::new(0)).remove(0);
     let pool = SimPool::default();

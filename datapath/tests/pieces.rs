@@ -5,6 +5,7 @@
 
 use MultipartRequest as Ask;
 use datapath::control::*;
+use datapath::fragment::Secret;
 use datapath::model::stats::Stats;
 use datapath::time::Time;
 use ofp::action::Action;
@@ -66,7 +67,7 @@ struct Bed {
 
 impl Bed {
     fn new() -> Bed {
-        let mut switch = Switch::new(Stats::default());
+        let mut switch = Switch::new(Stats::default(), Secret::new(0));
         let settings = BridgeSettings {
             fail_mode: FailMode::Secure,
             ..Default::default()

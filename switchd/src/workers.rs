@@ -676,7 +676,7 @@ impl Workers {
 }
 
 /// Numbers that nobody outside can guess: the standard library's hash keys come from the operating system.
-fn secret() -> Secret {
+pub fn secret() -> Secret {
     let word = || u128::from(RandomState::new().build_hasher().finish());
     Secret::new(word() << 64 | word())
 }

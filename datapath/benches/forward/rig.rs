@@ -216,7 +216,7 @@ impl Rig {
     pub fn shaped(frames: Vec<Vec<u8>>, shape: Shape) -> Rig {
         let stats = Stats::default();
         let counters = stats.register_worker();
-        let mut switch = Switch::new(stats);
+        let mut switch = Switch::new(stats, Secret::new(0));
         let now = Time::secs(1000);
         let settings = BridgeSettings {
             has_controllers: true,

@@ -97,7 +97,7 @@ impl Switch {
         let bridge = Bridge {
             settings,
             config,
-            flows: FlowTables::default(),
+            flows: FlowTables::new(self.secret),
             groups: Groups::default(),
             meters: BTreeMap::new(),
             ports: BTreeMap::new(),

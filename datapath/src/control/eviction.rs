@@ -6,8 +6,7 @@ use super::table_mod::eviction_flag;
 use crate::model::Rule;
 use crate::time::Time;
 use ofp::field::Subfield;
-use rustc_hash::FxHashMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Groups of the same size that are compared; there may be as many as flows.
 const TIES: usize = 16;
@@ -22,7 +21,7 @@ type Order = BTreeSet<(u16, Time, FlowIndex)>;
 pub(super) struct Eviction {
     flags: u32,
     fields: Vec<Subfield>,
-    groups: FxHashMap<Group, Order>,
+    groups: BTreeMap<Group, Order>,
     sizes: BTreeSet<(usize, Group)>,
 }
 
@@ -32,7 +31,7 @@ impl Eviction {
         Eviction {
             flags,
             fields,
-            groups: FxHashMap::default(),
+            groups: BTreeMap::new(),
             sizes: BTreeSet::new(),
         }
     }

@@ -10,6 +10,7 @@
 use super::eviction::Eviction;
 use super::stat_trigger::Triggers;
 use super::users::{Used, Users};
+use crate::fragment::Secret;
 use crate::model::Rule;
 use crate::model::few::Few;
 use crate::model::learnt::Limits;
@@ -18,10 +19,9 @@ use ofp::action::Action;
 use ofp::field::Subfield;
 use ofp::key::{Match, MatchWord};
 use ofp::types::{Cookie, GroupId, PortNo, TableId};
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::collections::BTreeSet;
-use std::hash::Hasher;
 use std::sync::Arc;
 
 /// A flow's place in [`FlowTables`]; used again after the flow is gone.
@@ -134,14 +134,8 @@ struct Group {
     flows: FxHashMap<u64, Few<FlowIndex>>,
 }
 
-fn hash_values(values: impl Iterator<Item = u64>) -> u64 {
-    let mut hasher = FxHasher::default();
-    values.for_each(|value| hasher.write_u64(value));
-    hasher.finish()
-}
-
-fn hash_of(matching: &Match) -> u64 {
-    hash_values(matching.words().iter().map(|w| w.value))
+fn hash_of(secret: &Secret, matching: &Match) -> u64 {
+    secret.hash_all(matching.words().iter().map(|w| w.value))
 }
 
 /// Whether each bit of the mask `inner` is one of the mask `outer`.
@@ -204,8 +198,8 @@ impl Clock {
 }
 
 /// A bridge's flows.
-#[derive(Default)]
 pub(super) struct FlowTables {
+    secret: Secret,
     slots: Vec<Option<Flow>>,
     free: Vec<u32>,
     tables: std::collections::BTreeMap<TableId, Table>,
@@ -218,6 +212,20 @@ pub(super) struct FlowTables {
 }
 
 impl FlowTables {
+    /// No flows. Those that packets teach are found by hashes of this secret.
+    pub(super) fn new(secret: Secret) -> FlowTables {
+        FlowTables {
+            secret,
+            slots: Vec::new(),
+            free: Vec::new(),
+            tables: Default::default(),
+            clock: Clock::default(),
+            users: Users::default(),
+            limits: Limits::default(),
+            triggers: Triggers::default(),
+            sequence: 0,
+        }
+    }
     /// Number of flows of a table; `ALL`: of all.
     pub(super) fn len(&self, table: TableId) -> usize {
         match table {
@@ -271,7 +279,7 @@ impl FlowTables {
         };
         group
             .flows
-            .get(&hash_of(matching))?
+            .get(&hash_of(&self.secret, matching))?
             .iter()
             .find(same)
             .copied()
@@ -292,7 +300,7 @@ impl FlowTables {
         let index = FlowIndex(slot);
         let table = self.tables.entry(flow.rule.table).or_default();
         let mask: SmallVec<[(u8, u64); 16]> = parts(flow.rule.matching.words()).collect();
-        let hash = hash_of(&flow.rule.matching);
+        let hash = hash_of(&self.secret, &flow.rule.matching);
         let group = match table.groups.get_mut(&mask[..]) {
             Some(group) => group,
             None => table.groups.entry(mask[..].into()).or_insert(Group {
@@ -400,7 +408,7 @@ impl FlowTables {
             .expect("has its table");
         let mask: SmallVec<[(u8, u64); 16]> = parts(flow.rule.matching.words()).collect();
         let group = table.groups.get_mut(&mask[..]).expect("has its group");
-        let hash = hash_of(&flow.rule.matching);
+        let hash = hash_of(&self.secret, &flow.rule.matching);
         let same = group.flows.get_mut(&hash).expect("is in its group");
         if let Some(at) = same.iter().position(|i| *i == index) {
             same.remove(at);
@@ -419,7 +427,7 @@ impl FlowTables {
     }
     /// Removes all flows.
     pub(super) fn clear(&mut self) -> Vec<Flow> {
-        let mut old = std::mem::take(self);
+        let mut old = std::mem::replace(self, FlowTables::new(self.secret));
         // Who compares moments sees that time goes on; tables evict as before.
         self.sequence = old.sequence;
         for (table, eviction) in old.clock.evictions.drain() {
@@ -458,7 +466,8 @@ impl FlowTables {
     fn select_in(&self, table: &Table, wide: &Match, found: &mut Vec<FlowIndex>) {
         for group in table.groups.values() {
             if group.has_mask(wide) {
-                let same = group.flows.get(&hash_of(wide)).map_or(&[][..], |same| same);
+                let same = group.flows.get(&hash_of(&self.secret, wide));
+                let same = same.map_or(&[][..], |same| same);
                 let same = same.iter();
                 found.extend(same.filter(|i| self.rule(**i).matching == *wide));
             } else if is_within(parts(wide.words()), group.mask.iter()) {
@@ -531,7 +540,7 @@ impl FlowTables {
             if is_within(group.mask.iter().copied(), bits.iter()) {
                 let word = |at: u8| matching.words().iter().find(|w| w.index == at);
                 let masked = |(at, mask): &(u8, u64)| word(*at).map_or(0, |w| w.value & mask);
-                let hash = hash_values(group.mask.iter().map(masked));
+                let hash = self.secret.hash_all(group.mask.iter().map(masked));
                 group
                     .flows
                     .get(&hash)

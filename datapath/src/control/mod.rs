@@ -53,6 +53,7 @@ mod tests;
 
 pub use settings::*;
 
+use crate::fragment::Secret;
 use crate::model::event::PacketOut;
 use crate::model::publish::Publisher;
 use crate::model::stats::Stats;
@@ -147,6 +148,7 @@ enum Settling {
 /// All bridges of the switch.
 pub struct Switch {
     publisher: Publisher,
+    secret: Secret,
     stats: Stats,
     bridges: BTreeMap<BridgeId, Bridge>,
     ports: FxHashMap<PortId, Port>,
@@ -178,11 +180,12 @@ pub struct Switch {
 }
 
 impl Switch {
-    /// A switch without bridges.
-    pub fn new(stats: Stats) -> Switch {
+    /// A switch without bridges. Its hashes of what strangers send are this secret's.
+    pub fn new(stats: Stats, secret: Secret) -> Switch {
         use crate::model::{port::MAX_PORTS, stats::MAX_BRIDGES, stats::MAX_RULES};
         Switch {
-            publisher: Publisher::default(),
+            secret,
+            publisher: Publisher::new(secret),
             stats,
             bridges: BTreeMap::new(),
             ports: FxHashMap::default(),

@@ -1,5 +1,5 @@
 //! A keyed hash of a few words: who cannot see the key cannot choose packets that meet in one place.
-//! All workers of a switch have the same key, so that they agree who owns a packet.
+//! All workers of a switch have the same key, so that they agree who owns a packet. Tables of rules have one, too.
 
 /// The key of all hashes of a switch. It comes from the rim, which has a source of randomness.
 #[derive(Clone, Copy)]
@@ -17,6 +17,11 @@ impl Secret {
         ])
     }
 
+    /// The hash of any number of words, one after the other: slower.
+    pub fn hash_all(&self, words: impl Iterator<Item = u64>) -> u64 {
+        words.fold(self.0[2], |hash, word| self.hash([hash, word]))
+    }
+
     /// The hash of some words.
     #[inline]
     pub fn hash<const N: usize>(&self, words: [u64; N]) -> u64 {
@@ -30,6 +35,12 @@ impl Secret {
             hash = fold(hash ^ word, self.0[1]).wrapping_add(*word);
         }
         fold(hash, self.0[2])
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
     }
 }
 

@@ -8,19 +8,18 @@
 //! anything older than the last published state.
 
 use super::snapshot::{Change, Snapshot};
+use crate::fragment::Secret;
 use arc_swap::ArcSwap;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
-#[derive(Default)]
 struct Shared {
     version: AtomicU64,
     current: ArcSwap<Snapshot>,
 }
 
 /// The writing side; one for the whole switch.
-#[derive(Default)]
 pub struct Publisher {
     shared: Arc<Shared>,
     /// The copy that is not current; a worker may still hold it.
@@ -34,6 +33,21 @@ pub struct Publisher {
 }
 
 impl Publisher {
+    /// Of a switch without anything, whose hashes are this secret's.
+    pub fn new(secret: Secret) -> Publisher {
+        let empty = || Arc::new(Snapshot::new(secret));
+        let current = ArcSwap::new(empty());
+        Publisher {
+            shared: Arc::new(Shared {
+                version: AtomicU64::new(0),
+                current,
+            }),
+            spare: empty(),
+            missed: VecDeque::new(),
+            staged: Vec::new(),
+            prepared: 0,
+        }
+    }
     /// A reading side for a worker.
     pub fn reader(&self) -> Reader {
         Reader {
@@ -78,7 +92,7 @@ impl Publisher {
         self.prepared = 0;
         let version = self.shared.version.load(Relaxed) + 1;
         spare.version = version;
-        let next = std::mem::take(&mut self.spare);
+        let next = self.spare.clone();
         self.spare = self.shared.current.swap(next);
         self.shared.version.store(version, Release);
         true
@@ -165,7 +179,7 @@ mod tests {
 
     #[test]
     fn both_copies_see_every_change() {
-        let mut publisher = Publisher::default();
+        let mut publisher = Publisher::new(Secret::new(0));
         let mut reader = publisher.reader();
         for n in 1..10 {
             publisher.stage(addresses(n));
@@ -179,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_worker_in_a_burst_holds_the_next_change_back() {
-        let mut publisher = Publisher::default();
+        let mut publisher = Publisher::new(Secret::new(0));
         let mut reader = publisher.reader();
         let held = reader.snapshot().clone();
         publisher.stage(addresses(1));

@@ -13,6 +13,7 @@ use super::reserved;
 use super::rule::Rule;
 use super::tlv::TlvMap;
 use super::tunnel::{Ends, Exit, Remote, Route, Tunnel, TunnelMap};
+use crate::fragment::Secret;
 use ofp::key::{Match, word};
 use ofp::types::{GroupId, MeterId, PortNo, TableId};
 use packet::MacAddr;
@@ -68,7 +69,7 @@ impl BridgeConfig {
 }
 
 /// A table of a bridge.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct TableView {
     /// Its rules.
     pub rules: Classifier,
@@ -80,6 +81,13 @@ pub struct TableView {
 }
 
 impl TableView {
+    fn new(secret: Secret) -> TableView {
+        TableView {
+            rules: Classifier::new(secret),
+            generation: 0,
+            recent: Recent::default(),
+        }
+    }
     fn changed(&mut self, rule: &Rule, generation: u64) {
         self.generation = generation;
         self.recent.note(rule, generation);
@@ -112,8 +120,10 @@ pub struct BridgeView {
 }
 
 /// The whole switch.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Snapshot {
+    /// What the hashes of its rules and of what packets teach are made with.
+    secret: Secret,
     /// Counts the published states.
     pub version: u64,
     /// By [`BridgeId`].
@@ -228,6 +238,20 @@ impl BridgeView {
 }
 
 impl Snapshot {
+    /// A switch without anything, whose hashes are this secret's.
+    pub fn new(secret: Secret) -> Snapshot {
+        Snapshot {
+            secret,
+            version: 0,
+            bridges: Vec::new(),
+            ports: Vec::new(),
+            tunnels: TunnelMap::default(),
+            addresses: FxHashSet::default(),
+            routes: FxHashMap::default(),
+            links: FxHashMap::default(),
+            generation: 0,
+        }
+    }
     /// A bridge.
     #[inline]
     pub fn bridge(&self, id: BridgeId) -> Option<&BridgeView> {
@@ -328,7 +352,7 @@ impl Snapshot {
         }
         let bridge = self.bridges[index].get_or_insert_with(|| BridgeView {
             config: config.clone(),
-            tables: vec![TableView::default(); TableId::LEN + 1].into(),
+            tables: vec![TableView::new(self.secret); TableId::LEN + 1].into(),
             plan: Plan::default(),
             groups: FxHashMap::default(),
             meters: FxHashMap::default(),

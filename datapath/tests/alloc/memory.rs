@@ -146,7 +146,11 @@ pub struct Bed {
 
 impl Bed {
     pub fn new() -> Bed {
-        let (publisher, stats, shelf) = (Publisher::default(), Stats::default(), Shelf::new(4096));
+        let (publisher, stats, shelf) = (
+            Publisher::new(Secret::new(0)),
+            Stats::default(),
+            Shelf::new(4096),
+        );
         let (mut workers, mut commands, mut events) = (Vec::new(), Vec::new(), Vec::new());
         for team in Team::of(WORKERS, Secret::new(0)) {
             let (events_in, events_out) = rtrb::RingBuffer::new(EVENTS);

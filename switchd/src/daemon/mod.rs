@@ -26,7 +26,7 @@ use crate::rundir::RunDir;
 use crate::stream::Tls;
 use crate::underlay::{Host, Underlay};
 use crate::unixctl;
-use crate::workers::{Context, Workers};
+use crate::workers::{Context, Workers, secret};
 use apply::LiveBridge;
 use check::Check;
 use controllers::Dialer;
@@ -179,7 +179,7 @@ impl Daemon {
     pub async fn run(start: Start) -> Result<(), String> {
         let clock = Clock::start();
         let stats = Stats::default();
-        let mut switch = Switch::new(stats.clone());
+        let mut switch = Switch::new(stats.clone(), secret());
         let mut server = Server::new(Check::default(), Default::default());
         let (db, log) = start.database;
         for problem in server.hook.load(&db) {

@@ -1,6 +1,7 @@
 //! The flow table against a list that is searched from end to end.
 
 use crate::control::flow_table::{Flow, FlowTables, Selection};
+use crate::fragment::Secret;
 use crate::model::{Rule, RuleId};
 use crate::time::Time;
 use ofp::action::Action;
@@ -111,7 +112,7 @@ fn selects(selection: &Selection, rule: &Rule) -> bool {
 proptest! {
     #[test]
     fn agrees_with_a_list(operations in prop::collection::vec(operation(), 1..80)) {
-        let (mut tested, mut list) = (FlowTables::default(), Vec::<Arc<Rule>>::new());
+        let (mut tested, mut list) = (FlowTables::new(Secret::new(0)), Vec::<Arc<Rule>>::new());
         for operation in &operations {
             let wanted = matching(&operation.parts);
             let table = TableId(operation.table);

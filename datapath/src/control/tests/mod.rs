@@ -20,6 +20,7 @@ mod tlv;
 mod wide;
 
 use super::*;
+use crate::fragment::Secret;
 use crate::model::stats::WorkerStats;
 use ofp::action::Action;
 use ofp::error::OfError;
@@ -68,7 +69,7 @@ impl Bed {
     fn with(settings: BridgeSettings) -> Bed {
         let stats = Stats::default();
         let worker = stats.register_worker();
-        let mut switch = Switch::new(stats);
+        let mut switch = Switch::new(stats, Secret::new(0));
         let now = Time::secs(1000);
         let bridge = switch.add_bridge(now, "br0", settings).expect("valid");
         let mut bed = Bed {

@@ -1,30 +1,44 @@
 //! Which bits of a key a rule or a table looks at, the hash of these bits, and the coarser masks under which
 //! a rule may be kept instead of its own.
 
-use ofp::key::{Key, MatchWord, word};
+use crate::fragment::Secret;
+use ofp::key::{Key, Match, MatchWord, word};
 use smallvec::SmallVec;
 
-/// Words of a key with the bits that matter, ascending. Four are a connection's.
-pub(super) type Words = SmallVec<[(u8, u64); 4]>;
+/// A word of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Word {
+    pub(super) index: u8,
+    /// The bits that matter.
+    pub(super) mask: u64,
+    /// What they are multiplied with: odd, and nobody's guess.
+    factor: u64,
+}
 
-/// One factor per word: odd, and without a pattern.
-const FACTORS: [u64; 64] = {
-    let (mut factors, mut n) = ([0; 64], 0);
-    while n < factors.len() {
-        let mut x = (n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        factors[n] = (x ^ x >> 31) | 1;
-        n += 1;
+impl Word {
+    pub(super) fn new(secret: &Secret, index: u8, mask: u64) -> Word {
+        let factor = secret.hash([index.into()]) | 1;
+        Word {
+            index,
+            mask,
+            factor,
+        }
     }
-    factors
-};
+    /// A word's share of a hash. Shares are added, so that the processor works at all of them at once.
+    #[inline(always)]
+    fn share(&self, value: u64) -> u64 {
+        let product = u128::from(value & self.mask) * u128::from(self.factor);
+        (product >> 64) as u64 ^ product as u64
+    }
+}
 
-/// A word's share of a hash. Shares are added, so that the processor works at all of them at once.
-#[inline(always)]
-fn share(index: u8, value: u64) -> u64 {
-    let product = u128::from(value) * u128::from(FACTORS[usize::from(index) % FACTORS.len()]);
-    (product >> 64) as u64 ^ product as u64
+/// The words that matter, ascending. Four are a connection's.
+pub(super) type Words = SmallVec<[Word; 4]>;
+
+/// What a match looks at.
+pub(super) fn words_of(secret: &Secret, matching: &Match) -> Words {
+    let words = matching.words().iter();
+    words.map(|w| Word::new(secret, w.index, w.mask)).collect()
 }
 
 /// The hash that sums up shares. What each bit of a word is multiplied with reaches the higher half.
@@ -35,28 +49,28 @@ fn settle(sum: u64) -> u32 {
 
 /// The hash of a key under a mask.
 #[inline(always)]
-pub(super) fn hash_of_key(words: &[(u8, u64)], key: &Key) -> u32 {
+pub(super) fn hash_of_key(words: &[Word], key: &Key) -> u32 {
     let shares = words
         .iter()
-        .map(|&(index, mask)| share(index, key.0[usize::from(index)] & mask));
+        .map(|word| word.share(key.0[usize::from(word.index)]));
     settle(shares.fold(0, u64::wrapping_add))
 }
 
 /// The hash of a match under a mask that has no bit which is not the match's.
 #[inline]
-pub(super) fn hash_of_match(words: &[(u8, u64)], matching: &[MatchWord]) -> u32 {
+pub(super) fn hash_of_match(words: &[Word], matching: &[MatchWord]) -> u32 {
     let mut theirs = matching.iter();
-    let shares = words.iter().map(|&(index, mask)| {
-        let found = theirs.find(|w| w.index == index);
-        share(index, found.map_or(0, |w| w.value & mask))
+    let shares = words.iter().map(|word| {
+        let found = theirs.find(|w| w.index == word.index);
+        word.share(found.map_or(0, |w| w.value))
     });
     settle(shares.fold(0, u64::wrapping_add))
 }
 
 /// The hash of a mask itself.
-pub(super) fn hash_of_mask(words: impl Iterator<Item = (u8, u64)>) -> u64 {
-    words.fold(0, |sum, (index, mask)| {
-        (sum ^ share(index, mask)).rotate_left(5)
+pub(super) fn hash_of_mask(secret: &Secret, words: impl Iterator<Item = (u8, u64)>) -> u64 {
+    words.fold(0, |hash, (index, mask)| {
+        secret.hash([hash ^ u64::from(index), mask])
     })
 }
 
@@ -94,10 +108,13 @@ pub(super) fn ladder(own: &Words) -> SmallVec<[Words; 4]> {
     let mut steps = SmallVec::<[Words; 4]>::new();
     for Step { bits, has_ports } in LADDER {
         let stays = |index: u8| has_ports || !matches!(usize::from(index), word::IP | word::L4);
-        let words = own.iter().filter(|(index, _)| stays(*index));
+        let words = own.iter().filter(|word| stays(word.index));
         let coarse: Words = words
-            .map(|&(index, mask)| (index, round(mask, bits)))
-            .filter(|(_, mask)| *mask != 0)
+            .map(|word| Word {
+                mask: round(word.mask, bits),
+                ..*word
+            })
+            .filter(|word| word.mask != 0)
             .collect();
         if steps.last() != Some(&coarse) && coarse != *own {
             steps.push(coarse);

@@ -25,6 +25,12 @@
 //! A change costs a microsecond: at most four tables are asked, at most [`SMALL_TABLE`] rules move, and a table that doubles is a
 //! hash table that does.
 //!
+//! Secret: what hashes are made with is the switch's own and made anew when it starts. Packets choose the values that are hashed, and
+//! with `learn` those of rules; who cannot see the secret cannot compute which of them meet in one bucket, and what he finds
+//! to meet by trying does so until the next start only. It is no cryptography: who can time the search of single packets exactly, many
+//! times, may learn which values meet. What does not depend on it stays as it is: rules under one coarse mask's value, see the bound.
+//! It costs nothing: a word's factor is beside its mask, instead of in a table of constants.
+//!
 //! Invariants: two rules never have the same match and priority (control replaces); a rule is found by `remove` under the same
 //! match and priority with which it was inserted; a rule is in one of its mask's places, and these count their rules.
 
@@ -36,7 +42,8 @@ mod tests;
 use super::conjunction::{is_conjunctive, resolve};
 use super::few::Few;
 use super::rule::Rule;
-use mask::{Words, hash_of_key, hash_of_mask, hash_of_match, ladder};
+use crate::fragment::Secret;
+use mask::{Words, hash_of_key, hash_of_mask, hash_of_match, ladder, words_of};
 use ofp::key::{Key, Match};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -62,8 +69,9 @@ const CROWD: usize = 8;
 const NEW_TABLE: usize = 32;
 
 /// The rules of one table.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Classifier {
+    secret: Secret,
     /// Tables with rules: highest priority and number, in the order of a search.
     order: Vec<(Reverse<u16>, u32)>,
     tables: Vec<Table>,
@@ -105,15 +113,38 @@ struct Place {
 impl Mask {
     fn is_of(&self, matching: &Match) -> bool {
         let words = matching.words().iter().map(|w| (w.index, w.mask));
-        words.eq(self.words.iter().copied())
+        words.eq(self.words.iter().map(|w| (w.index, w.mask)))
     }
 }
 
-fn hash_of(matching: &Match) -> u64 {
-    hash_of_mask(matching.words().iter().map(|w| (w.index, w.mask)))
-}
-
 impl Classifier {
+    /// One without rules, whose hashes are this secret's.
+    pub fn new(secret: Secret) -> Classifier {
+        Classifier {
+            secret,
+            order: Vec::new(),
+            tables: Vec::new(),
+            masks: Vec::new(),
+            table_numbers: FxHashMap::default(),
+            mask_numbers: FxHashMap::default(),
+            free_tables: Vec::new(),
+            free_masks: Vec::new(),
+            idle_masks: Vec::new(),
+            masks_in_use: 0,
+            next_mask: 0,
+            len: 0,
+            parts: None,
+        }
+    }
+    /// The hash of a match's mask.
+    fn hash_of(&self, matching: &Match) -> u64 {
+        let words = matching.words().iter().map(|w| (w.index, w.mask));
+        hash_of_mask(&self.secret, words)
+    }
+    /// The hash of a mask.
+    fn hash_of_words(&self, words: &Words) -> u64 {
+        hash_of_mask(&self.secret, words.iter().map(|w| (w.index, w.mask)))
+    }
     /// Number of rules.
     pub fn len(&self) -> usize {
         self.len + self.parts.as_ref().map_or(0, |parts| parts.len)
@@ -126,7 +157,8 @@ impl Classifier {
     pub fn insert(&mut self, rule: Arc<Rule>) {
         if is_conjunctive(&rule) {
             self.remove_ordinary(&rule);
-            self.parts.get_or_insert_default().insert_ordinary(rule);
+            let empty = || Box::new(Classifier::new(self.secret));
+            self.parts.get_or_insert_with(empty).insert_ordinary(rule);
         } else {
             self.remove_part(&rule);
             self.insert_ordinary(rule);
@@ -155,7 +187,7 @@ impl Classifier {
         removed
     }
     fn mask_number(&self, matching: &Match) -> Option<u32> {
-        let numbers = self.mask_numbers.get(&hash_of(matching))?;
+        let numbers = self.mask_numbers.get(&self.hash_of(matching))?;
         let is = |number: &&u32| self.masks[**number as usize].is_of(matching);
         numbers.iter().find(is).copied()
     }
@@ -335,7 +367,7 @@ impl Classifier {
         result
     }
     fn add_mask(&mut self, matching: &Match) -> u32 {
-        let words: Words = matching.words().iter().map(|w| (w.index, w.mask)).collect();
+        let words = words_of(&self.secret, matching);
         let ladder = ladder(&words).into_iter();
         let places = ladder.map(|words| Place {
             table: self.use_table(words),
@@ -347,13 +379,14 @@ impl Classifier {
             len: 0,
         };
         let number = keep(&mut self.masks, &mut self.free_masks, mask);
-        let numbers = self.mask_numbers.entry(hash_of(matching)).or_default();
+        let hash = self.hash_of(matching);
+        let numbers = self.mask_numbers.entry(hash).or_default();
         numbers.insert(0, number);
         number
     }
     fn remove_mask(&mut self, number: u32) {
+        let hash = self.hash_of_words(&self.masks[number as usize].words);
         let mask = &mut self.masks[number as usize];
-        let hash = hash_of_mask(mask.words.iter().copied());
         let places = std::mem::take(&mut mask.places);
         forget(&mut self.mask_numbers, hash, number);
         self.free_masks.push(number);
@@ -361,8 +394,8 @@ impl Classifier {
             let table = &mut self.tables[place.table as usize];
             table.users -= 1;
             if table.users == 0 {
-                let hash = hash_of_mask(table.words.iter().copied());
-                *table = Table::default();
+                let words = std::mem::take(table).words;
+                let hash = self.hash_of_words(&words);
                 forget(&mut self.table_numbers, hash, place.table);
                 self.free_tables.push(place.table);
             }
@@ -370,10 +403,8 @@ impl Classifier {
     }
     /// The table with this mask, which now has one user more.
     fn use_table(&mut self, words: Words) -> u32 {
-        let numbers = self
-            .table_numbers
-            .entry(hash_of_mask(words.iter().copied()));
-        let numbers = numbers.or_default();
+        let hash = self.hash_of_words(&words);
+        let numbers = self.table_numbers.entry(hash).or_default();
         let is = |number: &&u32| self.tables[**number as usize].words == words;
         let number = numbers.iter().find(is).copied().unwrap_or_else(|| {
             let number = keep(&mut self.tables, &mut self.free_tables, Table::new(words));

@@ -1,6 +1,7 @@
 //! The classifier is as a linear scan.
 
 use super::*;
+use crate::fragment::Secret;
 use crate::model::id::RuleId;
 use ofp::field::Field;
 use ofp::types::{Cookie, TableId};
@@ -91,7 +92,7 @@ fn nth(n: u32) -> Arc<Rule> {
 #[test]
 fn churn_leaves_no_more_tables_than_there_were() {
     const LEN: u32 = 2000;
-    let mut tested = Classifier::default();
+    let mut tested = Classifier::new(Secret::new(0));
     (0..LEN).for_each(|n| tested.insert(nth(n)));
     let masks = tested.masks_in_use;
     let (fresh, mut most) = (tested.order.len(), 0);
@@ -117,7 +118,7 @@ fn churn_leaves_no_more_tables_than_there_were() {
 
 #[test]
 fn what_most_rules_look_at_has_a_table_of_its_own() {
-    let mut tested = Classifier::default();
+    let mut tested = Classifier::new(Secret::new(0));
     (0..200).for_each(|n| tested.insert(nth(n)));
     let exact = |n: u32| {
         let mut matching = Match::default();
@@ -136,13 +137,72 @@ fn what_most_rules_look_at_has_a_table_of_its_own() {
     assert!(own.len > 18_000 && tested.tables[own.table as usize].foreign == 0);
 }
 
+/// The largest number of these keys that meet under one of 1,024 values of a hash's upper bits, by which tables choose buckets.
+fn crowd(secret: Secret, keys: &[Key]) -> usize {
+    let words = words_of(&secret, &exact_addresses());
+    let mut met = vec![0; 1024];
+    for key in keys {
+        met[hash_of_key(&words, key) as usize >> 22] += 1;
+    }
+    met.into_iter().max().unwrap_or_default()
+}
+
+fn exact_addresses() -> Match {
+    let mut matching = Match::default();
+    let places = ADDRESSES.iter().map(|field| field.place());
+    places.for_each(|place| matching.set(place, 0, u128::MAX));
+    matching
+}
+
+/// A key with these values of [`ADDRESSES`].
+fn addressed(values: [u32; 4]) -> Key {
+    let mut key = Key::default();
+    for (field, value) in ADDRESSES.iter().zip(values) {
+        key.set(field.place(), value.into(), u128::MAX);
+    }
+    key
+}
+
+#[test]
+fn what_crowds_one_secret_is_spread_with_another() {
+    let known = Secret::new(1);
+    let words = words_of(&known, &exact_addresses());
+    let keys = (0..1 << 20).map(|n| addressed([0x0a00_0000 | n, 0x0a63_0001, n >> 3 & 0xffff, 80]));
+    let crowded: Vec<Key> = keys
+        .filter(|key| hash_of_key(&words, key) >> 22 == 7)
+        .collect();
+    assert!(crowded.len() > 800 && crowd(known, &crowded) == crowded.len());
+    for seed in 2..20 {
+        let met = crowd(Secret::new(seed), &crowded);
+        assert!(met < 12, "{met} of {} with {seed}", crowded.len());
+    }
+}
+
+#[test]
+fn every_secret_spreads_neighbours() {
+    let sets: [fn(u32) -> [u32; 4]; 5] = [
+        |n| [n, 0, 0, 0],
+        |n| [0x0a00_0001, n << 8, 0, 0],
+        |n| [n, n, 0, 0],
+        |n| [0, 0, n, n],
+        |n| [n << 20, 1 << 31, n, 0],
+    ];
+    for (nth, set) in sets.into_iter().enumerate() {
+        let keys: Vec<Key> = (0..4096).map(|n| addressed(set(n))).collect();
+        for seed in [0, 1, 2, 3, 1 << 64, u128::MAX, 0x1234_5678_9abc_def0 << 30] {
+            let met = crowd(Secret::new(seed), &keys);
+            assert!(met < 40, "{met} of set {nth} with {seed}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn many_masks_agree_with_a_linear_scan(
         ops in prop::collection::vec((0..4u8, 0..6u16, [0..33u32, 0..33u32, 0..17u32, 0..17u32], any::<u32>()), 1..500),
         keys in prop::collection::vec(any::<u32>(), 1..40),
     ) {
-        let (mut tested, mut oracle) = (Classifier::default(), Vec::<Arc<Rule>>::new());
+        let (mut tested, mut oracle) = (Classifier::new(Secret::new(0)), Vec::<Arc<Rule>>::new());
         for (id, (kind, priority, lengths, values)) in ops.into_iter().enumerate() {
             let chosen = (!oracle.is_empty()).then(|| oracle[values as usize % oracle.len()].clone());
             match (kind, chosen) {
@@ -216,7 +276,7 @@ proptest! {
         ops in prop::collection::vec((0..8u8, 0..4u16, [(0..2usize, 0..2u128), (0..2usize, 0..2u128), (0..2usize, 0..2u128)], (0..3u32, 0..3u8, 0..3u8)), 1..60),
         keys in prop::collection::vec([0..256u128, 0..256u128, 0..256u128], 1..20),
     ) {
-        let (mut tested, mut oracle) = (Classifier::default(), Vec::<Arc<Rule>>::new());
+        let (mut tested, mut oracle) = (Classifier::new(Secret::new(0)), Vec::<Arc<Rule>>::new());
         for (id, (kind, priority, parts, of)) in ops.into_iter().enumerate() {
             let parts = parts.map(|(mask, value)| (mask, value << 4));
             let rule = match kind {
@@ -246,7 +306,7 @@ proptest! {
         ops in prop::collection::vec((any::<bool>(), 0..4u16, [(0..4usize, 0..256u128), (0..4usize, 0..256u128), (0..4usize, 0..256u128)]), 1..60),
         keys in prop::collection::vec([0..256u128, 0..256u128, 0..256u128], 1..20),
     ) {
-        let (mut tested, mut oracle) = (Classifier::default(), Vec::<Arc<Rule>>::new());
+        let (mut tested, mut oracle) = (Classifier::new(Secret::new(0)), Vec::<Arc<Rule>>::new());
         for (id, (add, priority, parts)) in ops.into_iter().enumerate() {
             let rule = rule(id as u32, priority, parts);
             oracle.retain(|r| (r.priority, &r.matching) != (rule.priority, &rule.matching));
