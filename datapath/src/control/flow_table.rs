@@ -130,8 +130,14 @@ fn uses_group(actions: &[Action], wanted: GroupId) -> bool {
 /// The flows of one mask.
 struct Group {
     mask: Box<[(u8, u64)]>,
-    /// By the hash of their values.
+    /// By the hash of their values; of one hash in the order of their priorities, the highest first.
     flows: FxHashMap<u64, Few<FlowIndex>>,
+}
+
+/// Where flows of a priority begin among those of one hash; one that has left its slot is of that priority.
+fn place_in(slots: &[Option<Flow>], same: &[FlowIndex], priority: u16) -> usize {
+    let flow = |index: &FlowIndex| slots[index.0 as usize].as_ref();
+    same.partition_point(|index| flow(index).is_some_and(|flow| flow.rule.priority > priority))
 }
 
 fn hash_of(secret: &Secret, matching: &Match) -> u64 {
@@ -273,15 +279,12 @@ impl FlowTables {
     ) -> Option<FlowIndex> {
         let mask: SmallVec<[(u8, u64); 16]> = parts(matching.words()).collect();
         let group = self.tables.get(&table)?.groups.get(&mask[..])?;
-        let same = |index: &&FlowIndex| {
-            let rule = self.rule(**index);
-            rule.priority == priority && rule.matching == *matching
-        };
-        group
-            .flows
-            .get(&hash_of(&self.secret, matching))?
-            .iter()
-            .find(same)
+        let same = group.flows.get(&hash_of(&self.secret, matching))?;
+        let mut same = same[place_in(&self.slots, same, priority)..].iter();
+        let rule = |index: &&FlowIndex| self.rule(**index);
+        same.by_ref()
+            .take_while(|index| rule(index).priority == priority)
+            .find(|index| rule(index).matching == *matching)
             .copied()
     }
     /// Adds a flow; there is none with its table, match and priority. Sets `sequence` and `deadline`.
@@ -308,7 +311,9 @@ impl FlowTables {
                 flows: FxHashMap::default(),
             }),
         };
-        group.flows.entry(hash).or_default().insert(0, index);
+        let same = group.flows.entry(hash).or_default();
+        let at = place_in(&self.slots, same, flow.rule.priority);
+        same.insert(at, index);
         table.len += 1;
         self.users.add(index, &flow.rule.actions);
         self.clock.insert(index, &flow);
@@ -410,8 +415,9 @@ impl FlowTables {
         let group = table.groups.get_mut(&mask[..]).expect("has its group");
         let hash = hash_of(&self.secret, &flow.rule.matching);
         let same = group.flows.get_mut(&hash).expect("is in its group");
-        if let Some(at) = same.iter().position(|i| *i == index) {
-            same.remove(at);
+        let from = place_in(&self.slots, same, flow.rule.priority);
+        if let Some(at) = same[from..].iter().position(|i| *i == index) {
+            same.remove(from + at);
         }
         if same.is_empty() {
             group.flows.remove(&hash);

@@ -13,15 +13,16 @@
 //! In a shared table an entry has a part of its rule's hash under the rule's own mask, so that rules are read that match, and hardly
 //! ever others. Each change also looks at one mask, and moves what it has in small tables to coarser ones, so that tables
 //! do not remain for rules that came early, or for the company they had.
-//! Rules that are parts of conjunctive matches are kept apart: where there are none, they cost one comparison.
+//! Of rules with one match and several priorities a table has the best one; the others are hidden until that goes.
+//! Rules that are parts of conjunctive matches are kept apart: where there are none, they cost one comparison. Each of them counts,
+//! so that they hide nothing.
 //!
 //! Bound: a search visits T tables, and reads C entries in them that have the packet's value: about 10 and 5 ns each. Of rules by IPv4
 //! addresses, protocol and ports, with any prefixes and ranges, T is some tens, as their rounded masks are few (five
 //! lengths of each address), and C some tens: 0.1 to 1.3 us for 1,000 to 100,000 rules. For masks of any kind T is bounded by
 //! the number of rules, and of masks (four tables each), only: one rule for each set of registers, or of other words, that a match may
 //! look at takes a table for each set, as nothing is alike in these to share one. Who writes rules decides that, packets do not.
-//! C is less than T * [`NEW_TABLE`], but for rules that are under one value even of their own mask: one match with many priorities,
-//! hashes that collide.
+//! C is less than T * [`NEW_TABLE`], but for hashes that collide; of parts of conjunctive matches also for one match with many priorities.
 //! A change costs a microsecond: at most four tables are asked, at most [`SMALL_TABLE`] rules move, and a table that doubles is a
 //! hash table that does.
 //!
@@ -34,6 +35,7 @@
 //! Invariants: two rules never have the same match and priority (control replaces); a rule is found by `remove` under the same
 //! match and priority with which it was inserted; a rule is in one of its mask's places, and these count their rules.
 
+mod hidden;
 mod mask;
 mod table;
 #[cfg(test)]
@@ -43,6 +45,7 @@ use super::conjunction::{is_conjunctive, resolve};
 use super::few::Few;
 use super::rule::Rule;
 use crate::fragment::Secret;
+use hidden::{Hidden, Under};
 use mask::{Words, hash_of_key, hash_of_mask, hash_of_match, ladder, words_of};
 use ofp::key::{Key, Match};
 use rustc_hash::FxHashMap;
@@ -91,6 +94,10 @@ pub struct Classifier {
     len: usize,
     /// The parts of conjunctive matches, if there are any.
     parts: Option<Box<Classifier>>,
+    /// Rules that are not in a table, as one with the same match is better.
+    hidden: Hidden,
+    /// Whether there are such, see [`Hidden`]: not of parts.
+    hides: bool,
 }
 
 /// The mask of some rules.
@@ -108,6 +115,18 @@ struct Place {
     table: u32,
     /// Number of the mask's rules that are there.
     len: usize,
+}
+
+/// Where a rule is.
+struct Found {
+    /// Which of its mask's places.
+    at: usize,
+    /// That place's table.
+    table: u32,
+    /// Where in the table.
+    within: usize,
+    /// The rule's priority.
+    priority: u16,
 }
 
 impl Mask {
@@ -134,6 +153,8 @@ impl Classifier {
             next_mask: 0,
             len: 0,
             parts: None,
+            hidden: Hidden::default(),
+            hides: true,
         }
     }
     /// The hash of a match's mask.
@@ -157,8 +178,15 @@ impl Classifier {
     pub fn insert(&mut self, rule: Arc<Rule>) {
         if is_conjunctive(&rule) {
             self.remove_ordinary(&rule);
-            let empty = || Box::new(Classifier::new(self.secret));
-            self.parts.get_or_insert_with(empty).insert_ordinary(rule);
+            let secret = self.secret;
+            let parts = self.parts.get_or_insert_with(|| {
+                let hides = false;
+                Box::new(Classifier {
+                    hides,
+                    ..Classifier::new(secret)
+                })
+            });
+            parts.insert_ordinary(rule);
         } else {
             self.remove_part(&rule);
             self.insert_ordinary(rule);
@@ -172,9 +200,13 @@ impl Classifier {
     /// Whether there is a rule with this match and priority.
     pub fn has(&self, matching: &Match, priority: u16) -> bool {
         let has = |classifier: &Classifier| {
-            let mask = classifier.mask_number(matching);
-            let mask = mask.map(|number| &classifier.masks[number as usize]);
-            mask.is_some_and(|mask| classifier.find(mask, matching, priority).is_some())
+            classifier.mask_number(matching).is_some_and(|number| {
+                let found = classifier.find(number, matching, priority);
+                found.is_some_and(|found| found.priority == priority)
+                    || classifier
+                        .hidden
+                        .has(classifier.under(number, matching), matching, priority)
+            })
         };
         has(self) || self.parts.as_deref().is_some_and(has)
     }
@@ -191,33 +223,57 @@ impl Classifier {
         let is = |number: &&u32| self.masks[**number as usize].is_of(matching);
         numbers.iter().find(is).copied()
     }
-    /// Where a rule is: which of its mask's places, and where in that table.
-    fn find(&self, mask: &Mask, matching: &Match, priority: u16) -> Option<(usize, usize)> {
-        let is = |entry: &Entry| entry.priority == priority && entry.rule.matching == *matching;
-        let places = mask.places.iter().enumerate();
+    /// What hidden rules with this match are found by.
+    fn under(&self, number: u32, matching: &Match) -> Under {
+        let words = &self.masks[number as usize].words;
+        (number, hash_of_match(words, matching.words()))
+    }
+    /// Where a rule is; if rules hide others, that with this match, whatever its priority.
+    fn find(&self, number: u32, matching: &Match, priority: u16) -> Option<Found> {
+        let is = |entry: &Entry| {
+            (self.hides || entry.priority == priority) && entry.rule.matching == *matching
+        };
+        let places = self.masks[number as usize].places.iter().enumerate();
         let mut used = places.filter(|(_, place)| place.len > 0);
         used.find_map(|(at, place)| {
             let table = &self.tables[place.table as usize];
-            let found = table.find(hash_of_match(&table.words, matching.words()), is)?;
-            Some((at, found))
+            let within = table.find(hash_of_match(&table.words, matching.words()), is)?;
+            Some(Found {
+                at,
+                table: place.table,
+                within,
+                priority: table.at(within)?.priority,
+            })
         })
     }
     fn insert_ordinary(&mut self, rule: Arc<Rule>) {
         let number = self.mask_number(&rule.matching);
         let number = number.unwrap_or_else(|| self.add_mask(&rule.matching));
-        let mask = &self.masks[number as usize];
-        if let Some((at, place)) = self.find(mask, &rule.matching, rule.priority) {
-            let table = mask.places[at].table;
-            if let Some(entry) = self.tables[table as usize].at(place) {
-                entry.rule = rule;
+        if let Some(found) = self.find(number, &rule.matching, rule.priority) {
+            let worse = match rule.priority >= found.priority {
+                true => self.exchange(&found, rule.clone()),
+                false => Some(rule.clone()),
+            };
+            if let Some(worse) = worse.filter(|_| rule.priority != found.priority) {
+                self.len += usize::from(self.hide(number, worse));
             }
             return;
         }
+        let mask = &self.masks[number as usize];
         let (at, hash) = self.place(mask, &rule.matching);
         self.masks_in_use += usize::from(mask.len == 0);
         self.len += 1;
         self.put(number, at, hash, rule);
         self.tidy();
+    }
+    /// Keeps a rule than which another one with the same match is better. `false`: in the place of one with the same priority.
+    fn hide(&mut self, number: u32, rule: Arc<Rule>) -> bool {
+        let under = self.under(number, &rule.matching);
+        self.hidden.insert(under, rule).is_none()
+    }
+    /// Puts a rule in the place of one with the same match.
+    fn exchange(&mut self, found: &Found, rule: Arc<Rule>) -> Option<Arc<Rule>> {
+        self.change(found.table, |table| table.exchange(found.within, rule))
     }
     /// Puts a rule into one of its mask's places.
     fn put(&mut self, number: u32, at: usize, hash: u32, rule: Arc<Rule>) {
@@ -322,10 +378,18 @@ impl Classifier {
     }
     fn remove_ordinary(&mut self, rule: &Rule) -> Option<Arc<Rule>> {
         let number = self.mask_number(&rule.matching)?;
-        let mask = &self.masks[number as usize];
-        let (at, place) = self.find(mask, &rule.matching, rule.priority)?;
-        let removed = self.take(number, at, place);
+        let found = self.find(number, &rule.matching, rule.priority)?;
+        let under = self.under(number, &rule.matching);
+        if found.priority != rule.priority {
+            let removed = self.hidden.remove(under, &rule.matching, rule.priority)?;
+            self.len -= 1;
+            return Some(removed);
+        }
         self.len -= 1;
+        if let Some(next) = self.hidden.take_best(under, &rule.matching) {
+            return self.exchange(&found, next);
+        }
+        let removed = self.take(number, found.at, found.within);
         if self.masks[number as usize].len == 0 {
             self.masks_in_use -= 1;
             self.rest(number);
@@ -519,7 +583,7 @@ impl Classifier {
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Rule>> + Clone {
         let parts = self.parts.iter().flat_map(|parts| &parts.tables);
         let tables = self.tables.iter().chain(parts);
-        tables.flat_map(Table::rules)
+        tables.flat_map(Table::rules).chain(self.hidden.iter())
     }
 }
 

@@ -217,8 +217,16 @@ impl Table {
         len
     }
     /// The entry at a place that was found.
-    pub(super) fn at(&mut self, place: usize) -> Option<&mut Entry> {
-        self.entries.get_mut(place)?.as_mut()
+    pub(super) fn at(&self, place: usize) -> Option<&Entry> {
+        self.entries.get(place)?.as_ref()
+    }
+    /// Puts a rule in the place of one with the same match, which was found.
+    pub(super) fn exchange(&mut self, place: usize, rule: Arc<Rule>) -> Option<Arc<Rule>> {
+        let entry = self.entries.get_mut(place)?.as_mut()?;
+        self.priorities.add(rule.priority);
+        self.priorities.remove(entry.priority);
+        entry.priority = rule.priority;
+        Some(std::mem::replace(&mut entry.rule, rule))
     }
     /// Adds an entry.
     pub(super) fn insert(&mut self, hash: u32, entry: Entry) {

@@ -196,6 +196,38 @@ fn every_secret_spreads_neighbours() {
     }
 }
 
+#[test]
+fn one_match_with_many_priorities_is_read_once() {
+    const LEN: u32 = 20_000;
+    let mut tested = Classifier::new(Secret::new(0));
+    let nth = |n: u32| {
+        rule(
+            n,
+            (n * 7919 % LEN) as u16,
+            [(3, 1), (2, n as u128 % 2), (0, 0)],
+        )
+    };
+    (0..LEN).for_each(|n| tested.insert(nth(n)));
+    let entries = |tested: &Classifier| tested.tables.iter().map(Table::len).sum::<usize>();
+    assert_eq!((tested.len(), entries(&tested)), (LEN as usize, 2));
+    assert_eq!(tested.iter().count(), LEN as usize);
+    let mut key = Key::default();
+    key.set(FIELDS[0].place(), 1, u128::MAX);
+    let mut all: Vec<_> = (0..LEN).step_by(2).map(nth).collect();
+    all.sort_by_key(|rule| Reverse(rule.priority));
+    for best in all {
+        assert!(tested.lookup(&key).is_some_and(|found| found.id == best.id));
+        assert!(tested.has(&best.matching, best.priority));
+        assert!(
+            tested
+                .remove(&best)
+                .is_some_and(|found| found.id == best.id)
+        );
+    }
+    assert!(tested.lookup(&key).is_none());
+    assert_eq!((tested.len(), entries(&tested)), (LEN as usize / 2, 1));
+}
+
 proptest! {
     #[test]
     fn many_masks_agree_with_a_linear_scan(
@@ -326,5 +358,40 @@ proptest! {
             prop_assert_eq!(got.map(|r| r.priority), want);
             prop_assert!(got.is_none_or(|r| r.matching.matches(&key)));
         }
+    }
+
+    #[test]
+    fn few_matches_with_many_priorities_agree_with_a_linear_scan(
+        ops in prop::collection::vec((0..5u8, any::<u16>(), 0..3u128, any::<prop::sample::Index>(), 0..3u8), 1..200),
+    ) {
+        let (mut tested, mut oracle) = (Classifier::new(Secret::new(0)), Vec::<Arc<Rule>>::new());
+        for (id, (kind, priority, value, chosen, clause)) in ops.into_iter().enumerate() {
+            let parts = [(2, value), (0, 0), (0, 0)];
+            // Low priorities meet others of the same match.
+            let priority = if kind == 1 { priority % 8 } else { priority };
+            let rule = match kind {
+                0 if !oracle.is_empty() => oracle[chosen.index(oracle.len())].clone(),
+                4 => conjunctive(id as u32, priority, parts, (1, clause, 1)),
+                _ => rule(id as u32, priority, parts),
+            };
+            let len = oracle.len();
+            oracle.retain(|r| (r.priority, &r.matching) != (rule.priority, &rule.matching));
+            if kind == 0 {
+                prop_assert_eq!(tested.remove(&rule).is_some(), oracle.len() < len);
+            } else {
+                tested.insert(rule.clone());
+                oracle.push(rule.clone());
+            }
+            prop_assert_eq!(tested.has(&rule.matching, rule.priority), kind != 0);
+            prop_assert_eq!((tested.len(), tested.iter().count()), (oracle.len(), oracle.len()));
+            for value in 0..3 {
+                let mut key = Key::default();
+                key.set(FIELDS[0].place(), value, u128::MAX);
+                let want = crate::model::conjunction::scan(oracle.iter(), &key).map(|r| r.id);
+                prop_assert_eq!(tested.lookup(&key).map(|r| r.id), want);
+            }
+        }
+        let mut tables = tested.tables.iter();
+        prop_assert!(tables.all(|table| table.len() <= 3));
     }
 }
