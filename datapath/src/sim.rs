@@ -411,6 +411,13 @@ impl Sim {
         worker.commands.push(remove).expect("room in the ring");
         self.moving.push(Moving { port, rx });
     }
+    /// Each worker begins a new cache of this size before its next burst.
+    pub fn set_cache_entries(&mut self, entries: usize) {
+        for worker in &mut self.workers {
+            let command = Command::CacheEntries(entries);
+            worker.commands.push(command).expect("room in the ring");
+        }
+    }
     /// Whether receive queues are between two workers.
     pub fn is_moving(&self) -> bool {
         !self.moving.is_empty()
