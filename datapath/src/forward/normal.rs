@@ -128,7 +128,7 @@ impl Memo {
         }
     }
     /// Remembers it, if it was asked for before anything was learnt.
-    fn keep(&mut self, from: (PortNo, bool), head: &[u8], port: PortId) {
+    pub fn keep(&mut self, from: (PortNo, bool), head: &[u8], port: PortId) {
         if let Some(stations) = Memo::stations(head)
             && let Some(entry) = self.entries.get_mut(Memo::index(stations))
         {
@@ -382,7 +382,7 @@ impl<P: Pool> Executor<P> {
 
 /// What a port changes of a frame's outer tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Change {
+pub(super) enum Change {
     None,
     Push(u16),
     Pop,
@@ -391,7 +391,7 @@ enum Change {
 
 /// What becomes of the outer tag of a VLAN's frame that leaves by a port.
 #[inline]
-fn change(port: &PortView, (vlan, tci): (u16, Option<u16>)) -> Change {
+pub(super) fn change(port: &PortView, (vlan, tci): (u16, Option<u16>)) -> Change {
     let vid = port.vlan.leave(vlan);
     match tci {
         None if vid != 0 => Change::Push(vid),

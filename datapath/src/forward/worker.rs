@@ -5,6 +5,7 @@ mod alike;
 mod burst;
 mod fresh;
 mod inject;
+mod stations;
 mod straight;
 
 use super::cache::{self, Cache, ENTRIES, Line, NO_PORT, Query};

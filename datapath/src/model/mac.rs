@@ -83,8 +83,55 @@ pub struct MacEntry {
     pub used: Time,
 }
 
-fn key_of(mac: MacAddr, vlan: u16) -> u64 {
-    USED | u64::from(vlan & 0xfff) << 48 | mac.to_u64()
+/// An address in a VLAN, and the set that it belongs to: many are made before the first one is looked up.
+#[derive(Clone, Copy)]
+pub struct Address<'t> {
+    key: u64,
+    set: &'t Set,
+}
+
+/// A port and a second, as entries have them.
+#[derive(Clone, Copy)]
+pub struct Sighting(u64);
+
+impl Sighting {
+    /// Behind this port, now.
+    pub fn new(port: PortId, now: Time) -> Sighting {
+        Sighting(value_of(port, now))
+    }
+}
+
+impl Address<'_> {
+    /// Begins to wait for the memory that its lookup needs; what it returns is nothing to go by.
+    #[inline(always)]
+    pub fn touch(&self) -> u64 {
+        self.set.ways[0].key.load(Relaxed)
+    }
+    /// The port behind which it is.
+    #[inline(always)]
+    pub fn port(&self) -> Option<PortId> {
+        let way = self.set.find(self.key)?;
+        let value = way.value.load(Acquire);
+        (way.key.load(Acquire) == self.key).then_some(PortId((value >> 32) as u32))
+    }
+    /// Notes that it was seen where it was before. `false`: it was elsewhere, or nowhere, and has to be learnt.
+    #[inline(always)]
+    pub fn is_seen(&self, Sighting(new): Sighting) -> bool {
+        let Some(way) = self.set.find(self.key) else {
+            return false;
+        };
+        let old = way.value.load(Relaxed);
+        if old != new && old >> 32 == new >> 32 {
+            way.value.store(new, Release);
+        }
+        old >> 32 == new >> 32
+    }
+}
+
+/// Of an address as a number.
+#[inline(always)]
+fn key_of(mac: u64, vlan: u16) -> u64 {
+    USED | u64::from(vlan & 0xfff) << 48 | mac
 }
 
 fn value_of(port: PortId, now: Time) -> u64 {
@@ -126,19 +173,22 @@ impl MacTable {
     fn changed(&self) {
         self.changes.fetch_add(1, Release);
     }
+    /// An address, given as a number.
+    #[inline(always)]
+    pub fn address(&self, mac: u64, vlan: u16) -> Address<'_> {
+        let key = key_of(mac, vlan);
+        let set = self.set_of(key);
+        Address { key, set }
+    }
     /// The port behind which an address is.
     #[inline]
     pub fn lookup(&self, mac: MacAddr, vlan: u16) -> Option<PortId> {
-        let key = key_of(mac, vlan);
-        let way = self.set_of(key).find(key)?;
-        let value = way.value.load(Acquire);
-        (way.key.load(Acquire) == key).then_some(PortId((value >> 32) as u32))
+        self.address(mac.to_u64(), vlan).port()
     }
     /// Notes that an address was seen behind a port. Writes only if the port or the second changed.
     #[inline]
     pub fn learn(&self, mac: MacAddr, vlan: u16, port: PortId, now: Time) {
-        let key = key_of(mac, vlan);
-        let set = self.set_of(key);
+        let Address { key, set } = self.address(mac.to_u64(), vlan);
         let Some(way) = set.find(key) else {
             return self.insert(set, key, value_of(port, now));
         };

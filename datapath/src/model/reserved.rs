@@ -18,12 +18,15 @@ pub const RESERVED: &[(u64, u64, &str)] = &[
     (0x0100_0ccc_ccc7, 1, "PAgP"),
 ];
 
+/// All reserved addresses that are no groups begin with these three bytes.
+pub const UNICAST: u64 = 0x0000_e02b;
+
 /// Whether a bridge keeps frames to this destination to itself, unless it is told otherwise.
 #[inline]
 pub fn is_reserved(mac: MacAddr) -> bool {
     let mac = mac.to_u64();
     // Most destinations are neither IEEE's nor a vendor's here.
-    let is_near = matches!(mac >> 24, 0x0001_80c2 | 0x0000_e02b | 0x0001_000c);
+    let is_near = matches!(mac >> 24, 0x0001_80c2 | UNICAST | 0x0001_000c);
     is_near
         && RESERVED
             .iter()
@@ -58,6 +61,10 @@ mod tests {
 
     #[test]
     fn reserved_ones() {
+        for (first, _, name) in RESERVED {
+            let is_group = MacAddr::from_u64(*first).is_multicast();
+            assert!(is_group || first >> 24 == UNICAST, "{name}");
+        }
         for mac in [
             0x0180_c200_0000,
             0x0180_c200_000f,

@@ -2,9 +2,9 @@
 //! they came in, is asked once for all of them.
 
 use super::burst::{Entrance, credit_entry};
+use super::stations::Normal;
 use super::*;
 use crate::forward::cache::NO_PORT;
-use crate::forward::normal::Memo;
 use std::ops::Range;
 use std::vec::Drain;
 
@@ -13,8 +13,6 @@ struct Fate {
     /// The port by which they leave, and the largest that it takes.
     port: PortId,
     largest: u32,
-    /// Only those between these stations.
-    stations: Option<[u64; 2]>,
 }
 
 impl<P: Pool> Core<P> {
@@ -40,8 +38,8 @@ impl<P: Pool> Core<P> {
         } = self;
         let begin = range.start;
         let all = &seen[range];
-        let (first, head) = match (all.first(), frames.as_slice().first()) {
-            (Some(seen), Some(frame)) if !O::EXPLAINS => (seen.entry, frame.head()),
+        let first = match all.first() {
+            Some(seen) if !O::EXPLAINS => seen.entry,
             _ => return 0,
         };
         // What is said by the entry's head is not in its program.
@@ -60,7 +58,13 @@ impl<P: Pool> Core<P> {
             nesting: Nesting::default(),
             layout: Layout::default(),
         };
-        let fate = fate(executor, cx, &at, program, head);
+        if let Some(normal) = Normal::of(cx, &at, program) {
+            let (len, bytes) = normal.forward(executor, &mut at, (begin, all), frames, o);
+            begin_run(cache, run, &executor.stats, cx.now, (first, len));
+            run.bytes += bytes;
+            return len;
+        }
+        let fate = fate(executor, cx, program);
         let alike = all
             .iter()
             .zip(frames.as_slice())
@@ -73,9 +77,8 @@ impl<P: Pool> Core<P> {
         let (mut len, mut bytes) = (0, 0);
         if let Some(fate) = &fate {
             for frame in alike.clone() {
-                let is_between = |stations| Memo::stations(frame.head()) == Some(stations);
                 let size = frame.size();
-                if size > fate.largest as usize || !fate.stations.is_none_or(is_between) {
+                if size > fate.largest as usize {
                     break;
                 }
                 len += 1;
@@ -86,12 +89,7 @@ impl<P: Pool> Core<P> {
         if !leave_so {
             len = alike.count();
         }
-        if first as usize != run.entry && len > 0 {
-            credit_entry(cache, run, &executor.stats, cx.now);
-            run.entry = first as usize;
-        }
-        run.packets += len as u64;
-        run.hits += len as u64;
+        begin_run(cache, run, &executor.stats, cx.now, (first, len));
         match fate {
             Some(fate) if leave_so => executor.queue_all(fate.port, frames.take(len), bytes),
             _ => {
@@ -133,39 +131,33 @@ fn way<P: Pool>(
     Some((port, executor.takes_up_to(cx, port)?))
 }
 
-/// Where packets of a program go that leave as they are; of NORMAL's, those between the stations of the first one.
+/// Counts so many packets of an entry's.
+#[inline(always)]
+fn begin_run(
+    cache: &Cache,
+    run: &mut Run,
+    stats: &WorkerStats,
+    now: Time,
+    (entry, len): (u32, usize),
+) {
+    if entry as usize != run.entry && len > 0 {
+        credit_entry(cache, run, stats, now);
+        run.entry = entry as usize;
+    }
+    run.packets += len as u64;
+    run.hits += len as u64;
+}
+
+/// Where packets of a program go that leave as they are.
 #[inline]
-fn fate<P: Pool>(
-    executor: &mut Executor<P>,
-    cx: Context<'_>,
-    at: &Place<'_>,
-    program: &Program,
-    head: &[u8],
-) -> Option<Fate> {
-    let (port, stations) = match program.steps.as_slice() {
-        [
-            Step::Normal {
-                in_port,
-                reserved,
-                then: None,
-                ..
-            },
-        ] => {
-            let port = executor.memo.recall(cx, at, (*in_port, *reserved), head)?;
-            (port, Some(Memo::stations(head)?))
-        }
-        steps => (only_output(steps)?.0, None),
-    };
+fn fate<P: Pool>(executor: &Executor<P>, cx: Context<'_>, program: &Program) -> Option<Fate> {
+    let (port, _) = only_output(&program.steps)?;
     let largest = executor.takes_up_to(cx, port)?;
-    Some(Fate {
-        port,
-        largest,
-        stations,
-    })
+    Some(Fate { port, largest })
 }
 
 /// Whether a packet is no BPDU, and none that may not enter a bridge.
 #[inline]
-fn is_usual(head: &[u8], layout: &Layout) -> bool {
+pub(super) fn is_usual(head: &[u8], layout: &Layout) -> bool {
     head.len() >= RUNT && layout.frag == 0 && !bpdu::is_addressed(head)
 }
