@@ -3,14 +3,16 @@
 
 use datapath::edge::Offload;
 use datapath::model::id::{BridgeId, PortId};
+use datapath::model::meter::MeterView;
 use datapath::model::port::{PortKind, PortView};
 use datapath::model::snapshot::Change;
-use datapath::model::{Rule, RuleId};
+use datapath::model::{DropReason, Rule, RuleId};
 use datapath::sim::{Options, Sim};
+use datapath::time::Time;
 use flow::frametext;
-use ofp::message::{FlowModCommand, port_config};
+use ofp::message::{Band, BandKind, FlowModCommand, MeterConfig, meter_flag, port_config};
 use ofp::text::{PortMap, read_flow_mod};
-use ofp::types::{PortNo, TableId};
+use ofp::types::{MeterId, PortNo, TableId};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -37,6 +39,9 @@ const RULES: &[&str] = &[
     "ip,actions=load:1->NXM_NX_REG0[],resubmit(,1)",
     "actions=load:1->NXM_NX_REG0[],resubmit(,1)",
     "table=1,reg0=1,actions=output:2",
+    "udp,actions=meter:1,output:2",
+    "actions=meter:1,output:2",
+    "actions=meter:1,resubmit(,1)",
     "table=1,udp,tp_dst=7,actions=output:3",
 ];
 
@@ -48,6 +53,9 @@ enum Happening {
     Add(usize),
     Clear,
     Mtu(u16),
+    /// Its flags, and rates and bursts of bands that drop.
+    Meter(u16, Vec<(u32, u32)>),
+    Later(u64),
     Receives(bool),
     Close,
 }
@@ -61,9 +69,19 @@ fn happenings() -> impl Strategy<Value = Vec<Happening>> {
         1 => Just(Happening::Clear),
         1 => prop::sample::select(vec![60u16, 1500, 9000, 0]).prop_map(Happening::Mtu),
         1 => any::<bool>().prop_map(Happening::Receives),
+        2 => meters(),
+        2 => (0..2_000_000u64).prop_map(Happening::Later),
         1 => Just(Happening::Close),
     ];
     prop::collection::vec(happening, 5..40)
+}
+
+/// Of which some packets of a burst pass, or all.
+fn meters() -> impl Strategy<Value = Happening> {
+    let unit = prop::sample::select(vec![meter_flag::KBPS, meter_flag::PKTPS]);
+    let rate = prop_oneof![Just(0), 1000..100_000u32, any::<u32>()];
+    let bands = prop::collection::vec((rate, 1..500u32), 0..3);
+    (unit, bands).prop_map(|(unit, bands)| Happening::Meter(unit | meter_flag::BURST, bands))
 }
 
 struct Bed {
@@ -72,6 +90,7 @@ struct Bed {
     ports: Vec<PortId>,
     rules: Vec<(RuleId, Option<Arc<Rule>>)>,
     came: Vec<(usize, Vec<u8>)>,
+    meter: Arc<MeterView>,
 }
 
 impl Bed {
@@ -87,13 +106,19 @@ impl Bed {
             ports: Vec::new(),
             rules: Vec::new(),
             came: Vec::new(),
+            meter: meter(0, &[], Time::secs(1)),
         };
+        bed.set_meter();
         for number in 1..=3 {
             let view = bed.sim.port_view(bridge, PortNo(number), PortKind::Device);
             let id = bed.sim.set_port(view);
             bed.ports.push(id);
         }
         bed
+    }
+    fn set_meter(&mut self) {
+        self.sim
+            .change(Change::SetMeter(self.bridge, self.meter.clone()));
     }
     fn set(&mut self, index: usize, change: impl FnOnce(&mut PortView)) {
         let snapshot = self.sim.snapshot();
@@ -110,6 +135,7 @@ impl Bed {
         for frame in frames {
             self.sim.send(self.ports[0], frame, Offload::default());
         }
+        self.sim.now = self.sim.now + Time(1000);
         // A burst has 32 frames at most.
         (0..2).for_each(|_| self.sim.poll(&mut ()));
         for (index, port) in self.ports.iter().enumerate() {
@@ -153,6 +179,11 @@ impl Bed {
                     }
                 }
             }
+            Happening::Meter(flags, bands) => {
+                self.meter = meter(*flags, bands, self.sim.now);
+                self.set_meter();
+            }
+            Happening::Later(by) => self.sim.now = self.sim.now + Time(*by),
             Happening::Mtu(mtu) => self.set(1, |view| view.mtu = *mtu),
             Happening::Receives(receives) => self.set(0, |view| {
                 view.config = if *receives { 0 } else { port_config::NO_RECV };
@@ -185,8 +216,23 @@ impl Bed {
             .map(|port| self.sim.stats.port(*port))
             .collect();
         let tables = [0, 1].map(|table| self.sim.stats.table(self.bridge, TableId(table)));
-        format!("{rules:?} {ports:?} {tables:?}")
+        let worker = (self.sim.stats.drops(DropReason::Meter), self.meter.totals());
+        format!("{rules:?} {ports:?} {tables:?} {worker:?}")
     }
+}
+
+fn meter(flags: u16, bands: &[(u32, u32)], now: Time) -> Arc<MeterView> {
+    let band = |(rate, burst): &(u32, u32)| Band {
+        kind: BandKind::Drop,
+        rate: *rate,
+        burst: *burst,
+    };
+    let config = MeterConfig {
+        meter: MeterId(1),
+        flags,
+        bands: bands.iter().map(band).collect(),
+    };
+    Arc::new(MeterView::new(config, now))
 }
 
 proptest! {

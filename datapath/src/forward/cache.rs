@@ -10,7 +10,7 @@
 //! of many steps do not make it large: when they take too much memory, it begins anew.
 
 use super::duel::Duel;
-use super::program::{Overlay, Program, Step, Visit, only_output};
+use super::program::{Course, Overlay, Program, Step, Visit, only_output};
 use crate::model::id::{PortId, RuleId};
 use crate::model::plan::{INGRESS, ROW};
 use crate::model::stats::{bridge_of, table_index};
@@ -503,12 +503,16 @@ impl Cache {
     pub fn entry(&self, index: usize) -> (BridgeId, &Program) {
         (bridge_of(self.heads[index].table), &self.programs[index])
     }
-    /// See [`only_output`].
+    /// How the packets of an entry leave, if they all leave in one way.
     #[inline]
-    pub fn output(&self, index: usize) -> Option<(PortId, &Overlay)> {
+    pub fn course(&self, index: usize) -> Option<Course<'_>> {
         match self.heads.get(index)?.port {
-            NO_PORT => only_output(&self.programs.get(index)?.steps),
-            port => Some((PortId(port), &Overlay::NOTHING)),
+            NO_PORT => self.programs.get(index)?.course(),
+            port => Some(Course {
+                meter: None,
+                port: PortId(port),
+                tunnel: &Overlay::NOTHING,
+            }),
         }
     }
     /// What is to be known first of an entry, if there is one of this number.

@@ -3,7 +3,7 @@
 
 use super::execute::{Context, Executor, Place};
 use super::normal::Ways;
-use super::program::{Anchor, Cover, Program, Step, Write};
+use super::program::{Anchor, Course, Cover, Program, Step, Write};
 use super::rewrite::{ADDRESSES, checksum_offset, shift_layout};
 use super::trace::Observer;
 use crate::edge::{Frame, Pool};
@@ -429,6 +429,24 @@ impl<P: Pool> Executor<P> {
             steps,
             is_patched,
         })
+    }
+    /// The same for all frames of a burst together. `false`: one of them needs a closer look, or does not pass, and nothing was
+    /// done.
+    #[inline(never)]
+    pub(super) fn begin_all(
+        &mut self,
+        cx: Context<'_>,
+        course: &Course<'_>,
+        frames: &[P::Frame],
+        bytes: u64,
+    ) -> bool {
+        if !frames.iter().all(|frame| frame.offload().is_finished()) {
+            return false;
+        }
+        let sizes = frames.iter().map(|frame| frame.size() as u64);
+        course
+            .meter
+            .is_none_or(|meter| self.metered.pass_all(meter, sizes, bytes, cx.now))
     }
     /// What comes behind that.
     #[inline]

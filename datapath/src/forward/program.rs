@@ -65,6 +65,20 @@ impl Program {
             && self.bpdu == bpdu::Kind::None
             && self.drop != DropReason::TtlExpired;
     }
+    /// See [`Course`].
+    #[inline]
+    pub fn course(&self) -> Option<Course<'_>> {
+        let (meter, steps) = match self.steps.as_slice() {
+            [Step::Meter { meter, then: None }, steps @ ..] => (Some(meter), steps),
+            steps => (None, steps),
+        };
+        let (port, tunnel) = only_output(steps)?;
+        self.is_simple.then_some(Course {
+            meter,
+            port,
+            tunnel,
+        })
+    }
     /// Bytes of memory that it takes.
     pub fn memory(&self) -> usize {
         let owned = self.steps.iter().map(|step| match step {
@@ -97,6 +111,25 @@ impl Program {
         self.spare = 0;
         self.patch.clear();
         self.is_simple = false;
+    }
+}
+
+/// What frames of a program go through that all leave in one way: perhaps a meter, and a port.
+#[derive(Clone, Copy)]
+pub struct Course<'p> {
+    /// Before anything else.
+    pub meter: Option<&'p Arc<MeterView>>,
+    /// By which they leave.
+    pub port: PortId,
+    /// What is written, if that is a tunnel's.
+    pub tunnel: &'p Overlay,
+}
+
+impl Course<'_> {
+    /// Whether they leave as they are, with nobody asked.
+    #[inline]
+    pub fn is_bare(&self) -> bool {
+        self.meter.is_none()
     }
 }
 

@@ -2,7 +2,7 @@
 //! is long.
 
 use super::execute::{Context, Executor, Place};
-use super::program::Overlay;
+use super::program::{Course, Overlay};
 use super::trace::Observer;
 use crate::edge::{Frame, Pool, Segmentation, Tx};
 use crate::model::DropReason;
@@ -169,22 +169,24 @@ impl<P: Pool> Executor<P> {
             self.flush_port(port);
         }
     }
-    /// Puts all frames into a device's queue, if none of them needs a closer look: runts are refused, what
+    /// Sends all frames their way, if that ends in a device's queue, and none of them needs a closer look: runts are refused, what
     /// may not fit is measured, and BPDUs are counted, one by one. `false`: nothing was done.
     pub fn transmit_all(
         &mut self,
         cx: Context<'_>,
-        port: PortId,
+        course: &Course<'_>,
         frames: &mut Vec<P::Frame>,
         bytes: u64,
     ) -> bool {
-        let Some(largest) = self.takes_up_to(cx, port) else {
+        let Some(largest) = self.takes_up_to(cx, course.port) else {
             return false;
         };
-        if bytes_of_usual(frames, largest).is_none() {
+        if bytes_of_usual(frames, largest).is_none()
+            || !course.is_bare() && !self.begin_all(cx, course, frames, bytes)
+        {
             return false;
         }
-        self.queue_burst(port, frames, bytes);
+        self.queue_burst(course.port, frames, bytes);
         true
     }
     /// [`Executor::queue_all`] of a whole burst: where nothing waits, its vector is the queue's, and nothing is copied.

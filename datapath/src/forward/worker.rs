@@ -555,7 +555,7 @@ impl<P: Pool> Core<P> {
         self.burst(cx, o);
         self.settle(cx, o);
     }
-    /// Where no rule looks at packets and the program of this port's is one output to a device or a tunnel, what was
+    /// Where no rule looks at packets and the program of this port's ends at a device or a tunnel, what was
     /// received goes there at once. `false`: that is not so, and nothing was done.
     /// Measured: 51 cycles per packet instead of 77, of which the devices take 36.
     fn forward_all(&mut self, cx: Context<'_>, came: burst::Came, bytes: u64) -> bool {
@@ -580,19 +580,21 @@ impl<P: Pool> Core<P> {
         let Some(entry) = self.cache.find(&query) else {
             return false;
         };
-        let Some((port, tunnel)) = self.cache.output(entry) else {
+        let Some(course) = self.cache.course(entry) else {
             return false;
         };
+        let (port, tunnel) = (course.port, course.tunnel);
+        let is_bare = !has_words && course.is_bare();
         let packets = self.frames.len() as u64;
         let (executor, frames) = (&mut self.executor, &mut self.frames);
         let (mut opened, mut is_straight) = (None, false);
         let is_done = match cx.snapshot.port(port).map(|port| (port, &port.kind)) {
             Some((port, PortKind::Tunnel(to)))
-                if !has_words && (tunnel.is_empty() || view.config.tlvs.is_none()) =>
+                if is_bare && (tunnel.is_empty() || view.config.tlvs.is_none()) =>
             {
                 executor.encapsulate_all(cx, (port, to), tunnel, frames, bytes)
             }
-            Some((port, PortKind::Internal)) if !has_words && !cx.snapshot.tunnels.is_empty() => {
+            Some((port, PortKind::Internal)) if is_bare && !cx.snapshot.tunnels.is_empty() => {
                 opened = executor.open_all(cx, port, frames);
                 if opened.is_none() {
                     opened = executor.join_all(cx, port, frames);
@@ -600,7 +602,7 @@ impl<P: Pool> Core<P> {
                 opened.is_some()
             }
             _ => {
-                executor.transmit_all(cx, port, frames, bytes) && {
+                executor.transmit_all(cx, &course, frames, bytes) && {
                     is_straight = true;
                     true
                 }
@@ -610,7 +612,7 @@ impl<P: Pool> Core<P> {
             return false;
         }
         if is_straight && !has_words {
-            self.record(cx, entry, port);
+            self.record(cx, entry);
         }
         let (run, now) = (&mut self.run, cx.now);
         (run.entry, run.packets, run.bytes) = (entry, packets, bytes);

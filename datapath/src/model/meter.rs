@@ -154,6 +154,8 @@ struct BandShare {
     /// When the bucket is full, as far as this worker knows.
     full_at: u64,
     taken: u64,
+    /// What a whole burst would take.
+    asked: u64,
     above: [u64; 2],
 }
 
@@ -161,11 +163,28 @@ impl Share {
     /// As [`MeterView::pass`].
     #[inline]
     pub fn pass(&mut self, meter: &Arc<MeterView>, packets: u64, bytes: u64, now: Time) -> Verdict {
+        self.enter(meter, now);
+        self.passed.pass(packets, bytes)
+    }
+    /// The same for packets of these sizes, which are so many bytes, one by one, if all of them pass. `false`: one may not, and none
+    /// has.
+    #[inline]
+    pub fn pass_all(
+        &mut self,
+        meter: &Arc<MeterView>,
+        sizes: impl ExactSizeIterator<Item = u64> + Clone,
+        bytes: u64,
+        now: Time,
+    ) -> bool {
+        self.enter(meter, now);
+        self.passed.pass_all(sizes, bytes)
+    }
+    #[inline]
+    fn enter(&mut self, meter: &Arc<MeterView>, now: Time) {
         let is_same = |other: &Arc<MeterView>| Arc::ptr_eq(meter, other);
         if self.now != now || !self.meter.as_ref().is_some_and(is_same) {
             self.begin(meter, now);
         }
-        self.passed.pass(packets, bytes)
     }
     #[inline(never)]
     fn begin(&mut self, meter: &Arc<MeterView>, now: Time) {
@@ -194,6 +213,7 @@ impl Passed {
             room: state.room,
             full_at: state.full_at.load(Relaxed),
             taken: 0,
+            asked: 0,
             above: [0; 2],
         }));
     }
@@ -220,6 +240,31 @@ impl Passed {
             BandKind::DscpRemark(level) => Verdict::Remark(level),
         }
     }
+    /// See [`Share::pass_all`].
+    #[inline]
+    fn pass_all(&mut self, sizes: impl ExactSizeIterator<Item = u64> + Clone, bytes: u64) -> bool {
+        for share in &mut self.bands {
+            let Some(cost) = share.cost else {
+                return false;
+            };
+            // Each packet's time is rounded by itself.
+            share.asked = match self.by_packets {
+                true => time(1, cost).saturating_mul(sizes.len() as u64),
+                false => sizes
+                    .clone()
+                    .fold(0, |all, size| all.saturating_add(time(size, cost))),
+            };
+            if share.after(share.asked, self.now) - self.now > share.room {
+                return false;
+            }
+        }
+        for share in &mut self.bands {
+            share.full_at = share.after(share.asked, self.now);
+            share.taken = share.taken.saturating_add(share.asked);
+        }
+        self.seen = sum(self.seen, [sizes.len() as u64, bytes]);
+        true
+    }
     #[inline(never)]
     fn tell(&mut self, meter: &MeterView) {
         count(&meter.seen, std::mem::take(&mut self.seen));
@@ -237,15 +282,19 @@ impl Passed {
 }
 
 impl BandShare {
+    /// When the bucket is full, if so much is taken out of it.
+    #[inline]
+    fn after(&self, cost: u64, now: u64) -> u64 {
+        self.full_at.max(now).saturating_add(cost)
+    }
     /// Takes an amount out of the bucket, if that is in it. What is larger than the burst fits a full bucket, or it never would.
     #[inline]
     fn take(&mut self, amount: u64, now: u64) -> bool {
         let Some(cost) = self.cost else {
             return false;
         };
-        let cost = (u128::from(amount) * u128::from(cost)) >> UNIT;
-        let cost = u64::try_from(cost).unwrap_or(u64::MAX);
-        let after = self.full_at.max(now).saturating_add(cost);
+        let cost = time(amount, cost);
+        let after = self.after(cost, now);
         if after - now > self.room.max(cost) {
             return false;
         }
@@ -253,6 +302,13 @@ impl BandShare {
         self.taken = self.taken.saturating_add(cost);
         true
     }
+}
+
+/// The time that an amount takes of which one takes `cost`, see [`BandState`].
+#[inline]
+fn time(amount: u64, cost: u64) -> u64 {
+    let time = (u128::from(amount) * u128::from(cost)) >> UNIT;
+    u64::try_from(time).unwrap_or(u64::MAX)
 }
 
 /// The time that a band's burst takes at its rate; without one, a second.
@@ -383,6 +439,34 @@ mod tests {
                 if wait % 4 == 0 {
                     share.settle();
                     prop_assert_eq!(one.totals(), other.totals());
+                }
+            }
+        }
+        /// A burst at once is what it is one by one, or nothing.
+        #[test]
+        fn a_burst_is_its_packets(
+            flags in prop::sample::select(vec![0, meter_flag::PKTPS]),
+            bands in prop::collection::vec((prop_oneof![1 => 0..200u32, 4 => 100_000..u32::MAX], 0..2000u32), 1..4),
+            bursts in prop::collection::vec((prop::collection::vec(60..9000u64, 1..33), 0..1000u64), 1..50),
+        ) {
+            let bands: Vec<_> = bands.into_iter().map(|(rate, burst)| (BandKind::Drop, rate, burst)).collect();
+            let [one, other] = [(); 2].map(|()| Arc::new(meter(flags | meter_flag::BURST, &bands)));
+            let (mut all, mut each, mut now) = (Share::default(), Share::default(), Time::secs(1));
+            for (sizes, wait) in bursts {
+                now = Time(now.0 + wait.saturating_sub(500) * 1000);
+                let is_whole = all.pass_all(&one, sizes.iter().copied(), sizes.iter().sum(), now);
+                for size in sizes {
+                    let verdict = each.pass(&other, 1, size, now);
+                    prop_assert!(!is_whole || verdict == Verdict::Pass);
+                    prop_assert!(is_whole || verdict == all.pass(&one, 1, size, now));
+                }
+                if wait % 4 == 0 {
+                    all.settle();
+                    each.settle();
+                    prop_assert_eq!(one.totals(), other.totals());
+                    for (one, other) in one.bands.iter().zip(&other.bands) {
+                        prop_assert_eq!(one.full_at.load(Relaxed), other.full_at.load(Relaxed));
+                    }
                 }
             }
         }

@@ -19,6 +19,8 @@ pub(super) struct Straight {
     inserted: u64,
     entry: usize,
     port: PortId,
+    /// As they were: the entry's program does nothing else.
+    is_bare: bool,
     /// Only frames like these.
     look: Option<Look>,
 }
@@ -55,13 +57,14 @@ impl Look {
 }
 
 impl<P: Pool> Core<P> {
-    /// Remembers that a burst ran one program, which is one output.
-    pub(super) fn record(&mut self, cx: Context<'_>, entry: usize, port: PortId) {
-        self.straight = Some(Straight {
+    /// Remembers that a burst ran one program, if its packets all leave in one way.
+    pub(super) fn record(&mut self, cx: Context<'_>, entry: usize) {
+        self.straight = self.cache.course(entry).map(|course| Straight {
             version: cx.snapshot.version,
             inserted: self.cache.inserted,
             entry,
-            port,
+            port: course.port,
+            is_bare: course.is_bare(),
             look: None,
         });
     }
@@ -76,10 +79,7 @@ impl<P: Pool> Core<P> {
         else {
             return;
         };
-        let Some((port, _)) = self.cache.output(entry as usize) else {
-            return;
-        };
-        self.record(cx, entry as usize, port);
+        self.record(cx, entry as usize);
         if let Some(straight) = &mut self.straight {
             straight.look = Some(Look {
                 masks: there.view.plan.plain,
@@ -90,7 +90,7 @@ impl<P: Pool> Core<P> {
     }
     /// Sends what a port received where its last burst went. `false`: it may not go there, and nothing was done.
     /// Measured with real devices: 13 of 66 cycles per packet less where a rule looks at packets, 3 of 49 where none does. Where
-    /// packets go through seven tables: 108 of 276 instructions less.
+    /// packets go through seven tables: 108 of 276 instructions less; through a meter: 221 of 346.
     #[inline]
     pub(super) fn go_straight(&mut self, cx: Context<'_>, id: PortId, last: &Straight) -> bool {
         if last.version != cx.snapshot.version || last.inserted != self.cache.inserted {
@@ -106,6 +106,9 @@ impl<P: Pool> Core<P> {
         let Some(bytes) = bytes else {
             return false;
         };
+        if !last.is_bare && !self.begin_straight(cx, last, bytes) {
+            return false;
+        }
         let packets = self.frames.len() as u64;
         self.executor.stats.received(id, packets, bytes);
         self.executor
@@ -115,5 +118,12 @@ impl<P: Pool> Core<P> {
         run.hits += packets;
         self.settle_run(cx.now);
         true
+    }
+    /// What happens to all frames before they leave; see [`Executor::begin_all`].
+    #[inline(never)]
+    fn begin_straight(&mut self, cx: Context<'_>, last: &Straight, bytes: u64) -> bool {
+        let (executor, cache) = (&mut self.executor, &self.cache);
+        let course = cache.course(last.entry);
+        course.is_some_and(|course| executor.begin_all(cx, &course, &self.frames, bytes))
     }
 }
