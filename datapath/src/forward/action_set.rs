@@ -40,6 +40,8 @@ pub struct ActionSet<'s> {
     once: [Option<&'s Action>; KINDS],
     /// In the order in which they were written; a later one to the same bits replaces an earlier one.
     writes: Vec<&'s Action>,
+    /// Whether something was written since it was cleared.
+    is_written: bool,
 }
 
 fn same_target(a: &Action, b: &Action) -> bool {
@@ -108,12 +110,19 @@ impl<'s> ActionSet<'s> {
                     return Err(DropReason::Resubmits);
                 }
                 self.writes.push(action);
+                self.is_written = true;
                 return Ok(());
             }
             _ => return Ok(()),
         };
         self.once[kind as usize] = Some(action);
+        self.is_written = true;
         Ok(())
+    }
+    /// Whether there is nothing in it.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        !self.is_written
     }
     /// Empties it.
     pub fn clear(&mut self) {

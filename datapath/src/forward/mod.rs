@@ -33,6 +33,7 @@ mod rewrite;
 mod select;
 mod send;
 mod set;
+mod shortcut;
 mod too_big;
 pub mod trace;
 mod underlay;

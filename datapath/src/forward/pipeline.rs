@@ -241,10 +241,10 @@ impl<'s, 'w, O: Observer> Walk<'s, 'w, O> {
     }
     /// Executes the action set: at the end of the pipeline, and of each clone.
     fn run_set(&mut self) -> Outcome {
-        let mut actions: Vec<&'s Action> = std::mem::take(&mut self.set).in_order().collect();
-        if actions.is_empty() {
+        if self.set.is_empty() {
             return Ok(());
         }
+        let mut actions: Vec<&'s Action> = std::mem::take(&mut self.set).in_order().collect();
         actions.reverse();
         let len = self.levels.len();
         let deepens = usize::from(len > 0);

@@ -168,9 +168,15 @@ impl Visit {
     ) -> Visit {
         let words = key.0.iter().zip(&arrived.0).enumerate();
         let others = words.filter(|(_, (now, before))| now != before);
+        // Most are: all words are compared at once.
+        let is_same = key.0 == arrived.0;
+        let others = match is_same {
+            true => Box::default(),
+            false => others.map(|(at, (now, _))| (at as u8, *now)).collect(),
+        };
         Visit {
             rule,
-            looked_up: Some(others.map(|(at, (now, _))| (at as u8, *now)).collect()),
+            looked_up: Some(others),
             ..Visit::of_table(view.0, view.1)
         }
     }

@@ -22,6 +22,7 @@ use super::program::{Overlay, Program, Step, only_output};
 use super::pseudowire::arrives_by;
 use super::queue;
 use super::reassembly::Purpose;
+use super::shortcut::{Only, shortcut};
 use super::trace::Observer;
 use crate::edge::{BURST, Frame, Pool, Rx};
 use crate::fragment::Secret;
@@ -141,6 +142,8 @@ struct Core<P: Pool> {
     version: u64,
     /// Where a walk writes its program.
     scratch: Program,
+    /// Whether the last one, or what came of a packet without one, was no more than one output.
+    is_short: bool,
     frames: Vec<P::Frame>,
     batch: Vec<Item<P::Frame>>,
     /// Continuations that are being handled, while they make further ones.
@@ -209,6 +212,7 @@ impl<P: Pool> Worker<P> {
                 cache: Cache::new(ENTRIES),
                 version: 0,
                 scratch: Program::default(),
+                is_short: false,
                 frames: Vec::with_capacity(BURST),
                 batch: Vec::with_capacity(BURST),
                 going_on: Vec::new(),

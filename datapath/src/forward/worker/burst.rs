@@ -4,6 +4,7 @@
 use super::*;
 use crate::forward::cache::PlainRow;
 use crate::forward::enter::in_port_word;
+use crate::model::stats::table_index;
 use ofp::key::word;
 
 /// Stands for the hash of a packet whose program is that of the packet before it. No hash is 0.
@@ -360,8 +361,29 @@ impl<P: Pool> Core<P> {
         let (key, executor) = (&mut self.key, &self.executor);
         fill_key(key, executor, at.view, plan, came, frame);
     }
-    /// The entry of a packet whose program was not found with the others of its burst: because it is not there, or
-    /// because the cache has changed since. `None`: its program is in `scratch`, and is not kept.
+    /// Fills the key of a packet of the burst.
+    fn fill_seen(
+        &mut self,
+        index: usize,
+        at: &Place<'_>,
+        then: Option<&Arc<Continuation>>,
+        frame: &P::Frame,
+    ) {
+        let Seen {
+            words, is_plain, ..
+        } = &self.seen[index];
+        if *is_plain {
+            // What rules look at of it is known already, and nothing depends on the rest.
+            begin(&mut self.key, at.in_port, None);
+            self.key.0[word::ETH_DST..].fill(0);
+            extract::lay_plain(words, &mut self.key);
+        } else {
+            let plan = Entrance::new(at.bridge, at.view).plan;
+            self.fill_key(&plan, at, then, frame);
+        }
+    }
+    /// What becomes of a packet whose program was not found with the others of its burst: because it is not there, or
+    /// because the cache has changed since.
     #[inline(never)]
     fn find_or_walk<O: Observer>(
         &mut self,
@@ -371,10 +393,9 @@ impl<P: Pool> Core<P> {
         then: Option<&Arc<Continuation>>,
         frame: &P::Frame,
         o: &mut O,
-    ) -> Option<usize> {
+    ) -> Found {
         let stride = self.cache.stride();
-        let plan = Entrance::new(at.bridge, at.view).plan;
-        self.fill_key(&plan, at, then, frame);
+        self.fill_seen(index, at, then, frame);
         let seen = &self.seen[index];
         if seen.is_plain {
             let context = cache::context(at.bridge, 0, at.view);
@@ -391,17 +412,30 @@ impl<P: Pool> Core<P> {
         };
         if let Some(entry) = self.cache.find(&query) {
             self.run.hits += 1;
-            return Some(entry);
+            return Found::Entry(entry);
         }
         let misses = &self.executor.stats.worker[3];
         misses.store(misses.load(Relaxed) + 1, Relaxed);
-        walk(cx, &self.key, at, then, &mut self.scratch, o);
-        let (stats, program) = (&self.executor.stats, &self.scratch);
-        stats.looked_up(program.visits.len() as u64, program.probes.into());
+        let stats = &self.executor.stats;
         // Where no rule looks at packets, those after this one are said to be as this one's entry.
-        if !is_blind(at.view) && !self.cache.admits(query.hash) {
+        let is_kept = is_blind(at.view) || self.cache.admits(query.hash);
+        if !is_kept {
             stats.unkept.store(stats.unkept.load(Relaxed) + 1, Relaxed);
-            return None;
+            // As the last one is, this one may be.
+            if self.is_short
+                && then.is_none()
+                && let Some(only) = shortcut(cx.snapshot, at.view, &self.key)
+            {
+                stats.looked_up(1, only.probes.into());
+                return Found::Only(only);
+            }
+        }
+        walk(cx, &self.key, at, then, &mut self.scratch, o);
+        let program = &self.scratch;
+        stats.looked_up(program.visits.len() as u64, program.probes.into());
+        self.is_short = program.visits.len() == 1 && only_output(&program.steps).is_some();
+        if !is_kept {
+            return Found::Scratch;
         }
         self.scratch.seal(&at.layout);
         // The entry that is replaced may be that of the run.
@@ -415,7 +449,7 @@ impl<P: Pool> Core<P> {
                 seen.entry = NO_ENTRY;
             }
         }
-        Some(entry)
+        Found::Entry(entry)
     }
     /// Runs the program that was found in the cache, or is found now.
     #[inline(always)]
@@ -434,8 +468,9 @@ impl<P: Pool> Core<P> {
                 self.run.entry
             }
             (_, NO_ENTRY) => match self.find_or_walk(cx, index, at, then, &frame, o) {
-                Some(entry) => entry,
-                None => return self.run_scratch(cx, at, frame, o),
+                Found::Entry(entry) => entry,
+                Found::Only(only) => return self.run_only(cx, at, only, frame, o),
+                Found::Scratch => return self.run_scratch(cx, at, frame, o),
             },
             (_, entry) => {
                 self.run.hits += 1;
@@ -461,6 +496,23 @@ impl<P: Pool> Core<P> {
     fn credit_run(&mut self, now: Time) {
         credit_entry(&self.cache, &mut self.run, &self.executor.stats, now);
     }
+    /// Credits and sends a packet that is output as it is by a rule of one table.
+    fn run_only<O: Observer>(
+        &mut self,
+        cx: Context<'_>,
+        at: &Place<'_>,
+        only: Only,
+        frame: P::Frame,
+        o: &mut O,
+    ) {
+        let table = table_index(at.bridge, only.table) as u32;
+        let stats = &self.executor.stats;
+        stats.credit(only.rule, 1, frame.size() as u64, cx.now);
+        credit_matches(&mut self.run, stats, table, 1);
+        let nothing = &Overlay::NOTHING;
+        self.executor
+            .emit(cx, at, only.port, nothing, u32::MAX, frame, o);
+    }
     /// Credits and runs a program that is not cached.
     pub(super) fn run_scratch<O: Observer>(
         &mut self,
@@ -474,6 +526,16 @@ impl<P: Pool> Core<P> {
         let program = &self.scratch;
         execute(&mut self.executor, cx, at, program, frame, o);
     }
+}
+
+/// What becomes of a packet that was not found in the cache with its burst.
+enum Found {
+    /// What this entry says.
+    Entry(usize),
+    /// This.
+    Only(Only),
+    /// What the program in `scratch` says, which is not kept.
+    Scratch,
 }
 
 /// Walks a packet with this key through the tables.
