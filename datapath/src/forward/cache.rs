@@ -225,7 +225,8 @@ pub struct Head {
     checked: u64,
 }
 
-const _: () = assert!(size_of::<Head>() == 64, "one line");
+// One line.
+const _: [(); 64] = [(); size_of::<Head>()];
 
 impl Head {
     /// Whether the table still says the same to a packet with this key as after this change.

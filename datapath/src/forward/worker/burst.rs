@@ -29,7 +29,8 @@ pub(super) struct Seen {
     pub is_plain: bool,
 }
 
-const _: () = assert!(size_of::<Seen>() == 64, "one line");
+// One line.
+const _: [(); 64] = [(); size_of::<Seen>()];
 
 impl Seen {
     /// The packet's row, which stands at the beginning of `rows`.
