@@ -1,7 +1,7 @@
 //! Bursts that come one after the other, alike or nearly: what becomes of them is the same in a switch that remembers where the
 //! last one went and in one that keeps nothing at all.
 
-use datapath::edge::Offload;
+use datapath::edge::{Offload, Segmentation};
 use datapath::model::id::{BridgeId, PortId};
 use datapath::model::meter::MeterView;
 use datapath::model::port::{PortKind, PortView};
@@ -25,6 +25,10 @@ const FRAMES: &[&str] = &[
     "eth(dst=..02,src=..01) ipv4(10.0.0.1->10.0.0.2,ttl=64) icmp() \"hi\"",
     "eth(dst=..02,src=..01) vlan(vid=5) ipv4(10.0.0.1->10.0.0.2,ttl=64) udp(5->7) \"hi\"",
     "eth(dst=01:80:c2:00:00:00,src=..01) ipv4(10.0.0.1->10.0.0.2,ttl=64) udp(5->7) \"hi\"",
+    "eth(dst=..02,src=..01) ipv4(10.0.0.1->10.0.0.2,ttl=2) udp(5->7) \"hi\"",
+    "eth(dst=..02,src=..01) ipv4(10.0.0.1->10.0.0.2,ttl=1) udp(5->7) \"hi\"",
+    // As large as it may be.
+    "eth(dst=..02,src=..01) ipv4(10.0.0.1->10.0.0.2,ttl=64) udp(5->7) fill=1472",
     "eth(dst=..02,src=..01) arp(10.0.0.1->10.0.0.2,sha=..01)",
 ];
 const RULES: &[&str] = &[
@@ -42,13 +46,17 @@ const RULES: &[&str] = &[
     "udp,actions=meter:1,output:2",
     "actions=meter:1,output:2",
     "actions=meter:1,resubmit(,1)",
+    "ip,actions=mod_dl_dst:02:00:00:00:00:09,mod_nw_src:10.9.9.9,dec_ttl,mod_vlan_vid:7,output:2",
+    "udp,actions=meter:1,mod_tp_src:99,push_vlan:0x8100,push_vlan:0x8100,output:2",
+    "actions=mod_dl_src:02:00:00:00:00:09,output:2",
+    "actions=strip_vlan,output:2",
     "table=1,udp,tp_dst=7,actions=output:3",
 ];
 
 #[derive(Clone, Debug)]
 enum Happening {
-    /// Bursts, each of so many of one frame, and one of another one at its end.
-    Bursts(usize, usize, Option<usize>, usize),
+    /// Bursts, each of so many of one frame, and one of another one at its end, of which something is still to be done.
+    Bursts(usize, usize, Option<(usize, bool)>, usize),
     Runt,
     Add(usize),
     Clear,
@@ -61,7 +69,10 @@ enum Happening {
 }
 
 fn happenings() -> impl Strategy<Value = Vec<Happening>> {
-    let (frame, other) = (0..FRAMES.len(), prop::option::of(0..FRAMES.len()));
+    let (frame, other) = (
+        0..FRAMES.len(),
+        prop::option::of((0..FRAMES.len(), any::<bool>())),
+    );
     let happening = prop_oneof![
         12 => (1..5usize, frame, other, 1..40usize).prop_map(|(count, frame, other, len)| Happening::Bursts(count, frame, other, len)),
         1 => Just(Happening::Runt),
@@ -132,8 +143,11 @@ impl Bed {
         self.sim.change(Change::SetPort(Arc::new(view)));
     }
     fn burst<'a>(&mut self, frames: impl Iterator<Item = &'a [u8]>) {
-        for frame in frames {
-            self.sim.send(self.ports[0], frame, Offload::default());
+        self.burst_of(frames.map(|frame| (frame, Offload::default())));
+    }
+    fn burst_of<'a>(&mut self, frames: impl Iterator<Item = (&'a [u8], Offload)>) {
+        for (frame, offload) in frames {
+            self.sim.send(self.ports[0], frame, offload);
         }
         self.sim.now = self.sim.now + Time(1000);
         // A burst has 32 frames at most.
@@ -147,10 +161,25 @@ impl Bed {
         match happening {
             Happening::Bursts(count, frame, other, len) => {
                 let read = |index: usize| frametext::read(FRAMES[index]).expect("a frame");
-                let (frame, other) = (read(*frame), other.map(read));
+                let (frame, other) = (
+                    read(*frame),
+                    other.map(|(index, is_large)| (read(index), is_large)),
+                );
+                let offload = |is_large| match is_large {
+                    false => Offload::default(),
+                    true => Offload {
+                        csum_start: 34,
+                        csum_offset: 6,
+                        segmentation: Segmentation::Udp,
+                        segment_size: 30,
+                    },
+                };
+                let other = other
+                    .as_ref()
+                    .map(|(frame, is_large)| (&**frame, offload(*is_large)));
                 for _ in 0..*count {
-                    let all = std::iter::repeat_n(&*frame, *len);
-                    self.burst(all.chain(other.as_deref()));
+                    let all = std::iter::repeat_n((&*frame, Offload::default()), *len);
+                    self.burst_of(all.chain(other));
                 }
             }
             Happening::Runt => self.burst([&[2, 0, 0, 0, 0, 1, 2, 3][..]].into_iter()),

@@ -15,7 +15,7 @@ use crate::model::id::{PortId, RuleId};
 use crate::model::plan::{INGRESS, ROW};
 use crate::model::stats::{bridge_of, table_index};
 use crate::model::{BridgeId, BridgeView, Snapshot};
-use flow::extract::PlainWords;
+use flow::extract::{Layout, PlainWords};
 use ofp::key::{Key, WORDS};
 use ofp::types::TableId;
 use packet::bpdu;
@@ -504,13 +504,14 @@ impl Cache {
     pub fn entry(&self, index: usize) -> (BridgeId, &Program) {
         (bridge_of(self.heads[index].table), &self.programs[index])
     }
-    /// How the packets of an entry leave, if they all leave in one way.
+    /// How the packets of an entry leave whose headers are there, if they all leave in one way.
     #[inline]
-    pub fn course(&self, index: usize) -> Option<Course<'_>> {
+    pub fn course(&self, index: usize, layout: &Layout) -> Option<Course<'_>> {
         match self.heads.get(index)?.port {
-            NO_PORT => self.programs.get(index)?.course(),
+            NO_PORT => self.programs.get(index)?.course(layout),
             port => Some(Course {
                 meter: None,
+                patch: None,
                 port: PortId(port),
                 tunnel: &Overlay::NOTHING,
             }),

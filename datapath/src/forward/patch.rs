@@ -99,6 +99,14 @@ impl Patch {
     pub fn memory(&self) -> usize {
         self.words.capacity() * size_of::<Word>()
     }
+    /// Number of steps that it stands for; 0: there is none.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+    /// Whether it is for frames with this layout.
+    pub fn is_for(&self, layout: &Layout) -> bool {
+        self.layout == *layout
+    }
     /// Makes it stand for the changes that steps begin with, behind meters, of frames with this layout.
     pub fn make(&mut self, steps: &[Step], layout: &Layout) {
         self.clear();
@@ -233,6 +241,14 @@ impl Patch {
         if *layout != self.layout || head.len() < self.needed || frame.offload().csum_start != 0 {
             return Outcome::Unfit;
         }
+        match self.change(frame) {
+            true => Outcome::Done,
+            false => Outcome::NoRoom,
+        }
+    }
+    /// The same for a frame that is fit for it. `false`: there is no room in front of it.
+    #[inline(always)]
+    fn change<F: Frame>(&self, frame: &mut F) -> bool {
         let head = frame.head_mut();
         let (mut header, mut transport) = (0, 0);
         let chunks = head.as_chunks_mut::<8>().0;
@@ -251,11 +267,7 @@ impl Patch {
         if self.transport.at != 0 {
             self.transport.follow(head, transport, self.is_udp);
         }
-        if self.tags.added + self.tags.removed == 0 || self.tags.apply(frame).is_some() {
-            Outcome::Done
-        } else {
-            Outcome::NoRoom
-        }
+        self.tags.added + self.tags.removed == 0 || self.tags.apply(frame).is_some()
     }
 }
 
@@ -430,23 +442,52 @@ impl<P: Pool> Executor<P> {
             is_patched,
         })
     }
-    /// The same for all frames of a burst together. `false`: one of them needs a closer look, or does not pass, and nothing was
-    /// done.
+    /// The same for all frames of a burst together, which are so many bytes; returns the bytes of those that are left. `None`:
+    /// one of them needs a closer look, or does not pass, and nothing was done.
     #[inline(never)]
     pub(super) fn begin_all(
         &mut self,
         cx: Context<'_>,
         course: &Course<'_>,
-        frames: &[P::Frame],
+        frames: &mut Vec<P::Frame>,
         bytes: u64,
-    ) -> bool {
-        if !frames.iter().all(|frame| frame.offload().is_finished()) {
-            return false;
+    ) -> Option<u64> {
+        let is_fit = |patch: &Patch| {
+            let mut heads = frames.iter().map(Frame::head);
+            heads.all(|head| head.len() >= patch.needed)
+        };
+        if !frames.iter().all(|frame| frame.offload().is_finished())
+            || !course.patch.is_none_or(is_fit)
+        {
+            return None;
         }
         let sizes = frames.iter().map(|frame| frame.size() as u64);
-        course
-            .meter
-            .is_none_or(|meter| self.metered.pass_all(meter, sizes, bytes, cx.now))
+        if let Some(meter) = course.meter
+            && !self.metered.pass_all(meter, sizes, bytes, cx.now)
+        {
+            return None;
+        }
+        let Some(patch) = course.patch else {
+            return Some(bytes);
+        };
+        let (mut index, mut left) = (0, bytes);
+        while let Some(frame) = frames.get_mut(index) {
+            if patch.change(frame) {
+                index += 1;
+            } else {
+                left -= self.drop_one(frames, index);
+            }
+        }
+        let growth = patch.tags.growth() * frames.len() as isize;
+        Some(left.saturating_add_signed(growth as i64))
+    }
+    /// Drops a frame for which there is no memory; returns its bytes.
+    #[cold]
+    fn drop_one(&mut self, frames: &mut Vec<P::Frame>, index: usize) -> u64 {
+        let frame = frames.remove(index);
+        let bytes = frame.size() as u64;
+        self.drop(frame, DropReason::NoMemory, &mut ());
+        bytes
     }
     /// What comes behind that.
     #[inline]

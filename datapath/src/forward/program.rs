@@ -65,16 +65,19 @@ impl Program {
             && self.bpdu == bpdu::Kind::None
             && self.drop != DropReason::TtlExpired;
     }
-    /// See [`Course`].
+    /// See [`Course`]; of frames with this layout.
     #[inline]
-    pub fn course(&self) -> Option<Course<'_>> {
+    pub fn course(&self, layout: &Layout) -> Option<Course<'_>> {
         let (meter, steps) = match self.steps.as_slice() {
             [Step::Meter { meter, then: None }, steps @ ..] => (Some(meter), steps),
             steps => (None, steps),
         };
-        let (port, tunnel) = only_output(steps)?;
-        self.is_simple.then_some(Course {
+        let (port, tunnel) = only_output(steps.get(self.patch.len()..)?)?;
+        let has_patch = self.patch.len() > 0;
+        let is_one = self.is_simple && (!has_patch || self.patch.is_for(layout));
+        is_one.then_some(Course {
             meter,
+            patch: has_patch.then_some(&self.patch),
             port,
             tunnel,
         })
@@ -114,11 +117,13 @@ impl Program {
     }
 }
 
-/// What frames of a program go through that all leave in one way: perhaps a meter, and a port.
+/// What frames of a program go through that all leave in one way: perhaps a meter, perhaps a patch, and a port.
 #[derive(Clone, Copy)]
 pub struct Course<'p> {
     /// Before anything else.
     pub meter: Option<&'p Arc<MeterView>>,
+    /// What is changed then.
+    pub patch: Option<&'p Patch>,
     /// By which they leave.
     pub port: PortId,
     /// What is written, if that is a tunnel's.
@@ -129,7 +134,7 @@ impl Course<'_> {
     /// Whether they leave as they are, with nobody asked.
     #[inline]
     pub fn is_bare(&self) -> bool {
-        self.meter.is_none()
+        self.meter.is_none() && self.patch.is_none()
     }
 }
 

@@ -181,11 +181,14 @@ impl<P: Pool> Executor<P> {
         let Some(largest) = self.takes_up_to(cx, course.port) else {
             return false;
         };
-        if bytes_of_usual(frames, largest).is_none()
-            || !course.is_bare() && !self.begin_all(cx, course, frames, bytes)
-        {
+        let begun = match bytes_of_usual(frames, largest) {
+            Some(_) if course.is_bare() => Some(bytes),
+            Some(_) => self.begin_all(cx, course, frames, bytes),
+            None => None,
+        };
+        let Some(bytes) = begun else {
             return false;
-        }
+        };
         self.queue_burst(course.port, frames, bytes);
         true
     }

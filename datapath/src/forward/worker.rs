@@ -584,7 +584,7 @@ impl<P: Pool> Core<P> {
         let Some(entry) = self.cache.find(&query) else {
             return false;
         };
-        let Some(course) = self.cache.course(entry) else {
+        let Some(course) = self.cache.course(entry, &Layout::default()) else {
             return false;
         };
         let (port, tunnel) = (course.port, course.tunnel);
@@ -616,7 +616,7 @@ impl<P: Pool> Core<P> {
             return false;
         }
         if is_straight && !has_words {
-            self.record(cx, entry);
+            self.record(cx, entry, &Layout::default());
         }
         let (run, now) = (&mut self.run, cx.now);
         (run.entry, run.packets, run.bytes) = (entry, packets, bytes);

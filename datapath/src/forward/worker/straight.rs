@@ -21,6 +21,7 @@ pub(super) struct Straight {
     port: PortId,
     /// As they were: the entry's program does nothing else.
     is_bare: bool,
+    layout: Layout,
     /// Only frames like these.
     look: Option<Look>,
 }
@@ -57,14 +58,15 @@ impl Look {
 }
 
 impl<P: Pool> Core<P> {
-    /// Remembers that a burst ran one program, if its packets all leave in one way.
-    pub(super) fn record(&mut self, cx: Context<'_>, entry: usize) {
-        self.straight = self.cache.course(entry).map(|course| Straight {
+    /// Remembers that a burst of frames with this layout ran one program, if all of them leave in one way.
+    pub(super) fn record(&mut self, cx: Context<'_>, entry: usize, layout: &Layout) {
+        self.straight = self.cache.course(entry, layout).map(|course| Straight {
             version: cx.snapshot.version,
             inserted: self.cache.inserted,
             entry,
             port: course.port,
             is_bare: course.is_bare(),
+            layout: *layout,
             look: None,
         });
     }
@@ -73,13 +75,14 @@ impl<P: Pool> Core<P> {
         let Seen {
             words,
             entry,
+            layout,
             is_plain: true,
             ..
         } = self.seen[0]
         else {
             return;
         };
-        self.record(cx, entry as usize);
+        self.record(cx, entry as usize, &layout);
         if let Some(straight) = &mut self.straight {
             straight.look = Some(Look {
                 masks: there.view.plan.plain,
@@ -90,7 +93,7 @@ impl<P: Pool> Core<P> {
     }
     /// Sends what a port received where its last burst went. `false`: it may not go there, and nothing was done.
     /// Measured with real devices: 13 of 66 cycles per packet less where a rule looks at packets, 3 of 49 where none does. Where
-    /// packets go through seven tables: 108 of 276 instructions less; through a meter: 221 of 346.
+    /// packets go through seven tables: 108 of 276 instructions less; through a meter: 221 of 346; are changed: 224 of 630.
     #[inline]
     pub(super) fn go_straight(&mut self, cx: Context<'_>, id: PortId, last: &Straight) -> bool {
         if last.version != cx.snapshot.version || last.inserted != self.cache.inserted {
@@ -106,13 +109,16 @@ impl<P: Pool> Core<P> {
         let Some(bytes) = bytes else {
             return false;
         };
-        if !last.is_bare && !self.begin_straight(cx, last, bytes) {
-            return false;
-        }
         let packets = self.frames.len() as u64;
+        let begun = match last.is_bare {
+            true => Some(bytes),
+            false => self.begin_straight(cx, last, bytes),
+        };
+        let Some(left) = begun else {
+            return false;
+        };
         self.executor.stats.received(id, packets, bytes);
-        self.executor
-            .queue_burst(last.port, &mut self.frames, bytes);
+        self.executor.queue_burst(last.port, &mut self.frames, left);
         let run = &mut self.run;
         (run.entry, run.packets, run.bytes) = (last.entry, packets, bytes);
         run.hits += packets;
@@ -121,9 +127,9 @@ impl<P: Pool> Core<P> {
     }
     /// What happens to all frames before they leave; see [`Executor::begin_all`].
     #[inline(never)]
-    fn begin_straight(&mut self, cx: Context<'_>, last: &Straight, bytes: u64) -> bool {
-        let (executor, cache) = (&mut self.executor, &self.cache);
-        let course = cache.course(last.entry);
-        course.is_some_and(|course| executor.begin_all(cx, &course, &self.frames, bytes))
+    fn begin_straight(&mut self, cx: Context<'_>, last: &Straight, bytes: u64) -> Option<u64> {
+        let course = self.cache.course(last.entry, &last.layout)?;
+        self.executor
+            .begin_all(cx, &course, &mut self.frames, bytes)
     }
 }
