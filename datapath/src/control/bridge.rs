@@ -90,7 +90,7 @@ impl Switch {
             miss_send_len: 0,
             frag: 0,
             reserved: settings.reserved.clone(),
-            macs: Arc::new(MacTable::new(settings.mac_table_size)),
+            macs: Arc::new(MacTable::new(settings.mac_table_size).with_secret(self.secret)),
         };
         self.publisher
             .stage(Change::SetBridge(id, Arc::new(config.clone())));
@@ -130,7 +130,8 @@ impl Switch {
         bridge.config.mac = new.mac;
         bridge.config.reserved = new.reserved.clone();
         if old.mac_table_size != new.mac_table_size {
-            bridge.config.macs = Arc::new(MacTable::new(new.mac_table_size));
+            bridge.config.macs =
+                Arc::new(MacTable::new(new.mac_table_size).with_secret(self.secret));
         }
         let flush = old.has_controllers != new.has_controllers
             || !new.has_controllers && old.fail_mode != new.fail_mode;

@@ -5,8 +5,10 @@
 //! the value (port and time of last use), in sets of eight: two lines, of which the second is for full sets. A reader reads key, value, key: if the
 //! entry was replaced in between it sees that and takes it as unknown. A full set loses its oldest
 //! entry; in a full table, an empty set takes the place of the next set's. An address scan can only recycle entries; the table's size is fixed.
+//! Which set is an address's depends on a secret: nobody can compute addresses that push a chosen one out.
 
 use super::id::PortId;
+use crate::fragment::Secret;
 use crate::time::Time;
 use packet::MacAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
@@ -63,6 +65,8 @@ pub struct MacTable {
     sets: Box<[Set]>,
     len: AtomicU32,
     limit: u32,
+    /// What keys are multiplied with: odd.
+    factor: u64,
     /// Counts what makes an answer another one.
     changes: AtomicU64,
     /// Moves of an address to another port, entries lost to others, and learnt entries.
@@ -149,11 +153,17 @@ impl MacTable {
             sets: (0..sets).map(|_| Set::default()).collect(),
             len: AtomicU32::new(0),
             limit,
+            factor: 0x9e37_79b9_7f4a_7c15,
             changes: AtomicU64::new(0),
             moved: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
             learned: AtomicU64::new(0),
         }
+    }
+    /// The same with a secret, before anything is learnt.
+    pub fn with_secret(mut self, secret: Secret) -> MacTable {
+        self.factor = secret.hash([self.limit.into()]) | 1;
+        self
     }
     #[inline]
     fn set_of(&self, key: u64) -> &Set {
@@ -161,9 +171,10 @@ impl MacTable {
     }
     #[inline]
     fn index_of(&self, key: u64) -> usize {
-        // A multiplicative hash; its high bits are the well mixed ones.
-        let hash = (key ^ key >> 29).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (hash >> 32) as usize & (self.sets.len() - 1)
+        // Each bit of the product's upper half depends on all of the key.
+        let product = u128::from(key) * u128::from(self.factor);
+        let hash = (product >> 64) as u64 ^ product as u64;
+        hash as usize & (self.sets.len() - 1)
     }
     /// Changes when an entry is made, moved or removed: until then an answer, and what was learnt, stay true. Ask before.
     #[inline]
@@ -269,6 +280,27 @@ fn entry(key: u64, value: u64) -> MacEntry {
 mod tests {
     use super::*;
 
+    #[test]
+    fn sets_are_a_secret() {
+        let tables = [1, 2].map(|seed| MacTable::new(1 << 10).with_secret(Secret::new(seed)));
+        let keys = (0..1 << 16).map(|n| USED | 0x0200_0000_0000 | n);
+        let met = |table: &MacTable, keys: &[u64]| {
+            let mut met = vec![0; table.sets.len()];
+            keys.iter().for_each(|key| met[table.index_of(*key)] += 1);
+            met.into_iter().max().unwrap_or(0)
+        };
+        let all: Vec<u64> = keys.collect();
+        let crowd = all.iter().filter(|key| tables[0].index_of(**key) == 5);
+        let crowd: Vec<u64> = crowd.copied().collect();
+        assert!(crowd.len() > 100 && met(&tables[0], &crowd) == crowd.len());
+        assert!(met(&tables[1], &crowd) <= WAYS);
+        // Neighbours, also in the upper bits, are spread by any of them.
+        for table in [MacTable::new(1 << 10)].iter().chain(&tables) {
+            assert!(met(table, &all) < 2 * all.len() / table.sets.len());
+            let few: Vec<u64> = (0..1000).map(|n| USED | 7 << 48 | n << 24).collect();
+            assert!(met(table, &few) <= 2 * WAYS, "{}", met(table, &few));
+        }
+    }
     #[test]
     fn learns_moves_expires_and_stays_bounded() {
         let table = MacTable::new(16);
