@@ -209,12 +209,12 @@ impl Bed {
         self.sim.change(Change::SetPort(Arc::new(view)));
     }
     fn add(&mut self, text: &str) {
-        let text = format!("priority={},{text}", self.rules.len());
+        let text = format!("priority={},{text}", self.rules.len() + 1);
         let flow = read_flow_mod(&text, Some(FlowModCommand::Add), &PortMap::default());
         let flow = flow.unwrap_or_else(|error| panic!("{text}: {error:?}"));
         let rule = Rule {
             id: RuleId(0),
-            table: flow.table,
+            table: TableId(0),
             priority: flow.priority,
             matching: flow.matching,
             actions: flow.actions.into(),
