@@ -6,17 +6,13 @@ use datapath::edge::Frame;
 use datapath::forward::cache::{self, Cache, Query};
 use datapath::forward::pipeline::Walk;
 use datapath::forward::program::Program;
+use datapath::model::Snapshot;
 use datapath::model::id::{BridgeId, PortId};
-use datapath::model::port::PortKind;
 use datapath::model::tunnel::*;
-use datapath::model::{Rule, RuleId, Snapshot};
 use datapath::sim::{Options, Sim, SimPool};
 use datapath::tunnel::Outer;
 use flow::extract::{self, Depth};
 use ofp::key::{Key, WordSet};
-use ofp::message::FlowModCommand;
-use ofp::text::{PortMap, read_flow_mod};
-use ofp::types::PortNo;
 use packet::MacAddr;
 use packet::gpw::Part;
 use std::hint::black_box;
@@ -38,22 +34,9 @@ fn frame(flow: usize) -> Vec<u8> {
 fn switch(rules: &[String]) -> (Sim, BridgeId) {
     let mut sim = Sim::new(Options::default());
     let bridge = sim.add_bridge("br0");
-    for number in 1..=2 {
-        let view = sim.port_view(bridge, PortNo(number), PortKind::Device);
-        sim.set_port(view);
-    }
+    sim.add_devices(bridge, 2);
     for rule in rules {
-        let flow =
-            read_flow_mod(rule, Some(FlowModCommand::Add), &PortMap::default()).expect("a flow");
-        let rule = Rule {
-            id: RuleId(0),
-            table: flow.table,
-            priority: flow.priority,
-            matching: flow.matching,
-            actions: flow.actions.into(),
-            cookie: flow.cookie,
-        };
-        sim.add_rule(bridge, rule);
+        sim.add_flow(bridge, rule);
     }
     (sim, bridge)
 }

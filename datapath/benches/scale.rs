@@ -6,13 +6,8 @@ use datapath::edge::{Frame, HEADROOM, Offload, Pool, Rx, Tx};
 use datapath::forward::worker::{Team, Worker};
 use datapath::fragment::Secret;
 use datapath::model::event::{COMMANDS, Command, EVENTS};
-use datapath::model::port::PortKind;
-use datapath::model::{Rule, RuleId};
 use datapath::sim::{Options, Sim};
 use datapath::time::Time;
-use ofp::message::FlowModCommand;
-use ofp::text::{PortMap, read_flow_mod};
-use ofp::types::PortNo;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 
@@ -162,27 +157,10 @@ fn main() {
     let len = std::thread::available_parallelism().map_or(2, |cpus| cpus.get().max(2));
     let mut sim = Sim::new(Options::default());
     let bridge = sim.add_bridge("br0");
-    let ports: Vec<_> = (1..=len as u32)
-        .map(|number| {
-            let view = sim.port_view(bridge, PortNo(number), PortKind::Device);
-            let id = view.id;
-            sim.set_port(view);
-            id
-        })
-        .collect();
+    let ports = sim.add_devices(bridge, len as u32);
     for net in 0..256 {
         let text = format!("ip,nw_dst=10.0.{net}.0/24,actions=in_port");
-        let flow =
-            read_flow_mod(&text, Some(FlowModCommand::Add), &PortMap::default()).expect("a flow");
-        let rule = Rule {
-            id: RuleId(0),
-            table: flow.table,
-            priority: flow.priority,
-            matching: flow.matching,
-            actions: flow.actions.into(),
-            cookie: flow.cookie,
-        };
-        sim.add_rule(bridge, rule);
+        sim.add_flow(bridge, &text);
     }
     let start = Arc::new(Barrier::new(len));
     // How many are still to forward beside the first one.

@@ -18,7 +18,8 @@ use crate::model::snapshot::{BridgeConfig, Change, Miss};
 use crate::model::stats::{QueueStats, Stats};
 use crate::time::Time;
 use crate::tunnel;
-use ofp::message::GroupDesc;
+use ofp::message::{FlowModCommand, GroupDesc};
+use ofp::text::{PortMap, read_flow_mod};
 use ofp::types::{BucketId, PortNo, TableId};
 use packet::MacAddr;
 use std::collections::{HashMap, VecDeque};
@@ -227,6 +228,23 @@ impl Default for Options {
     }
 }
 
+/// The rule of a flow as controllers say it; it has no counters yet. Panics where the text is none.
+pub fn rule(text: &str) -> Rule {
+    let flow = read_flow_mod(text, Some(FlowModCommand::Add), &PortMap::default());
+    let flow = flow.unwrap_or_else(|error| panic!("{text}: {error:?}"));
+    Rule {
+        id: RuleId(0),
+        table: match flow.table {
+            TableId::ALL => TableId(0),
+            table => table,
+        },
+        priority: flow.priority,
+        matching: flow.matching,
+        actions: flow.actions.into(),
+        cookie: flow.cookie,
+    }
+}
+
 /// A switch without I/O: bridges, ports and rules as changes of a snapshot, workers that are polled.
 pub struct Sim {
     /// Counters.
@@ -386,6 +404,14 @@ impl Sim {
         }
         id
     }
+    /// Adds devices to a bridge: ports 1 to `len`.
+    pub fn add_devices(&mut self, bridge: BridgeId, len: u32) -> Vec<PortId> {
+        let add = |number| {
+            let view = self.port_view(bridge, PortNo(number), PortKind::Device);
+            self.set_port(view)
+        };
+        (1..=len).map(add).collect()
+    }
     /// Takes a port's queues from the workers.
     pub fn close_port(&mut self, port: PortId) {
         for worker in &mut self.workers {
@@ -445,6 +471,10 @@ impl Sim {
         let id = rule.id;
         self.change(Change::AddRule(bridge, Arc::new(rule)));
         id
+    }
+    /// Adds the rule of a flow, see [`rule`].
+    pub fn add_flow(&mut self, bridge: BridgeId, text: &str) -> RuleId {
+        self.add_rule(bridge, rule(text))
     }
     /// Adds a group or replaces it; it gets new counters.
     pub fn set_group(&mut self, bridge: BridgeId, desc: &GroupDesc) -> Arc<GroupView> {

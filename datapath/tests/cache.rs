@@ -7,15 +7,15 @@ use datapath::model::event::Event;
 use datapath::model::id::BridgeId;
 use datapath::model::id::PortId;
 use datapath::model::meter::MeterView;
-use datapath::model::port::{PortKind, PortView};
+use datapath::model::port::PortView;
 use datapath::model::snapshot::Change;
 use datapath::model::{Rule, RuleId};
-use datapath::sim::{Options, Sim};
+use datapath::sim::{self, Options, Sim};
 use flow::frametext;
 use ofp::action::Action;
 use ofp::field::Field;
-use ofp::message::{self, FlowMod, FlowModCommand, GroupDesc, GroupKind, MeterCommand};
-use ofp::text::{PortMap, read_actions, read_flow_mod, read_meter_mod};
+use ofp::message::{self, FlowMod, GroupDesc, GroupKind, MeterCommand};
+use ofp::text::{PortMap, read_actions, read_meter_mod};
 use ofp::types::{GroupId, PortNo, TableId};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -41,12 +41,7 @@ impl Bed {
         };
         let mut sim = Sim::new(options);
         let bridge = sim.add_bridge("br0");
-        let ports = (1..=PORTS)
-            .map(|number| {
-                let view = sim.port_view(bridge, PortNo(number), PortKind::Device);
-                sim.set_port(view)
-            })
-            .collect();
+        let ports = sim.add_devices(bridge, PORTS);
         let meter = "meter=1,pktps,burst,bands=type=dscp_remark,rate=1,burst_size=9,prec_level=1,type=drop,rate=2,burst_size=12";
         let meter = read_meter_mod(meter, MeterCommand::Add).expect("a meter");
         let meter = Arc::new(MeterView::new(meter.config, sim.now));
@@ -123,17 +118,9 @@ impl Bed {
 }
 
 fn rule(priority: u16, table: u8, matching: &str, actions: &str) -> Rule {
-    let text = format!("table={table},priority={priority}{matching},actions={actions}");
-    let flow = read_flow_mod(&text, Some(FlowModCommand::Add), &PortMap::default());
-    let flow = flow.unwrap_or_else(|error| panic!("{text}: {error:?}"));
-    Rule {
-        id: RuleId(0),
-        table: flow.table,
-        priority: flow.priority,
-        matching: flow.matching,
-        actions: flow.actions.into(),
-        cookie: flow.cookie,
-    }
+    sim::rule(&format!(
+        "table={table},priority={priority}{matching},actions={actions}"
+    ))
 }
 
 const MATCHES: &[&str] = &[

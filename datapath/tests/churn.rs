@@ -12,10 +12,8 @@ use datapath::model::publish::Publisher;
 use datapath::model::snapshot::{BridgeConfig, Change, Miss};
 use datapath::model::stats::Stats;
 use datapath::model::{Rule, RuleId};
-use datapath::sim::{SimFrame, SimPool};
+use datapath::sim::{self, SimFrame, SimPool};
 use datapath::time::Time;
-use ofp::message::FlowModCommand;
-use ofp::text::{PortMap, read_flow_mod};
 use ofp::types::{PortNo, TableId};
 use packet::MacAddr;
 use std::sync::Arc;
@@ -103,15 +101,9 @@ fn rule(version: u64, rule: u32) -> Rule {
         "table=0,ip,nw_dst=10.0.0.{rule},actions=output:{}",
         port_of(version, rule)
     );
-    let flow =
-        read_flow_mod(&text, Some(FlowModCommand::Add), &PortMap::default()).expect("a flow");
     Rule {
         id: RuleId(rule),
-        table: flow.table,
-        priority: flow.priority,
-        matching: flow.matching,
-        actions: flow.actions.into(),
-        cookie: flow.cookie,
+        ..sim::rule(&text)
     }
 }
 

@@ -3,14 +3,11 @@
 use datapath::edge::Offload;
 use datapath::explain::{Packet, explain};
 use datapath::forward::worker::Question;
-use datapath::model::port::PortKind;
-use datapath::model::rule::Rule;
-use datapath::model::{BridgeId, PortId, RuleId};
+use datapath::model::{BridgeId, PortId};
 use datapath::sim::{Options, Sim};
 use ofp::key::Match;
-use ofp::message::FlowModCommand;
-use ofp::text::{PortMap, read_flow_mod};
-use ofp::types::{PortNo, TableId};
+use ofp::text::PortMap;
+use ofp::types::PortNo;
 use proptest::prelude::*;
 
 struct Bed {
@@ -22,28 +19,9 @@ struct Bed {
 fn bed(flows: &[&str]) -> Bed {
     let mut sim = Sim::new(Options::default());
     let bridge = sim.add_bridge("br0");
-    let ports = (1..=3)
-        .map(|number| {
-            let view = sim.port_view(bridge, PortNo(number), PortKind::Device);
-            sim.set_port(view)
-        })
-        .collect();
+    let ports = sim.add_devices(bridge, 3);
     for text in flows {
-        let flow = read_flow_mod(text, Some(FlowModCommand::Add), &PortMap::default());
-        let flow = flow.expect("a flow");
-        let rule = Rule {
-            id: RuleId(0),
-            table: if flow.table == TableId::ALL {
-                TableId(0)
-            } else {
-                flow.table
-            },
-            priority: flow.priority,
-            matching: flow.matching,
-            actions: flow.actions.into(),
-            cookie: flow.cookie,
-        };
-        sim.add_rule(bridge, rule);
+        sim.add_flow(bridge, text);
     }
     Bed { sim, bridge, ports }
 }

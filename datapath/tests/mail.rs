@@ -4,13 +4,9 @@
 use datapath::edge::Offload;
 use datapath::fragment::Outcome;
 use datapath::model::id::PortId;
-use datapath::model::port::PortKind;
-use datapath::model::{BridgeId, DropReason, Rule, RuleId};
+use datapath::model::{BridgeId, DropReason};
 use datapath::sim::{Options, Sim};
 use flow::frametext;
-use ofp::message::FlowModCommand;
-use ofp::text::{PortMap, read_flow_mod};
-use ofp::types::PortNo;
 
 const WORKERS: usize = 3;
 
@@ -29,24 +25,9 @@ impl Bed {
         };
         let mut sim = Sim::new(options);
         let bridge = sim.add_bridge("br0");
-        let ports = (1..=WORKERS as u32 + 1)
-            .map(|number| {
-                let view = sim.port_view(bridge, PortNo(number), PortKind::Device);
-                sim.set_port(view)
-            })
-            .collect();
+        let ports = sim.add_devices(bridge, WORKERS as u32 + 1);
         for text in flows {
-            let flow = read_flow_mod(text, Some(FlowModCommand::Add), &PortMap::default());
-            let flow = flow.expect("a flow");
-            let rule = Rule {
-                id: RuleId(0),
-                table: flow.table,
-                priority: flow.priority,
-                matching: flow.matching,
-                actions: flow.actions.into(),
-                cookie: flow.cookie,
-            };
-            sim.add_rule(bridge, rule);
+            sim.add_flow(bridge, text);
         }
         Bed { sim, bridge, ports }
     }

@@ -1,14 +1,11 @@
 //! The cache of a worker gets another size while two ports forward: every packet leaves where the rules say, and is counted.
 
 use datapath::edge::Offload;
+use datapath::model::RuleId;
 use datapath::model::id::{BridgeId, PortId};
-use datapath::model::port::PortKind;
-use datapath::model::{Rule, RuleId};
 use datapath::sim::{Options, Sim};
 use flow::frametext;
-use ofp::message::FlowModCommand;
-use ofp::text::{PortMap, read_flow_mod};
-use ofp::types::{PortNo, TableId};
+use ofp::types::TableId;
 use proptest::prelude::*;
 
 /// What there is to forward, by rules of its own: two flows of two ports each.
@@ -38,25 +35,9 @@ impl Bed {
             ..Options::default()
         });
         let bridge = sim.add_bridge("br0");
-        let port = |number| {
-            let view = sim.port_view(bridge, PortNo(number), PortKind::Device);
-            sim.set_port(view)
-        };
-        let ports = (1..=4).map(port).collect();
-        let rule = |text: &&str| {
-            let flow = read_flow_mod(text, Some(FlowModCommand::Add), &PortMap::default());
-            let flow = flow.unwrap_or_else(|error| panic!("{text}: {error:?}"));
-            let rule = Rule {
-                id: RuleId(0),
-                table: flow.table,
-                priority: flow.priority,
-                matching: flow.matching,
-                actions: flow.actions.into(),
-                cookie: flow.cookie,
-            };
-            sim.add_rule(bridge, rule)
-        };
-        let rules = RULES.iter().map(rule).collect();
+        let ports = sim.add_devices(bridge, 4);
+        let rules = RULES.iter().map(|text| sim.add_flow(bridge, text));
+        let rules = rules.collect();
         Bed {
             sim,
             bridge,

@@ -4,15 +4,13 @@ use datapath::edge::Offload;
 use datapath::forward::trace::Observer;
 use datapath::model::group::GroupView;
 use datapath::model::id::{BridgeId, PortId};
-use datapath::model::port::PortKind;
 use datapath::model::snapshot::Change;
 use datapath::model::{Rule, RuleId};
 use datapath::sim::{Options, Sim};
 use flow::frametext;
 use ofp::action::Action;
-use ofp::message::{Bucket, FlowModCommand, GroupDesc, GroupKind, Selection};
-use ofp::text::{PortMap, read_flow_mod};
-use ofp::types::{GroupId, PortNo, TableId};
+use ofp::message::{Bucket, GroupDesc, GroupKind, Selection};
+use ofp::types::GroupId;
 use std::sync::Arc;
 
 pub const UDP: &str = "eth(dst=..02,src=..01) ipv4(10.0.0.1->10.0.0.2) udp(5000->6000) \"hi\"";
@@ -27,28 +25,11 @@ impl Bed {
     pub fn new() -> Bed {
         let mut sim = Sim::new(Options::default());
         let bridge = sim.add_bridge("br0");
-        let port = |number| {
-            let view = sim.port_view(bridge, PortNo(number), PortKind::Device);
-            sim.set_port(view)
-        };
-        let ports = (1..=4).map(port).collect();
+        let ports = sim.add_devices(bridge, 4);
         Bed { sim, bridge, ports }
     }
     pub fn flow(&mut self, text: &str) -> RuleId {
-        let flow = read_flow_mod(text, Some(FlowModCommand::Add), &PortMap::default());
-        let flow = flow.unwrap_or_else(|error| panic!("{text}: {error:?}"));
-        let rule = Rule {
-            id: RuleId(0),
-            table: match flow.table {
-                TableId::ALL => TableId(0),
-                table => table,
-            },
-            priority: flow.priority,
-            matching: flow.matching,
-            actions: flow.actions.into(),
-            cookie: flow.cookie,
-        };
-        self.sim.add_rule(self.bridge, rule)
+        self.sim.add_flow(self.bridge, text)
     }
     /// Packets that match this go on with these actions.
     pub fn rule(&mut self, matching: &str, actions: Vec<Action>) -> RuleId {
