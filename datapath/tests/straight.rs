@@ -192,7 +192,11 @@ impl Bed {
                 let flow = flow.unwrap_or_else(|error| panic!("{text}: {error:?}"));
                 let mut rule = Rule {
                     id: RuleId(0),
-                    table: flow.table,
+                    // A text that names none.
+                    table: match flow.table {
+                        TableId::ALL => TableId(0),
+                        table => table,
+                    },
                     priority: flow.priority,
                     matching: flow.matching,
                     actions: flow.actions.into(),
