@@ -57,12 +57,12 @@ pub struct Query<'a> {
 #[inline]
 pub fn context(bridge: BridgeId, continuation: u64, view: &BridgeView) -> u64 {
     match continuation {
-        0 => view.plan.generation ^ u64::from(bridge.0) << 47,
+        0 => view.plan.generation ^ u64::from(bridge.0) << 46,
         id => id | 1 << 63,
     }
 }
 
-/// Says that a context's row is one of [`PlainRow`]. Beside a bridge's number, of which there are fewer.
+/// Says that a context's row is one of [`PlainRow`]: the bit above a bridge's number.
 const PLAIN: u64 = 1 << 62;
 
 /// Odd numbers without a pattern.
@@ -456,7 +456,7 @@ impl Cache {
     /// Whether the program of a packet that was not found is worth a place. Ask once for each.
     pub fn admits(&mut self, hash: u64) -> bool {
         let set = self.set_of(hash);
-        self.room > 0 && (self.free_way(hash).is_some() || self.duel.replaces(set))
+        self.room > 0 && (self.free_way(hash).is_some() || self.duel.replaces(set, self.tags.len()))
     }
     /// The way that something new takes without loss: an empty one, or that of what it replaces.
     fn free_way(&self, hash: u64) -> Option<usize> {

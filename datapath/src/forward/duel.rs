@@ -5,7 +5,7 @@
 //! do it the one way, a few the other way; the rest does as those do that miss less.
 //! Why: no share of hits says by itself which one is better. 30 % may be all that can be had, or far too little.
 
-/// One set of so many leads each way.
+/// One set of so many leads each way. With fewer sets none does, and all always replace: those that lead would be too many.
 const LEADS: usize = 32;
 /// One of so many, where seldom.
 const SELDOM: u32 = 32;
@@ -25,8 +25,11 @@ pub struct Duel {
 }
 
 impl Duel {
-    /// Whether what was missed in this set, which is full, takes the place of something there.
-    pub fn replaces(&mut self, set: usize) -> bool {
+    /// Whether what was missed in this set of so many, which is full, takes the place of something there.
+    pub fn replaces(&mut self, set: usize, sets: usize) -> bool {
+        if sets < LEADS {
+            return true;
+        }
         let seldom = match set % LEADS {
             0 => {
                 self.score = (self.score + ALWAYS_COST).min(END);

@@ -195,6 +195,9 @@ impl<P: Pool> Executor<P> {
     /// [`Executor::queue_all`] of a whole burst: where nothing waits, its vector is the queue's, and nothing is copied.
     #[inline]
     pub fn queue_burst(&mut self, port: PortId, frames: &mut Vec<P::Frame>, bytes: u64) {
+        if frames.is_empty() {
+            return;
+        }
         match self.queues.get_mut(port.0 as usize) {
             Some(Some(queue)) if queue.frames.is_empty() && frames.len() < FLUSH_LEN => {
                 std::mem::swap(&mut queue.frames, frames);

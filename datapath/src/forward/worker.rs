@@ -149,7 +149,7 @@ struct Core<P: Pool> {
     /// Continuations that are being handled, while they make further ones.
     going_on: Vec<Item<P::Frame>>,
     key: Box<Key>,
-    /// What the rules look at in each packet of the batch that is not plain: [`Cache::stride`] lines for each.
+    /// What the rules look at in each packet of the batch that is not plain, or not known: [`Cache::stride`] lines for each.
     rows: Vec<Line>,
     seen: Box<[Seen; BURST]>,
     /// Packets come as flows do, several of one in a row.
@@ -286,7 +286,8 @@ impl<P: Pool> Worker<P> {
     pub fn idle(&mut self) {
         self.reader.release();
     }
-    /// It was waited for all descriptors, and none is ready: the next poll saves asking the queues that have one.
+    /// It was waited for all descriptors, and none is ready, or it does not matter yet: the next poll saves asking the queues
+    /// that have one, unless that is long ago.
     pub fn none_is_ready(&mut self) {
         self.is_silent = true;
     }

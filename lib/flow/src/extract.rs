@@ -164,7 +164,7 @@ pub fn plain(head: &[u8], size: usize, with_l4: bool) -> Option<PlainWords> {
     const L4: usize = L3 + ipv4::Header::SIZE;
     /// The EtherType and the first byte behind it, where the second word has them: version 4, 5 words.
     const SAME: u64 = u64::from_be_bytes([0, 0x45, 0, 8, 0, 0, 0, 0]);
-    /// Fragments, and a bit that has to be 0.
+    /// More fragments follow, or this is not the first one.
     const FRAGMENT: u16 = 0x3fff_u16.swap_bytes();
     const TCP_FLAGS: u16 = tcp::FLAGS_MASK.swap_bytes();
     let bytes: &[u8; L4 + udp::Header::SIZE] = head.first_chunk()?;

@@ -2,7 +2,7 @@
 
 use datapath::time::Time;
 
-/// What a frame earns. Polling for nothing costs no more than this per frame, whatever the rate; from a million frames a second
+/// What a frame earns. Beyond the spins before each sleep, polling for nothing costs no more than this per frame; from a million frames a second
 /// on, a worker does not sleep between them.
 const EARNED: Time = Time(1_000);
 /// No more than this is saved: what polls go on for when a load ends. A sender that is kept from its CPU for a time slice of

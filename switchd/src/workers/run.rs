@@ -221,8 +221,9 @@ impl Loop {
                 continue;
             }
             if self.lingers(now.since(before)) {
-                // The pauses begin short.
+                // The pauses begin short. Queues with a descriptor need no system call for each of these polls.
                 idle = SPINS;
+                self.worker.none_is_ready();
                 continue;
             }
             if self.sleep(Duration::from_micros(
