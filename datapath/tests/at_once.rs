@@ -2,7 +2,7 @@
 //! handles the same bursts with an observer, for whom every packet goes the long way. What leaves, in which order,
 //! and all counters are compared.
 
-use datapath::edge::Offload;
+use datapath::edge::{BURST, Offload};
 use datapath::forward::trace::Linear;
 use datapath::model::port::PortKind;
 use datapath::model::snapshot::Change;
@@ -191,7 +191,7 @@ fn frames() -> impl Strategy<Value = Vec<Vec<u8>>> {
     let kind = prop_oneof![24 => Just(0u8), 1 => 0u8..7];
     let size = prop_oneof![4 => 60..200usize, 1 => 1300..3300usize];
     let one = (kind, size, 0u8..16).prop_map(|(kind, size, flow)| frame(kind, size, flow));
-    prop::collection::vec(one, 1..32)
+    prop::collection::vec(one, 1..BURST)
 }
 
 fn config(kind: u8, df: bool) -> TunnelConfig {

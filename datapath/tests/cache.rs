@@ -1,7 +1,7 @@
 //! For random rules and packets, also while rules change: the answer with the cache, with a cache too
 //! small for the traffic, and of a linear scan of the rules are the same.
 
-use datapath::edge::Offload;
+use datapath::edge::{BURST, Offload};
 use datapath::forward::trace::{Linear, Observer};
 use datapath::model::event::Event;
 use datapath::model::id::BridgeId;
@@ -608,7 +608,7 @@ fn hits_of(bed: &mut Bed, flows: std::ops::Range<u32>) -> usize {
         frametext::read("eth(dst=..02,src=..01) ipv4(10.0.0.1->10.0.0.2) udp(8->7) \"hi\"")
             .expect("a frame");
     let all: Vec<u32> = flows.collect();
-    for burst in all.chunks(32) {
+    for burst in all.chunks(BURST) {
         let packets: Vec<_> = burst
             .iter()
             .map(|flow| {

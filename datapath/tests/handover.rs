@@ -1,6 +1,6 @@
 //! Receive queues that go from worker to worker while frames arrive: none is lost, and none overtakes another.
 
-use datapath::edge::Offload;
+use datapath::edge::{BURST, Offload};
 use datapath::model::port::PortKind;
 use datapath::model::tunnel::{Encap, Remote, Tunnel, TunnelConfig};
 use datapath::model::{BridgeId, PortId, Rule, RuleId};
@@ -89,7 +89,7 @@ proptest! {
             }
         }
         // Enough for what has arrived, and for the last move.
-        for _ in 0..2 + sent as usize / 32 {
+        for _ in 0..2 + sent as usize / BURST {
             (0..WORKERS).for_each(|worker| sim.poll_worker(worker));
         }
         (0..WORKERS).for_each(|worker| sim.poll_worker(worker));

@@ -1,7 +1,7 @@
 //! NORMAL for whole bursts: what leaves, what is learnt and what is counted is what it is when the same packets come one at a time,
 //! and in a switch that keeps no programs.
 
-use datapath::edge::Offload;
+use datapath::edge::{BURST, Offload};
 use datapath::model::drop::DROP_REASONS;
 use datapath::model::id::{BridgeId, PortId};
 use datapath::model::mac::MacTable;
@@ -289,7 +289,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn as_one_at_a_time(happenings in happenings()) {
-        let mut beds = [(64, 32), (64, 1), (0, 32), (64, 7)].map(|(entries, burst)| Bed::new(entries, burst));
+        let mut beds = [(64, BURST), (64, 1), (0, BURST), (64, 7)].map(|(entries, burst)| Bed::new(entries, burst));
         for bed in &mut beds {
             bed.add(RULES[0]);
         }

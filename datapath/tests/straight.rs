@@ -74,7 +74,7 @@ fn happenings() -> impl Strategy<Value = Vec<Happening>> {
         prop::option::of((0..FRAMES.len(), any::<bool>())),
     );
     let happening = prop_oneof![
-        12 => (1..5usize, frame, other, 1..40usize).prop_map(|(count, frame, other, len)| Happening::Bursts(count, frame, other, len)),
+        12 => (1..5usize, frame, other, 1..80usize).prop_map(|(count, frame, other, len)| Happening::Bursts(count, frame, other, len)),
         1 => Just(Happening::Runt),
         3 => (0..RULES.len()).prop_map(Happening::Add),
         1 => Just(Happening::Clear),
@@ -150,7 +150,7 @@ impl Bed {
             self.sim.send(self.ports[0], frame, offload);
         }
         self.sim.now = self.sim.now + Time(1000);
-        // A burst has 32 frames at most.
+        // One burst may be left behind another.
         (0..2).for_each(|_| self.sim.poll(&mut ()));
         for (index, port) in self.ports.iter().enumerate() {
             self.came

@@ -7,6 +7,7 @@ mod rig;
 mod rows;
 mod tunnels;
 
+use datapath::edge::BURST;
 use rig::Rig;
 use rows::ROWS;
 use std::time::Instant;
@@ -33,7 +34,7 @@ fn measure(rig: &mut Rig, polls: usize, [arriving, leaving]: [u64; 2]) -> f64 {
         let (before, started) = (ran(), Instant::now());
         let sent = rig.forward(polls);
         let ns = (ran() - before).min(started.elapsed().as_nanos() as u64);
-        let counted = 32 * polls as u64 / arriving;
+        let counted = BURST as u64 * polls as u64 / arriving;
         assert_eq!(sent, counted * leaving, "all are forwarded");
         ns as f64 / counted as f64 * cycles_per_ns()
     });
@@ -44,7 +45,7 @@ fn measure(rig: &mut Rig, polls: usize, [arriving, leaving]: [u64; 2]) -> f64 {
 fn once(rig: &mut Rig, polls: usize) {
     rig.warm(polls);
     rig.forward(polls);
-    println!("{}", 32 * polls);
+    println!("{}", BURST * polls);
 }
 
 fn main() {

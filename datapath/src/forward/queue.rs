@@ -4,7 +4,7 @@
 use super::execute::{Context, Executor, Place};
 use super::program::{Course, Overlay};
 use super::trace::Observer;
-use crate::edge::{Frame, Pool, Segmentation, Tx};
+use crate::edge::{BURST, Frame, Pool, Segmentation, Tx};
 use crate::model::DropReason;
 use crate::model::id::PortId;
 use crate::model::port::{PortKind, PortView};
@@ -12,7 +12,7 @@ use packet::{Wire as _, bpdu, ethernet};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// A port's queue is flushed when it is this long, and at the end of the burst.
-const FLUSH_LEN: usize = 64;
+const FLUSH_LEN: usize = 2 * BURST;
 
 /// A port's sending queue, with what waits for it.
 pub(super) struct Queue<F> {

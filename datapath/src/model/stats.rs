@@ -70,8 +70,8 @@ impl<const N: usize> Slab<N> {
     }
 }
 
-/// Classes of bursts by their size: 1, 2 to 3, 4 to 7, 8 to 15, 16 to 31, 32 packets.
-pub const BURST_CLASSES: usize = 6;
+/// Classes of bursts by their size: 1, 2 to 3, 4 to 7, and so on, to a whole one.
+pub const BURST_CLASSES: usize = crate::edge::BURST.ilog2() as usize + 1;
 
 /// The counters of one receive queue. They go with it from worker to worker; the one that has it writes.
 // Two lines: processors fetch pairs of them.
