@@ -2,7 +2,7 @@
 //! CPU (two at least) with a port and 8,000 flows of its own; what a frame costs the first of them alone, and while the
 //! others forward. Nothing of the bench itself is shared, so what is lost is lost to lines of memory that workers share.
 
-use datapath::edge::{Frame, HEADROOM, Offload, Pool, Rx, Tx};
+use datapath::edge::{BURST, Frame, HEADROOM, Offload, Pool, Rx, Tx};
 use datapath::forward::worker::{Team, Worker};
 use datapath::fragment::Secret;
 use datapath::model::event::{COMMANDS, Command, EVENTS};
@@ -185,7 +185,7 @@ fn main() {
                         now = now + Time(2000);
                         worker.poll(now);
                     }
-                    (ticks() - before) as f64 / (32 * polls) as f64
+                    (ticks() - before) as f64 / (BURST * polls) as f64
                 };
                 forward(polls);
                 start.wait();

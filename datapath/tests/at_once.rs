@@ -191,7 +191,7 @@ fn frames() -> impl Strategy<Value = Vec<Vec<u8>>> {
     let kind = prop_oneof![24 => Just(0u8), 1 => 0u8..7];
     let size = prop_oneof![4 => 60..200usize, 1 => 1300..3300usize];
     let one = (kind, size, 0u8..16).prop_map(|(kind, size, flow)| frame(kind, size, flow));
-    prop::collection::vec(one, 1..BURST)
+    prop::collection::vec(one, 1..=BURST)
 }
 
 fn config(kind: u8, df: bool) -> TunnelConfig {

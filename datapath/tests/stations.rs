@@ -125,7 +125,7 @@ fn happenings() -> impl Strategy<Value = Vec<Happening>> {
     // Few packets again and again, too.
     let few = (prop::collection::vec(packet(), 1..3), 1..20usize);
     let few = few.prop_map(|(packets, times)| packets.repeat(times));
-    let packets = prop_oneof![3 => prop::collection::vec(packet(), 1..60), 1 => few];
+    let packets = prop_oneof![3 => prop::collection::vec(packet(), 1..2 * BURST), 1 => few];
     let port = 0..PORTS;
     let happening = prop_oneof![
         20 => (port.clone(), packets).prop_map(|(port, packets)| Happening::Burst(port, packets)),

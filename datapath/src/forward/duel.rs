@@ -9,7 +9,7 @@
 const LEADS: usize = 32;
 /// One of so many, where seldom.
 const SELDOM: u32 = 32;
-/// Where the score ends, so that it turns within 2,000 misses; by chance it hardly ever does.
+/// Where the score ends: it turns after 2,000 misses at the earliest, later the less the two ways differ; by chance it hardly ever does.
 const END: i32 = 512;
 /// What a miss costs with a replacement, and without: if both miss as often, fewer replacements are better.
 const ALWAYS_COST: i32 = 9;

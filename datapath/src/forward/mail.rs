@@ -3,7 +3,7 @@
 
 use super::execute::{Executor, Item, NO_WORDS, Nesting, TunnelWords};
 use super::trace::Observer;
-use crate::edge::{Frame, Pool};
+use crate::edge::{BURST, Frame, Pool};
 use crate::fragment::Fragment;
 use crate::model::DropReason;
 use crate::model::id::PortId;
@@ -14,7 +14,7 @@ use packet::bpdu;
 /// Entries of all rings to one worker together, and of one ring: a burst at least, and several if there are few workers.
 /// Each holds a frame, of which the pool has some ten thousand for all queues.
 const LEN: usize = 512;
-const RING_LEN: std::ops::RangeInclusive<usize> = 32..=256;
+const RING_LEN: std::ops::RangeInclusive<usize> = BURST..=4 * BURST;
 /// Most workers.
 pub const MAX_WORKERS: usize = 128;
 

@@ -660,7 +660,7 @@ impl<P: Pool> Core<P> {
         }
         self.settle(cx, o);
     }
-    /// Handles what other workers sent, a burst of each at most; returns how much it was.
+    /// Handles what other workers sent, four bursts at most; returns how much it was.
     fn open_mail<O: Observer>(&mut self, cx: Context<'_>, o: &mut O) -> usize {
         let mut handled = 0;
         while let Some(mail) = self.executor.mailbox.receive() {

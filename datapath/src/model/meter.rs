@@ -447,7 +447,7 @@ mod tests {
         fn a_burst_is_its_packets(
             flags in prop::sample::select(vec![0, meter_flag::PKTPS]),
             bands in prop::collection::vec((prop_oneof![1 => 0..200u32, 4 => 100_000..u32::MAX], 0..2000u32), 1..4),
-            bursts in prop::collection::vec((prop::collection::vec(60..9000u64, 1..33), 0..1000u64), 1..50),
+            bursts in prop::collection::vec((prop::collection::vec(60..9000u64, 1..=crate::edge::BURST), 0..1000u64), 1..50),
         ) {
             let bands: Vec<_> = bands.into_iter().map(|(rate, burst)| (BandKind::Drop, rate, burst)).collect();
             let [one, other] = [(); 2].map(|()| Arc::new(meter(flags | meter_flag::BURST, &bands)));

@@ -1,7 +1,7 @@
 //! Where frames from the kernel land and from where they leave: per thread, buffers with the kernel's
 //! message structures around them, prepared once. Used by `packet_socket` and `tap` on every burst.
 //!
-//! A port holds no mbufs between bursts, so that hundreds of ports cost none. Each of the 32 slots has a
+//! A port holds no mbufs between bursts, so that hundreds of ports cost none. Each slot of a burst has a
 //! head (an ordinary mbuf) and a tail (a large one); what a frame does not use stays for the next.
 
 use std::cell::RefCell;

@@ -9,7 +9,7 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use datapath::edge::{Frame, HEADROOM, Pool, join_by_copy};
+use datapath::edge::{BURST, Frame, HEADROOM, Pool, join_by_copy};
 use datapath::fragment::Limits;
 use dpdk_sys as sys;
 
@@ -24,7 +24,7 @@ pub(crate) const TAG_ROOM: usize = 16;
 pub(crate) const LARGE_SIZE: usize = u16::MAX as usize;
 /// Mbufs that an lcore keeps to itself: two bursts in each direction, and well below `n / 1.5`.
 const CACHE_SIZE: u32 = 256;
-/// The same for large ones: a burst.
+/// The same for large ones: half a burst.
 const LARGE_CACHE_SIZE: u32 = 32;
 
 /// A frame to which others are linked has so many bytes of headers at least, or all there are, in its first segment:
@@ -60,11 +60,11 @@ impl PoolSizes {
         // Kernel ports hold no mbufs between bursts, so that hundreds of them share this; a DPDK device
         // brings its own pool, sized by its descriptors. 11,000 may be queued somewhere (a neighbour's answer,
         // a ring), and a worker has its cache (1.5 times its size) and what it lands frames in.
-        // Of the large ones, a worker lands in a burst, caches one and a half, and has one in flight; reassembly holds some.
+        // Of the large ones, a worker lands in a burst, caches most of one, and has one in flight; reassembly holds some.
         let held_segmented = Limits::for_workers(workers as usize).segmented as u32;
         PoolSizes {
             ordinary: 11_000 + held_max(workers as usize) + workers * 2 * CACHE_SIZE,
-            large: 128 + workers * (4 * LARGE_CACHE_SIZE + held_segmented),
+            large: 128 + workers * (3 * BURST as u32 + held_segmented),
         }
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use common::{
     Namespace, Wire, bytes, frame, free, open, pools, receive, receive_matching, try_open,
 };
-use datapath::edge::{Frame, Port};
+use datapath::edge::{BURST, Frame, Port};
 use dpdk::types::{OpenRequest, find};
 use dpdk::{Mbuf, MbufPool};
 
@@ -277,7 +277,7 @@ fn what_the_host_sends_is_not_received() {
     lan.switch.try_sh("ping -c1 -W1 10.0.0.9");
     let mac = port.state().mac;
     let mut burst = Vec::new();
-    rx.rx(&mut burst, 32);
+    rx.rx(&mut burst, BURST);
     assert!(burst.iter().all(|frame| frame.head()[6..12] != mac));
     free(burst);
 }
@@ -322,7 +322,7 @@ fn a_device_that_vanishes_has_no_state_and_no_frames() {
     lan.switch.ip("link delete s1");
     tx.tx(&mut vec![frame(&mut pool, &marked(60, None))]);
     let mut burst = Vec::new();
-    rx.rx(&mut burst, 32);
+    rx.rx(&mut burst, BURST);
     free(burst);
     let (state, counters) = (port.state(), port.counters());
     assert!(state.ifindex == 0 && !state.link_up && !state.admin_up);

@@ -212,8 +212,11 @@ impl Daemon {
 
     /// Puts all threads but the workers on CPUs without one.
     fn keep_off_workers(&self) {
-        if let Some(threads) = self.workers.threads() {
-            self.home.keep_off(&self.workers.cpus(), &threads);
+        match self.workers.threads() {
+            Some(threads) => self.home.keep_off(&self.workers.cpus(), &threads),
+            None => tracing::warn!(
+                "which threads are workers is unknown: the others run on their CPUs, too"
+            ),
         }
     }
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use datapath::edge::{Frame, Pool, Port, Rx, Tx};
+use datapath::edge::{BURST, Frame, Pool, Port, Rx, Tx};
 use dpdk::eal::{self, EalOptions};
 use dpdk::poll::Poll;
 use dpdk::types::{self, OpenRequest};
@@ -112,7 +112,7 @@ pub fn receive_matching(
     let end = Instant::now() + Duration::from_secs(2);
     let (mut found, mut burst, mut rest) = (Vec::new(), Vec::new(), Vec::new());
     while found.len() < len && Instant::now() < end {
-        rx.rx(&mut burst, 32);
+        rx.rx(&mut burst, BURST);
         for frame in burst.drain(..) {
             if wanted(frame.head()) {
                 found.push(frame)
@@ -269,7 +269,7 @@ fn run_wire(
         ready.clear();
         poll.wait(Some(Duration::from_millis(20)), &mut ready);
         for &token in &ready {
-            rxs[token].rx(&mut burst, 32);
+            rxs[token].rx(&mut burst, BURST);
             let size = burst.iter().map(Frame::size).max().unwrap_or(0);
             largest.fetch_max(size, Ordering::Relaxed);
             burst.iter_mut().for_each(|frame| edit(frame, token));
