@@ -11,8 +11,9 @@ use crate::model::port::{PortKind, PortView};
 use packet::{Wire as _, bpdu, ethernet};
 use std::sync::atomic::Ordering::Relaxed;
 
-/// A port's queue is flushed when it is this long, and at the end of the burst.
-const FLUSH_LEN: usize = 2 * BURST;
+/// A port's queue is flushed when it is this long, and at the end of the burst. Twice as long, the copies of what is flooded to 200 ports
+/// would be more than a pool has.
+const FLUSH_LEN: usize = BURST;
 
 /// A port's sending queue, with what waits for it.
 pub(super) struct Queue<F> {
@@ -199,10 +200,13 @@ impl<P: Pool> Executor<P> {
             return;
         }
         match self.queues.get_mut(port.0 as usize) {
-            Some(Some(queue)) if queue.frames.is_empty() && frames.len() < FLUSH_LEN => {
+            Some(Some(queue)) if queue.frames.is_empty() => {
                 std::mem::swap(&mut queue.frames, frames);
                 queue.bytes += bytes;
                 self.dirty.push(port);
+                if queue.frames.len() >= FLUSH_LEN {
+                    self.flush_port(port);
+                }
             }
             _ => self.queue_all(port, frames.drain(..), bytes),
         }
