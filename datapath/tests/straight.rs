@@ -4,15 +4,14 @@
 use datapath::edge::{Offload, Segmentation};
 use datapath::model::id::{BridgeId, PortId};
 use datapath::model::meter::MeterView;
-use datapath::model::port::{PortKind, PortView};
+use datapath::model::port::PortView;
 use datapath::model::snapshot::Change;
 use datapath::model::{DropReason, Rule, RuleId};
-use datapath::sim::{Options, Sim};
+use datapath::sim::{self, Options, Sim};
 use datapath::time::Time;
 use flow::frametext;
-use ofp::message::{Band, BandKind, FlowModCommand, MeterConfig, meter_flag, port_config};
-use ofp::text::{PortMap, read_flow_mod};
-use ofp::types::{MeterId, PortNo, TableId};
+use ofp::message::{Band, BandKind, MeterConfig, meter_flag, port_config};
+use ofp::types::{MeterId, TableId};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -111,20 +110,16 @@ impl Bed {
             ..Options::default()
         });
         let bridge = sim.add_bridge("br0");
+        let ports = sim.add_devices(bridge, 3);
         let mut bed = Bed {
             sim,
             bridge,
-            ports: Vec::new(),
+            ports,
             rules: Vec::new(),
             came: Vec::new(),
             meter: meter(0, &[], Time::secs(1)),
         };
         bed.set_meter();
-        for number in 1..=3 {
-            let view = bed.sim.port_view(bridge, PortNo(number), PortKind::Device);
-            let id = bed.sim.set_port(view);
-            bed.ports.push(id);
-        }
         bed
     }
     fn set_meter(&mut self) {
@@ -188,20 +183,7 @@ impl Bed {
                     true => format!("priority={priority},{}", RULES[*index]),
                     false => format!("priority={priority},actions={}", RULES[*index]),
                 };
-                let flow = read_flow_mod(&text, Some(FlowModCommand::Add), &PortMap::default());
-                let flow = flow.unwrap_or_else(|error| panic!("{text}: {error:?}"));
-                let mut rule = Rule {
-                    id: RuleId(0),
-                    // A text that names none.
-                    table: match flow.table {
-                        TableId::ALL => TableId(0),
-                        table => table,
-                    },
-                    priority: flow.priority,
-                    matching: flow.matching,
-                    actions: flow.actions.into(),
-                    cookie: flow.cookie,
-                };
+                let mut rule = sim::rule(&text);
                 rule.id = self.sim.add_rule(self.bridge, rule.clone());
                 self.rules.push((rule.id, Some(Arc::new(rule))));
             }
